@@ -1,0 +1,164 @@
+//! Options and their texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use guest::Profile;
+
+/// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: the guest's (its low eight bits; 255 where those would hide a failure); 2 for input that \
+cannot be used; 124 when --max-insns is used up; 125 for a deadlock; 126 for a missing service with --strict; 139 after an \
+unhandled exception.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a program: its console on stdout, our own words on stderr
+    Run(RunOptions),
+    /// Run a program and list its system calls
+    Trace(TraceOptions),
+    /// Draw a program's first call of a service, from its call to the kernel and back
+    Flow(FlowOptions),
+    /// Show the bytes and instructions of services' stubs
+    Stubs(StubsOptions),
+    /// Show the service tables: number, name, arguments, support level and gap
+    Ssdt(SsdtOptions),
+}
+
+/// Where the guest's system DLLs come from.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Root {
+    /// Assembled by Trapgate; nothing to install
+    Builtin,
+}
+
+/// What kind of raw code a file holds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Raw {
+    /// 64-bit code, run from its first byte
+    X64,
+}
+
+#[derive(Debug, Args)]
+pub struct ProfileOption {
+    /// The Windows build the machine is
+    #[arg(long, value_name = "P", default_value = Profile::DEFAULT)]
+    pub profile: String,
+}
+
+#[derive(Debug, Args)]
+pub struct MachineOptions {
+    #[command(flatten)]
+    pub profile: ProfileOption,
+    /// Where the guest's system DLLs come from
+    #[arg(long, value_name = "R", default_value = "builtin")]
+    pub root: Root,
+    /// The file is not a PE image but code
+    #[arg(long, value_name = "ARCH")]
+    pub raw: Option<Raw>,
+    /// Stop at the first service that nobody wrote
+    #[arg(long)]
+    pub strict: bool,
+    /// Stop after this many instructions
+    #[arg(long, value_name = "N")]
+    pub max_insns: Option<u64>,
+    /// Guest memory in MiB, the commit limit
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..=65536))]
+    pub memory: u64,
+    /// Move images and stacks to places that this seed picks
+    #[arg(long, value_name = "SEED")]
+    pub aslr: Option<u64>,
+    /// No summary line at the end
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// The program
+    pub image: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+/// How a trace is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A listing for people
+    Text,
+    /// One JSON object a line (docs/trace-schema.md)
+    Jsonl,
+    /// For Chrome's and Perfetto's trace viewers
+    Chrome,
+}
+
+#[derive(Debug, Args)]
+pub struct TraceOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Registers before the trap and after the return
+    #[arg(long)]
+    pub regs: bool,
+    /// Every instruction with the registers it changes
+    #[arg(long)]
+    pub insns: bool,
+    /// How the trace is written
+    #[arg(long, value_name = "F", default_value = "text")]
+    pub format: Format,
+    /// Where to: a file instead of stderr
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Only services whose name contains this (may be given more than once, or with commas)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub filter: Vec<String>,
+    /// The program
+    pub image: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct FlowOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Draw an SVG picture into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// The program
+    pub image: PathBuf,
+    /// The service, for instance NtCreateEvent
+    pub service: String,
+    /// The program's arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct StubsOptions {
+    #[command(flatten)]
+    pub profile: ProfileOption,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The services; all NT services if none is named
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SsdtOptions {
+    #[command(flatten)]
+    pub profile: ProfileOption,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}

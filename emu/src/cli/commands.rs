@@ -1,0 +1,172 @@
+//! What each command does. A message that comes back as an error is input that cannot be used.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use guest::{Profile, services};
+
+use super::args::{
+    FlowOptions, Format, MachineOptions, ProfileOption, Raw, Root, RunOptions, SsdtOptions, StubsOptions, TraceOptions,
+};
+use crate::loader::{ProcessConfig, Program, read_file};
+use crate::machine::{Config, Crash, End, HostConsole, Machine, Stdio};
+use crate::trace::{ChromeSink, JsonSink, Recorder, Sink, TextSink, Wants};
+use crate::view::{self, FlowFinder, Paint};
+
+type Outcome = Result<u8, String>;
+
+fn profile(option: &ProfileOption) -> Result<&'static Profile, String> {
+    Profile::by_name(&option.profile).ok_or_else(|| {
+        let known: Vec<&str> = Profile::all().iter().map(|p| p.name).collect();
+        format!("no profile is called {}; there is {}", option.profile, known.join(", "))
+    })
+}
+
+fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
+    let profile = profile(&options.profile)?;
+    let Root::Builtin = options.root;
+    let bytes = read_file(image).map_err(|e| e.to_string())?;
+    let program = match options.raw {
+        Some(Raw::X64) => Program::RawX64(bytes),
+        None => Program::Pe(bytes),
+    };
+    let folder = image.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    let config = Config {
+        profile,
+        process: ProcessConfig {
+            program,
+            name: image.display().to_string(),
+            dll_folder: folder.map(Path::to_path_buf),
+            args: args.to_vec(),
+            aslr_seed: options.aslr,
+        },
+        memory: options.memory << 20,
+        strict: options.strict,
+        max_instructions: options.max_insns,
+    };
+    let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
+    machine.set_console(Box::new(Stdio));
+    Ok(machine)
+}
+
+/// Runs a machine to its end and says how that was.
+fn finish(machine: &mut Machine, quiet: bool) -> Outcome {
+    let start = Instant::now();
+    let end = machine.run().map_err(|e| e.to_string())?;
+    match &end {
+        End::Exit(_) => {}
+        End::Crash(crash) => eprint!("{}", crash_text(crash)),
+        End::Deadlock(report) => eprintln!("trapgate: deadlock: {report}"),
+        End::Budget => eprintln!("trapgate: stopped: {} instructions are used up", machine.instructions()),
+        End::Strict(line) => eprintln!("trapgate: stopped by --strict: {line}"),
+    }
+    if !quiet {
+        eprintln!("trapgate: {}", view::summary(machine, start.elapsed()));
+    }
+    Ok(end.exit_code())
+}
+
+fn crash_text(crash: &Crash) -> String {
+    let mut text = format!(
+        "trapgate: unhandled exception {:08X} {} at {:#x} ({}): {}\n",
+        crash.code.0, crash.code, crash.address, crash.place, crash.what
+    );
+    for chunk in crash.registers.iter().collect::<Vec<_>>().chunks(4) {
+        let cells: Vec<String> = chunk.iter().map(|(reg, value)| format!("{:>6}={value:016x}", reg.name())).collect();
+        text += &format!("trapgate: {}\n", cells.join(" "));
+    }
+    text
+}
+
+pub(super) fn run(options: &RunOptions) -> Outcome {
+    let mut machine = machine(&options.machine, &options.image, &options.args)?;
+    finish(&mut machine, options.machine.quiet)
+}
+
+pub(super) fn trace(options: &TraceOptions) -> Outcome {
+    let mut machine = machine(&options.machine, &options.image, &options.args)?;
+    let out: Box<dyn Write> = match &options.output {
+        Some(path) => {
+            let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            Box::new(BufWriter::new(file))
+        }
+        None => Box::new(io::stderr()),
+    };
+    let paint = Paint::new(options.output.is_none() && io::stderr().is_terminal());
+    let sink: Box<dyn Sink> = match options.format {
+        Format::Text => Box::new(TextSink::new(out, paint)),
+        Format::Jsonl => Box::new(JsonSink(out)),
+        Format::Chrome => Box::new(ChromeSink::new(out)),
+    };
+    let wants =
+        Wants { registers: options.regs, instructions: options.insns, filter: options.filter.clone() };
+    machine.observe(Box::new(Recorder::new(sink, wants))).map_err(|e| e.to_string())?;
+    finish(&mut machine, options.machine.quiet)
+}
+
+/// A console that shows nothing, for commands whose output is a page.
+struct Silent;
+
+impl HostConsole for Silent {
+    fn write(&mut self, _: kernel_model::io::Stream, _: &[u8]) {}
+    fn read(&mut self, max: usize) -> Vec<u8> {
+        Stdio.read(max)
+    }
+    fn note(&mut self, _: &str) {}
+}
+
+pub(super) fn flow(options: &FlowOptions) -> Outcome {
+    let service = options.service.strip_prefix("Zw").map_or(options.service.clone(), |rest| format!("Nt{rest}"));
+    if services::by_name(&service).is_none() {
+        return Err(format!("no service is called {}", options.service));
+    }
+    let mut machine = machine(&options.machine, &options.image, &options.args)?;
+    machine.set_console(Box::new(Silent));
+    let (finder, found) = FlowFinder::new(&service);
+    machine.observe(Box::new(finder)).map_err(|e| e.to_string())?;
+    machine.run().map_err(|e| e.to_string())?;
+    let found = found.borrow();
+    let flow = found.as_ref().ok_or_else(|| format!("{}: never calls {service}", options.image.display()))?;
+    match &options.svg {
+        Some(path) => {
+            std::fs::write(path, view::flow_svg(flow)).map_err(|e| format!("{}: {e}", path.display()))?;
+        }
+        None => print(&view::flow_text(flow, Paint::new(io::stdout().is_terminal()))),
+    }
+    Ok(0)
+}
+
+pub(super) fn stubs(options: &StubsOptions) -> Outcome {
+    let profile = profile(&options.profile)?;
+    let views = view::stub_views(profile, &options.names)
+        .map_err(|name| format!("{} has no service called {name}", profile.name))?;
+    if options.json {
+        print_json(&views)?;
+    } else {
+        print(&view::stubs_text(&views, Paint::new(io::stdout().is_terminal())));
+    }
+    Ok(0)
+}
+
+pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
+    let rows = view::ssdt_rows(profile(&options.profile)?);
+    if options.json {
+        print_json(&rows)?;
+    } else {
+        print(&view::ssdt_text(&rows, Paint::new(io::stdout().is_terminal())));
+    }
+    Ok(0)
+}
+
+/// Prints a page. A reader that closes the pipe early has seen enough.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
+    print(&(text + "\n"));
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! The command line: `run`, `trace`, `flow`, `stubs`, `ssdt`.
+
+mod args;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// The exit code for input that cannot be used.
+const BAD_INPUT: u8 = 2;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Run(options) => commands::run(options),
+        Command::Trace(options) => commands::trace(options),
+        Command::Flow(options) => commands::flow(options),
+        Command::Stubs(options) => commands::stubs(options),
+        Command::Ssdt(options) => commands::ssdt(options),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            eprintln!("trapgate: {message}");
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Counting instructions by block.
+//!
+//! The engine tells when a block of code starts; how many instructions it has is decoded once and kept. Three
+//! things need care. Code that changes is translated anew, which the engine also tells: the block is
+//! then decoded anew too. An instruction with a `rep` prefix is a block that starts again for each
+//! iteration, and counts once. A block that holds an instruction the engine would run wrongly (VEX, EVEX and
+//! XOP coded ones) is cut before it.
+
+use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register};
+
+/// What is known of a block of code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Block {
+    pub address: u64,
+    pub size: u32,
+    /// Instructions in it.
+    pub count: u32,
+    /// Where its last instruction is, if that is a repeated string instruction.
+    pub rep: Option<u32>,
+    /// Where the first instruction is that must not run, as an offset.
+    pub forbidden: Option<u32>,
+    /// Its last instruction is `int n`.
+    pub ends_in_int: bool,
+    /// Where its last instruction is, as an offset.
+    pub last: u32,
+    /// That is a jump, call or return.
+    pub ends_in_branch: bool,
+}
+
+impl Block {
+    /// The first address after it.
+    pub(super) fn end(&self) -> u64 {
+        self.address.wrapping_add(self.size.into())
+    }
+
+    /// Whether an address is in it.
+    #[inline]
+    pub(super) fn contains(&self, address: u64) -> bool {
+        address.wrapping_sub(self.address) < u64::from(self.size)
+    }
+
+    /// Whether `next`, which starts right after this block, is this block started again in its middle: it wrote
+    /// into itself, and the engine runs the store once more, alone. A block of one instruction that is reached
+    /// by a jump is that jump, or the rest of the block would belong to it.
+    #[inline]
+    pub(super) fn is_restarted_by(&self, next: &Block) -> bool {
+        next.count == 1
+            && self.contains(next.address)
+            && !(self.ends_in_branch && next.address == self.address.wrapping_add(self.last.into()))
+    }
+}
+
+const SLOTS: usize = 1 << 13;
+
+/// Decoded blocks, one for each slot.
+pub(super) struct BlockCache {
+    slots: Box<[Block]>,
+}
+
+fn slot(address: u64) -> usize {
+    (address ^ (address >> 13)) as usize % SLOTS
+}
+
+impl BlockCache {
+    pub(super) fn new() -> Self {
+        Self { slots: vec![Block::default(); SLOTS].into_boxed_slice() }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, address: u64, size: u32) -> Option<&Block> {
+        let block = &self.slots[slot(address)];
+        (block.address == address && block.size == size && size != 0).then_some(block)
+    }
+
+    pub(super) fn insert(&mut self, block: Block) {
+        self.slots[slot(block.address)] = block;
+    }
+
+    /// The code at an address was translated anew.
+    pub(super) fn forget(&mut self, address: u64) {
+        let block = &mut self.slots[slot(address)];
+        if block.address == address {
+            *block = Block::default();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.slots.fill(Block::default());
+    }
+}
+
+fn decoder(code: &[u8], address: u64) -> Decoder<'_> {
+    Decoder::with_ip(64, code, address, DecoderOptions::NONE)
+}
+
+/// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX.
+fn is_forbidden(insn: &Instruction) -> bool {
+    matches!(insn.code().encoding(), EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
+}
+
+fn is_repeated(insn: &Instruction) -> bool {
+    insn.is_string_instruction() && (insn.has_rep_prefix() || insn.has_repne_prefix())
+}
+
+/// Decodes a block of `size` bytes.
+pub(super) fn decode(code: &[u8], address: u64, size: u32) -> Block {
+    let mut block = Block { address, size, ..Block::default() };
+    let mut insn = Instruction::default();
+    let mut decoder = decoder(code, address);
+    while decoder.can_decode() && decoder.position() < size as usize {
+        block.last = decoder.position() as u32;
+        decoder.decode_out(&mut insn);
+        if block.forbidden.is_none() && is_forbidden(&insn) {
+            block.forbidden = Some(block.last);
+        }
+        block.count += 1;
+    }
+    block.rep = is_repeated(&insn).then_some(block.last);
+    block.ends_in_branch = insn.flow_control() != FlowControl::Next;
+    block.ends_in_int = matches!(insn.code(), Code::Int_imm8 | Code::Int3 | Code::Int1) && block.count > 0;
+    block
+}
+
+/// How many instructions lie between the start of some code and the address `rip` in it.
+pub(super) fn count_before(code: &[u8], address: u64, rip: u64) -> u32 {
+    let mut insn = Instruction::default();
+    let mut decoder = decoder(code, address);
+    let mut count = 0;
+    while decoder.can_decode() && decoder.ip() < rip {
+        decoder.decode_out(&mut insn);
+        count += 1;
+    }
+    count
+}
+
+/// The address of instruction `index` (from 0) of some code.
+pub(super) fn nth_address(code: &[u8], address: u64, index: u32) -> u64 {
+    let mut insn = Instruction::default();
+    let mut decoder = decoder(code, address);
+    for _ in 0..index {
+        if decoder.can_decode() {
+            decoder.decode_out(&mut insn);
+        }
+    }
+    decoder.ip()
+}
+
+/// The first byte that the instruction at the start of `code` accesses in the page at `page`: the engine tells the
+/// page of a fault and no more. `value` gives a register's value, segment bases included.
+pub(super) fn accessed_in_page(
+    code: &[u8], address: u64, page: u64, value: impl Fn(Register) -> Option<u64>,
+) -> Option<u64> {
+    let insn = decoder(code, address).decode();
+    let mut factory = InstructionInfoFactory::new();
+    let memory = factory.info(&insn).used_memory().to_vec();
+    memory.iter().find_map(|used| {
+        let start = used.virtual_address(0, |register, _, _| value(register))?;
+        let size = (used.memory_size().size() as u64).max(1);
+        let first = start.max(page);
+        (first < page + 0x1000 && first < start.saturating_add(size)).then_some(first)
+    })
+}
+
+/// Whether the instruction at the start of `code` reads descriptor tables: it loads a segment register or
+/// changes CS.
+pub(super) fn reads_descriptors(code: &[u8], address: u64) -> bool {
+    let insn = decoder(code, address).decode();
+    let by_mnemonic = matches!(
+        insn.mnemonic(),
+        Mnemonic::Lar
+            | Mnemonic::Lsl
+            | Mnemonic::Verr
+            | Mnemonic::Verw
+            | Mnemonic::Lfs
+            | Mnemonic::Lgs
+            | Mnemonic::Lss
+            | Mnemonic::Iret
+            | Mnemonic::Iretd
+            | Mnemonic::Iretq
+            | Mnemonic::Retf
+    );
+    let far = insn.is_jmp_far() || insn.is_call_far() || insn.is_jmp_far_indirect() || insn.is_call_far_indirect();
+    by_mnemonic || far || insn.op0_register().is_segment_register()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_counted_and_its_rep_found() {
+        // mov eax,1; nop; rep movsb
+        let block = decode(&[0xb8, 1, 0, 0, 0, 0x90, 0xf3, 0xa4], 0x1000, 8);
+        assert_eq!((block.count, block.rep, block.forbidden), (3, Some(6), None));
+        assert_eq!(block.end(), 0x1008);
+    }
+
+    #[test]
+    fn the_first_vex_instruction_is_found() {
+        // nop; vxorps xmm0,xmm0,xmm0; nop
+        let block = decode(&[0x90, 0xc5, 0xf8, 0x57, 0xc0, 0x90], 0, 6);
+        assert_eq!((block.count, block.forbidden), (3, Some(1)));
+    }
+
+    #[test]
+    fn positions_inside_a_block() {
+        let code = [0xb8, 1, 0, 0, 0, 0x90, 0x90, 0xc3];
+        assert_eq!(count_before(&code, 0x1000, 0x1006), 2);
+        assert_eq!(nth_address(&code, 0x1000, 2), 0x1006);
+    }
+
+    #[test]
+    fn segment_loads_are_recognised() {
+        assert!(reads_descriptors(&[0x8e, 0xd8], 0), "mov ds,eax");
+        assert!(!reads_descriptors(&[0x8c, 0xd8], 0), "mov eax,ds");
+        assert!(!reads_descriptors(&[0x8b, 0x00], 0), "mov eax,[rax]");
+    }
+}

@@ -1,0 +1,278 @@
+//! The CPU itself: setting up, running, stopping exactly.
+
+use std::ffi::c_int;
+use std::panic::resume_unwind;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use guest::Fault;
+use guest::convention::{Gate, ReturnRegs};
+use guest::mem::Access;
+use memmap2::MmapRaw;
+use unicorn_engine::RegisterX86 as R;
+use unicorn_engine::unicorn_const::{X86CpuModel, uc_error};
+
+use super::blocks::{self, Block, BlockCache};
+use super::exceptions::LastException;
+use super::ffi::Engine;
+use super::hooks::{self, NOT_REPEATING, Shared, StopAt, Trap};
+use super::ram::Ram;
+use super::registers::{self, Reg, RegisterFile};
+use super::{Client, Exit, Flow, Page, boot};
+
+/// The engine could not be set up or did what it never should.
+#[derive(Debug, thiserror::Error)]
+#[error("the CPU engine failed: {0}")]
+pub struct CpuError(String);
+
+/// How a CPU is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Count instructions. Without it there are no budgets, RDTSC stands still and VEX-coded instructions
+    /// are not caught: only for measuring what counting costs.
+    pub count: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { count: true }
+    }
+}
+
+/// An x86-64 CPU in user mode.
+pub struct Cpu {
+    // The order matters: the engine is closed before what it points to goes.
+    engine: Engine,
+    last_exception: Option<LastException>,
+    shared: Box<Shared>,
+    count: bool,
+    tracing: bool,
+    _memory: Arc<MmapRaw>,
+}
+
+/// A client for the way into ring 3, which touches nothing but the CPU's own pages.
+struct Nobody;
+
+impl Client for Nobody {
+    fn translate(&mut self, va: u64, _: Access) -> Result<Page, Fault> {
+        Err(hooks::not_mapped(va))
+    }
+    fn code(&mut self, _: u64, _: &mut [u8]) -> usize {
+        0
+    }
+    fn trap(&mut self, _: Gate, _: &mut Trap<'_>) -> Flow {
+        Flow::Stop
+    }
+}
+
+impl Cpu {
+    /// A CPU over `ram`, in ring 3 with 64-bit code, all registers zero.
+    pub fn new(ram: &mut Ram, options: Options) -> Result<Self, CpuError> {
+        let fail = |e: uc_error| CpuError(format!("{e:?}"));
+        let engine = Engine::open(X86CpuModel::WESTMERE).map_err(fail)?;
+        let memory = ram.mapping();
+        // SAFETY: the CPU holds the mapping and drops it after the engine.
+        unsafe { engine.map(memory.as_mut_ptr(), memory.len()) }.map_err(fail)?;
+        let shared = Shared {
+            client: None,
+            exit: None,
+            fault: None,
+            stop_at: None,
+            panic: None,
+            retired: 0,
+            limit: u64::MAX,
+            block: Block::default(),
+            repeating: NOT_REPEATING,
+            blocks: BlockCache::new(),
+            ram_private: ram.private(),
+            booting: true,
+        };
+        let mut cpu = Self {
+            engine,
+            last_exception: None,
+            shared: Box::new(shared),
+            count: options.count,
+            tracing: false,
+            _memory: memory,
+        };
+        hooks::install(&cpu.engine, &raw mut *cpu.shared, options.count).map_err(CpuError)?;
+        cpu.boot(ram)?;
+        Ok(cpu)
+    }
+
+    fn boot(&mut self, ram: &mut Ram) -> Result<(), CpuError> {
+        let mut nobody = Nobody;
+        self.shared.client = Some(erase(&mut nobody));
+        let result = boot::enter_ring_3(&self.engine, ram);
+        self.shared.client = None;
+        result.map_err(CpuError)?;
+        self.shared.booting = false;
+        self.shared.retired = 0;
+        self.shared.blocks.clear();
+        self.shared.block = Block::default();
+        self.engine.flush_tlb();
+        self.last_exception = LastException::new(&self.engine);
+        Ok(())
+    }
+
+    /// Runs until an exit, or until `limit` instructions have retired in all.
+    ///
+    /// # Panics
+    /// Goes on with a panic that the client raised inside the engine.
+    pub fn run(&mut self, client: &mut dyn Client, limit: u64) -> Result<Exit, CpuError> {
+        self.shared.limit = limit;
+        if self.shared.retired >= limit {
+            return Ok(Exit::Budget);
+        }
+        loop {
+            let result = self.start(client);
+            if let Some(stop) = self.shared.stop_at.take() {
+                if let Some(exit) = self.run_to(client, stop)? {
+                    return Ok(exit);
+                }
+                continue;
+            }
+            return self.finish(client, result);
+        }
+    }
+
+    /// Starts the engine where RIP is, and lets it run until something stops it.
+    fn start(&mut self, client: &mut dyn Client) -> Result<(), uc_error> {
+        self.shared.exit = None;
+        self.shared.fault = None;
+        self.shared.client = Some(erase(client));
+        let result = self.engine.start(registers::rip(&self.engine));
+        self.shared.client = None;
+        if let Some(payload) = self.shared.panic.take() {
+            resume_unwind(payload);
+        }
+        result
+    }
+
+    /// Runs up to an address in the block that comes next. `None`: nothing came between, and the run goes on.
+    fn run_to(&mut self, client: &mut dyn Client, stop: StopAt) -> Result<Option<Exit>, CpuError> {
+        let (StopAt::Budget(address) | StopAt::Forbidden(address)) = stop;
+        let fail = |e: uc_error| CpuError(format!("stopping at {address:#x}: {e:?}"));
+        self.engine.set_exits(&[address]).map_err(fail)?;
+        // Exits are looked at when code is translated.
+        self.engine.flush_code();
+        let result = self.start(client);
+        let stopped_again = self.shared.stop_at.take();
+        self.engine.set_exits(&[]).map_err(fail)?;
+        self.engine.flush_code();
+        self.shared.blocks.clear();
+        if result.is_ok() && self.shared.exit.is_none() && registers::rip(&self.engine) == address {
+            return Ok(Some(match stop {
+                StopAt::Budget(_) => Exit::Budget,
+                StopAt::Forbidden(_) => Exit::InvalidInstruction,
+            }));
+        }
+        if stopped_again.is_some() {
+            return Ok(None);
+        }
+        self.finish(client, result).map(Some)
+    }
+
+    /// Turns the way the engine stopped into an exit, with the count exact and RIP where the exit says.
+    fn finish(&mut self, client: &mut dyn Client, result: Result<(), uc_error>) -> Result<Exit, CpuError> {
+        let exit = match (result, self.shared.exit, self.shared.fault) {
+            (Ok(()), Some(exit), _) => exit,
+            (Err(uc_error::INSN_INVALID), _, _) => Exit::InvalidInstruction,
+            (Err(uc_error::EXCEPTION), _, Some(fault)) => Exit::Memory(self.exact(client, fault)),
+            (result, exit, fault) => {
+                let rip = registers::rip(&self.engine);
+                return Err(CpuError(format!("{result:?} at {rip:#x} ({exit:?}, {fault:?})")));
+            }
+        };
+        if let Exit::Exception(vector) = exit
+            && let Some(last) = &mut self.last_exception
+        {
+            last.forget(&self.engine, vector);
+        }
+        if matches!(exit, Exit::Exception(_) | Exit::Memory(_) | Exit::InvalidInstruction) && self.count {
+            self.shared.retired = hooks::retired_at(&self.shared, client, registers::rip(&self.engine));
+            self.shared.block = Block::default();
+            self.shared.repeating = NOT_REPEATING;
+        }
+        Ok(exit)
+    }
+
+    /// A fault with its exact address: the engine has told only the page.
+    fn exact(&self, client: &mut dyn Client, fault: Fault) -> Fault {
+        let page = fault.va & !0xfff;
+        let rip = registers::rip(&self.engine);
+        let va = if fault.access == Access::Execute {
+            Some(rip.max(page))
+        } else {
+            let mut code = [0; 15];
+            let len = client.code(rip, &mut code);
+            let value = registers::by_iced(&self.engine);
+            blocks::accessed_in_page(code.get(..len).unwrap_or(&[]), rip, page, value)
+        };
+        Fault { va: va.unwrap_or(fault.va), ..fault }
+    }
+
+    /// Instructions retired since the CPU was made. Exact between runs.
+    pub fn retired(&self) -> u64 {
+        self.shared.retired
+    }
+
+    /// Every register.
+    pub fn registers(&self) -> RegisterFile {
+        RegisterFile::read(&self.engine)
+    }
+
+    /// Sets every register.
+    pub fn set_registers(&mut self, file: &RegisterFile) {
+        file.write(&self.engine);
+        self.shared.repeating = NOT_REPEATING;
+    }
+
+    /// Sets one register.
+    pub fn set(&mut self, reg: Reg, value: u64) {
+        let mut file = self.registers();
+        file.set(reg, value);
+        self.set_registers(&file);
+    }
+
+    /// Sets the base of GS, where 64-bit user code finds its TEB.
+    pub fn set_gs_base(&mut self, base: u64) {
+        self.engine.write(&[R::GS_BASE as c_int], &[base]);
+    }
+
+    /// Returns from a system call that a run stopped at.
+    pub fn finish_trap(&mut self, regs: &ReturnRegs) {
+        registers::write_return(&self.engine, regs);
+    }
+
+    /// Forgets every translation: a page has lost rights, or lies elsewhere.
+    pub fn flush_tlb(&mut self) {
+        self.engine.flush_tlb();
+    }
+
+    /// Forgets all translated code: bytes that were executed have changed behind the engine's back.
+    pub fn flush_code(&mut self) {
+        self.engine.flush_code();
+        self.engine.flush_tlb();
+        self.shared.blocks.clear();
+    }
+
+    /// Has the client told of every instruction from now on.
+    pub fn trace_instructions(&mut self) -> Result<(), CpuError> {
+        if !self.tracing {
+            self.tracing = true;
+            hooks::install_trace(&self.engine, &raw mut *self.shared).map_err(CpuError)?;
+            self.flush_code();
+        }
+        Ok(())
+    }
+}
+
+/// The client as the hooks keep it. The lifetime goes; `Cpu::start` and `Cpu::boot` take the pointer back before
+/// the borrow ends.
+fn erase<'a>(client: &'a mut (dyn Client + 'a)) -> NonNull<dyn Client> {
+    let client: NonNull<dyn Client + 'a> = NonNull::from(client);
+    // SAFETY: only the lifetime changes, and the pointer is dereferenced by hooks alone, during the run that the
+    // client is borrowed for.
+    unsafe { std::mem::transmute::<NonNull<dyn Client + 'a>, NonNull<dyn Client + 'static>>(client) }
+}

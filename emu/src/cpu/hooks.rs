@@ -1,0 +1,387 @@
+//! What the engine calls while it runs.
+//!
+//! Each hook gets the [`Shared`] state of its CPU. A panic must not cross C, so client code runs behind
+//! `catch_unwind`; what it threw goes on in [`super::Cpu::run`].
+
+use std::any::Any;
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use guest::convention::{Gate, ReturnRegs, TrapRegs};
+use guest::mem::Access;
+use guest::{Fault, FaultKind};
+use unicorn_engine::RegisterX86 as R;
+use unicorn_engine::unicorn_const::{HookType, MemType, Prot, TlbEntry, TranslationBlock, X86Insn, uc_engine};
+
+use super::blocks::{self, Block, BlockCache};
+use super::ffi::Engine;
+use super::registers::{self, RegisterFile};
+use super::{Client, Exit, Flow, boot, identity};
+
+/// Why the engine is to stop at an address in the middle of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopAt {
+    /// The budget ends there.
+    Budget(u64),
+    /// An instruction is there that must not run.
+    Forbidden(u64),
+}
+
+/// What a CPU and its hooks share while the engine runs.
+pub(super) struct Shared {
+    /// The client of the current run; dangling outside of one.
+    pub client: Option<NonNull<dyn Client>>,
+    pub exit: Option<Exit>,
+    /// The last page that was refused.
+    pub fault: Option<Fault>,
+    /// A place in the middle of the next block to stop at.
+    pub stop_at: Option<StopAt>,
+    pub panic: Option<Box<dyn Any + Send>>,
+    /// Instructions retired up to the end of the current block.
+    pub retired: u64,
+    /// Where to stop.
+    pub limit: u64,
+    pub block: Block,
+    /// A repeated string instruction that the last block ended with: its next iterations do not count.
+    pub repeating: u64,
+    pub blocks: BlockCache,
+    pub ram_private: u64,
+    pub booting: bool,
+}
+
+/// No address has a repeated instruction under way.
+pub(super) const NOT_REPEATING: u64 = u64::MAX;
+
+/// Calls into the client; a panic stops the engine and is kept.
+///
+/// # Safety
+/// `data` must be the `Shared` that its hook was added with, during a run.
+unsafe fn with_client<T>(
+    uc: *mut uc_engine, data: *mut c_void, act: impl FnOnce(&Engine, &mut Shared, &mut dyn Client) -> T,
+) -> Option<T> {
+    // SAFETY: the CPU owns `Shared` and outlives the engine; hooks do not nest.
+    let shared = unsafe { &mut *data.cast::<Shared>() };
+    // SAFETY: the engine passes itself.
+    let engine = unsafe { Engine::borrow(uc) };
+    // SAFETY: `Cpu::run` keeps the client borrowed mutably for as long as the engine runs and takes the pointer
+    // back before it returns; hooks do not nest, so this is the only reference.
+    let client = unsafe { &mut *shared.client?.as_ptr() };
+    match catch_unwind(AssertUnwindSafe(|| act(&engine, &mut *shared, client))) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            shared.panic = Some(payload);
+            engine.stop();
+            None
+        }
+    }
+}
+
+/// Adds every hook. `data` must stay valid for as long as the engine runs.
+pub(super) fn install(engine: &Engine, data: *mut Shared, count: bool) -> Result<(), String> {
+    let data: *mut c_void = data.cast();
+    let add = |kind, callback: *mut c_void, insn: X86Insn| {
+        // SAFETY: each callback has the type that its kind of hook calls (unicorn.h), and `data` is the CPU's.
+        unsafe { engine.hook(kind, callback, data, insn as c_int) }.map_err(|e| format!("hook: {e:?}"))
+    };
+    add(HookType::TLB_FILL, on_fill as *mut c_void, X86Insn::INVALID)?;
+    add(HookType::INSN, on_syscall as *mut c_void, X86Insn::SYSCALL)?;
+    add(HookType::INSN, on_sysenter as *mut c_void, X86Insn::SYSENTER)?;
+    add(HookType::INSN, on_cpuid as *mut c_void, X86Insn::CPUID)?;
+    add(HookType::INSN, on_rdtsc as *mut c_void, X86Insn::RDTSC)?;
+    add(HookType::INSN, on_rdtscp as *mut c_void, X86Insn::RDTSCP)?;
+    add(HookType::INTR, on_interrupt as *mut c_void, X86Insn::INVALID)?;
+    if count {
+        add(HookType::BLOCK, on_block as *mut c_void, X86Insn::INVALID)?;
+        add(HookType::EDGE_GENERATED, on_translated as *mut c_void, X86Insn::INVALID)?;
+    }
+    Ok(())
+}
+
+/// Adds the hook before every instruction.
+pub(super) fn install_trace(engine: &Engine, data: *mut Shared) -> Result<(), String> {
+    // SAFETY: as in `install`.
+    let hook = unsafe { engine.hook(HookType::CODE, on_instruction as *mut c_void, data.cast(), 0) };
+    hook.map(|_| ()).map_err(|e| format!("hook: {e:?}"))
+}
+
+unsafe extern "C" fn on_fill(
+    uc: *mut uc_engine, va: u64, kind: MemType, entry: *mut TlbEntry, data: *mut c_void,
+) -> bool {
+    let access = match kind {
+        MemType::WRITE => Access::Write,
+        MemType::FETCH => Access::Execute,
+        _ => Access::Read,
+    };
+    // SAFETY: the hook was installed with this CPU's state.
+    let page = unsafe { with_client(uc, data, |engine, shared, client| fill(engine, shared, client, va, access)) };
+    let Some(Some(page)) = page else { return false };
+    let right = |allowed: bool, right: Prot| if allowed { right.0 } else { 0 };
+    let perms =
+        right(page.read, Prot::READ) | right(page.write, Prot::WRITE) | right(page.execute, Prot::EXEC);
+    // SAFETY: the engine passes a valid entry to fill in.
+    unsafe { *entry = TlbEntry { paddr: page.physical, perms: Prot(perms) } };
+    true
+}
+
+fn fill(
+    engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, access: Access,
+) -> Option<super::Page> {
+    shared.fault = None;
+    if let Some(page) = boot::page(shared.ram_private, va, access, shared.booting) {
+        // User code cannot read the descriptor table; the CPU reads it when an instruction loads a selector.
+        let mut code = [0; 15];
+        let rip = registers::rip(engine);
+        let len = client.code(rip, &mut code);
+        let code = code.get(..len).unwrap_or(&[]);
+        if shared.booting || blocks::reads_descriptors(code, rip) {
+            return Some(page);
+        }
+    }
+    let refused = match client.translate(va, access) {
+        Ok(page) if page.allows(access) => return Some(page),
+        Ok(_) => Fault { va, access, kind: FaultKind::Protection },
+        Err(fault) => fault,
+    };
+    shared.fault = Some(refused);
+    None
+}
+
+unsafe extern "C" fn on_syscall(uc: *mut uc_engine, data: *mut c_void) {
+    // SAFETY: the hook was installed with this CPU's state.
+    unsafe { trap(uc, data, Gate::Syscall, Exit::Syscall) };
+}
+
+/// # Safety
+/// As for [`with_client`].
+unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
+    let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
+        // In the hook of `syscall` RIP still points at the instruction; that of `int n` points after it.
+        let after = if gate == Gate::Syscall { gate.instruction_len() } else { 0 };
+        // A trap ends its block, so counting, where it is on, knows RIP already.
+        let rip = match shared.block.size {
+            0 => registers::rip(engine).wrapping_add(after),
+            _ => shared.block.end(),
+        };
+        let mut trap = Trap { engine, regs: registers::read_trap(engine, rip), retired: shared.retired };
+        if client.trap(gate, &mut trap) == Flow::Stop {
+            shared.exit = Some(exit);
+            engine.stop();
+        }
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { with_client(uc, data, run) };
+}
+
+unsafe extern "C" fn on_sysenter(uc: *mut uc_engine, data: *mut c_void) {
+    // SAFETY: the hook was installed with this CPU's state.
+    let shared = unsafe { &mut *data.cast::<Shared>() };
+    shared.exit = Some(Exit::Sysenter);
+    // SAFETY: the engine passes itself.
+    unsafe { Engine::borrow(uc) }.stop();
+}
+
+unsafe extern "C" fn on_interrupt(uc: *mut uc_engine, vector: u32, data: *mut c_void) {
+    // SAFETY: the hook was installed with this CPU's state.
+    let shared = unsafe { &mut *data.cast::<Shared>() };
+    // SAFETY: the engine passes itself.
+    let engine = unsafe { Engine::borrow(uc) };
+    // `int n` ends its block and leaves RIP behind it; an exception leaves RIP at its instruction. So an
+    // exception of the same number right after an `int n` belongs to another block.
+    let software = shared.block.ends_in_int && registers::rip(&engine) == shared.block.end();
+    if vector == 0x2e && software {
+        // SAFETY: as above.
+        unsafe { trap(uc, data, Gate::Int2e, Exit::Interrupt(0x2e)) };
+        return;
+    }
+    let vector = vector as u8;
+    shared.exit = Some(if software { Exit::Interrupt(vector) } else { Exit::Exception(vector) });
+    engine.stop();
+}
+
+unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
+    // SAFETY: the hook was installed with this CPU's state.
+    let shared = unsafe { &mut *data.cast::<Shared>() };
+    let block = match shared.blocks.get(address, size) {
+        Some(block) => *block,
+        // SAFETY: as above.
+        None => match unsafe { with_client(uc, data, |_, shared, client| decode(shared, client, address, size)) } {
+            Some(block) => block,
+            None => return,
+        },
+    };
+    // SAFETY: the reference that `with_client` made is gone.
+    let shared = unsafe { &mut *data.cast::<Shared>() };
+    let again = u64::from(shared.repeating == address);
+    if again == 0 && shared.block.is_restarted_by(&block) {
+        let uncount = |_: &Engine, shared: &mut Shared, client: &mut dyn Client| {
+            shared.retired = retired_at(shared, client, address);
+        };
+        // SAFETY: as above.
+        unsafe { with_client(uc, data, uncount) };
+    }
+    // SAFETY: as above.
+    let shared = unsafe { &mut *data.cast::<Shared>() };
+    let retired = shared.retired + u64::from(block.count) - again;
+    if retired > shared.limit || block.forbidden.is_some() {
+        // SAFETY: the engine passes itself, and the state is the CPU's.
+        unsafe { cut(uc, data, &block, again) };
+        return;
+    }
+    shared.retired = retired;
+    shared.block = block;
+    shared.repeating = block.rep.map_or(NOT_REPEATING, |at| block.address.wrapping_add(at.into()));
+}
+
+/// Stops before a block that may not run to its end.
+///
+/// # Safety
+/// As for [`with_client`].
+#[cold]
+unsafe fn cut(uc: *mut uc_engine, data: *mut c_void, block: &Block, again: u64) {
+    let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
+        let allowed = shared.limit.saturating_sub(shared.retired) + again;
+        let mut code = vec![0; block.size as usize];
+        client.code(block.address, &mut code);
+        let forbidden = block.forbidden.map(|at| block.address.wrapping_add(at.into()));
+        let budget = (u64::from(block.count) > allowed)
+            .then(|| blocks::nth_address(&code, block.address, allowed as u32));
+        match (forbidden, budget) {
+            (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
+                if at == block.address {
+                    shared.exit = Some(Exit::InvalidInstruction);
+                } else {
+                    shared.stop_at = Some(StopAt::Forbidden(at));
+                }
+            }
+            (_, Some(at)) if at == block.address => shared.exit = Some(Exit::Budget),
+            (_, Some(at)) => shared.stop_at = Some(StopAt::Budget(at)),
+            // The first arm takes every block with a forbidden instruction and no budget in its way.
+            (_, None) => {}
+        }
+        shared.block = Block { address: block.address, ..Block::default() };
+        engine.stop();
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { with_client(uc, data, run) };
+}
+
+fn decode(shared: &mut Shared, client: &mut dyn Client, address: u64, size: u32) -> Block {
+    let mut code = vec![0; size as usize];
+    let len = client.code(address, &mut code);
+    let block = blocks::decode(code.get(..len).unwrap_or(&[]), address, size);
+    shared.blocks.insert(block);
+    block
+}
+
+/// The engine has translated code: what was known of a block there may be wrong now.
+unsafe extern "C" fn on_translated(
+    _uc: *mut uc_engine, now: *mut TranslationBlock, _before: *mut TranslationBlock, data: *mut c_void,
+) {
+    // SAFETY: the hook was installed with this CPU's state, and `now` is valid during the call.
+    let (shared, block) = unsafe { (&mut *data.cast::<Shared>(), &*now) };
+    shared.blocks.forget(block.pc);
+}
+
+unsafe extern "C" fn on_cpuid(uc: *mut uc_engine, _data: *mut c_void) -> c_int {
+    // SAFETY: the engine passes itself.
+    let engine = unsafe { Engine::borrow(uc) };
+    let mut input = [0; 2];
+    engine.read(&[R::RAX as c_int, R::RCX as c_int], &mut input);
+    let [eax, ebx, ecx, edx] = identity::cpuid(input[0] as u32, input[1] as u32).map(u64::from);
+    let ids = [R::RAX as c_int, R::RBX as c_int, R::RCX as c_int, R::RDX as c_int];
+    engine.write(&ids, &[eax, ebx, ecx, edx]);
+    1
+}
+
+/// # Safety
+/// As for [`with_client`].
+unsafe fn time_stamp(uc: *mut uc_engine, data: *mut c_void) -> c_int {
+    let read = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
+        let retired = retired_at(shared, client, registers::rip(engine));
+        let tsc = client.tsc(retired);
+        engine.write(&[R::RAX as c_int, R::RDX as c_int], &[tsc & 0xffff_ffff, tsc >> 32]);
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { with_client(uc, data, read) };
+    1
+}
+
+unsafe extern "C" fn on_rdtsc(uc: *mut uc_engine, data: *mut c_void) -> c_int {
+    // SAFETY: the hook was installed with this CPU's state.
+    unsafe { time_stamp(uc, data) }
+}
+
+unsafe extern "C" fn on_rdtscp(uc: *mut uc_engine, data: *mut c_void) -> c_int {
+    // SAFETY: as above. TSC_AUX, which Windows sets to the processor's number, is 0.
+    unsafe {
+        Engine::borrow(uc).write(&[R::RCX as c_int], &[0]);
+        time_stamp(uc, data)
+    }
+}
+
+unsafe extern "C" fn on_instruction(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
+    // SAFETY: the hook was installed with this CPU's state.
+    unsafe {
+        with_client(uc, data, |engine, _, client| {
+            client.instruction(&Insn { engine, address, size });
+        })
+    };
+}
+
+/// Instructions retired when RIP is somewhere in the current block: those from RIP to its end have not been.
+pub(super) fn retired_at(shared: &Shared, client: &mut dyn Client, rip: u64) -> u64 {
+    let block = &shared.block;
+    if !block.contains(rip) {
+        return shared.retired;
+    }
+    let mut code = vec![0; block.size as usize];
+    client.code(block.address, &mut code);
+    let before = blocks::count_before(&code, block.address, rip);
+    shared.retired.saturating_sub(u64::from(block.count.saturating_sub(before)))
+}
+
+/// A system call that has just arrived.
+pub struct Trap<'a> {
+    engine: &'a Engine,
+    /// The registers it reads.
+    pub regs: TrapRegs,
+    /// Instructions retired, the trapping one included.
+    pub retired: u64,
+}
+
+impl Trap<'_> {
+    /// Every register, RIP at or after the instruction as the gate has it.
+    pub fn registers(&self) -> RegisterFile {
+        let mut file = RegisterFile::read(self.engine);
+        file.set(super::Reg::Rip, self.regs.rip);
+        file
+    }
+
+    /// Returns from the call.
+    #[inline]
+    pub fn finish(&mut self, regs: &ReturnRegs) {
+        registers::write_return(self.engine, regs);
+    }
+}
+
+/// An instruction that is about to run.
+pub struct Insn<'a> {
+    engine: &'a Engine,
+    /// Its address.
+    pub address: u64,
+    /// Its length in bytes.
+    pub size: u32,
+}
+
+impl Insn<'_> {
+    /// The general registers before it.
+    pub fn registers(&self) -> RegisterFile {
+        registers::read_general(self.engine)
+    }
+}
+
+/// The fault of a fetch from an address that no space has.
+pub(super) fn not_mapped(va: u64) -> Fault {
+    Fault { va, access: Access::Execute, kind: FaultKind::NotMapped }
+}

@@ -1,0 +1,170 @@
+//! Registers by name, and the ones a system call reads and writes.
+
+use std::ffi::c_int;
+
+use guest::convention::{ReturnRegs, TrapRegs};
+use iced_x86::Register;
+use unicorn_engine::RegisterX86 as R;
+
+use super::ffi::Engine;
+
+macro_rules! registers {
+    ($($name:ident = $text:literal => $uc:ident),* $(,)?) => {
+        /// A 64-bit register.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs)]
+        pub enum Reg { $($name),* }
+
+        impl Reg {
+            /// Every register of a [`RegisterFile`], in its order.
+            pub const ALL: &'static [Reg] = &[$(Reg::$name),*];
+
+            /// The name in lower case.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+
+        const IDS: [c_int; Reg::ALL.len()] = [$(R::$uc as c_int),*];
+    };
+}
+registers! {
+    Rax = "rax" => RAX, Rbx = "rbx" => RBX, Rcx = "rcx" => RCX, Rdx = "rdx" => RDX,
+    Rsi = "rsi" => RSI, Rdi = "rdi" => RDI, Rbp = "rbp" => RBP, Rsp = "rsp" => RSP,
+    R8 = "r8" => R8, R9 = "r9" => R9, R10 = "r10" => R10, R11 = "r11" => R11,
+    R12 = "r12" => R12, R13 = "r13" => R13, R14 = "r14" => R14, R15 = "r15" => R15,
+    Rip = "rip" => RIP, Rflags = "rflags" => RFLAGS,
+}
+
+const XMM: [c_int; 16] = [
+    R::XMM0 as c_int,
+    R::XMM1 as c_int,
+    R::XMM2 as c_int,
+    R::XMM3 as c_int,
+    R::XMM4 as c_int,
+    R::XMM5 as c_int,
+    R::XMM6 as c_int,
+    R::XMM7 as c_int,
+    R::XMM8 as c_int,
+    R::XMM9 as c_int,
+    R::XMM10 as c_int,
+    R::XMM11 as c_int,
+    R::XMM12 as c_int,
+    R::XMM13 as c_int,
+    R::XMM14 as c_int,
+    R::XMM15 as c_int,
+];
+
+/// The general registers, RIP, RFLAGS and XMM0-15, all at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RegisterFile {
+    values: [u64; Reg::ALL.len()],
+    /// XMM0-15, low half first.
+    pub xmm: [[u64; 2]; 16],
+}
+
+impl RegisterFile {
+    /// A register's value.
+    pub fn get(&self, reg: Reg) -> u64 {
+        self.values[reg as usize]
+    }
+
+    /// Sets a register.
+    pub fn set(&mut self, reg: Reg, value: u64) {
+        self.values[reg as usize] = value;
+    }
+
+    /// Every register but XMM, with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (Reg, u64)> + '_ {
+        Reg::ALL.iter().map(|&reg| (reg, self.get(reg)))
+    }
+
+    pub(super) fn read(engine: &Engine) -> Self {
+        let mut file = Self::default();
+        engine.read(&IDS, &mut file.values);
+        engine.read_wide(&XMM, &mut file.xmm);
+        file
+    }
+
+    pub(super) fn write(&self, engine: &Engine) {
+        engine.write(&IDS, &self.values);
+        engine.write_wide(&XMM, &self.xmm);
+    }
+}
+
+/// The general registers without XMM, for the instruction trace.
+pub(super) fn read_general(engine: &Engine) -> RegisterFile {
+    let mut file = RegisterFile::default();
+    engine.read(&IDS, &mut file.values);
+    file
+}
+
+/// What a trap reads; RIP is known to the caller.
+#[inline]
+pub(super) fn read_trap(engine: &Engine, rip: u64) -> TrapRegs {
+    const TRAP: [c_int; 8] = [
+        R::RAX as c_int,
+        R::RDX as c_int,
+        R::R8 as c_int,
+        R::R9 as c_int,
+        R::R10 as c_int,
+        R::RSP as c_int,
+        R::RBP as c_int,
+        R::RFLAGS as c_int,
+    ];
+    let mut v = [0; 8];
+    engine.read(&TRAP, &mut v);
+    let [rax, rdx, r8, r9, r10, rsp, rbp, rflags] = v;
+    TrapRegs { rax, rdx, r8, r9, r10, rsp, rbp, rflags, rip }
+}
+
+/// What a return writes: seven registers, and XMM0-5 zero.
+#[inline]
+pub(super) fn write_return(engine: &Engine, regs: &ReturnRegs) {
+    const RETURN: [c_int; 13] = [
+        R::RAX as c_int,
+        R::RCX as c_int,
+        R::RDX as c_int,
+        R::R8 as c_int,
+        R::R9 as c_int,
+        R::R10 as c_int,
+        R::R11 as c_int,
+        R::XMM0 as c_int,
+        R::XMM1 as c_int,
+        R::XMM2 as c_int,
+        R::XMM3 as c_int,
+        R::XMM4 as c_int,
+        R::XMM5 as c_int,
+    ];
+    static ZERO: [u64; 2] = [0; 2];
+    let values = [regs.rax, regs.rcx, regs.rdx, regs.r8, regs.r9, regs.r10, regs.r11];
+    engine.write_and_clear(&RETURN, &values, &ZERO);
+}
+
+/// RIP.
+pub(super) fn rip(engine: &Engine) -> u64 {
+    let mut v = [0];
+    engine.read(&[R::RIP as c_int], &mut v);
+    v[0]
+}
+
+/// Register values by iced's names, with the bases of segments in place of selectors: what an address is made
+/// of. Registers that no 64-bit address is made of are `None`.
+pub(super) fn by_iced(engine: &Engine) -> impl Fn(Register) -> Option<u64> + use<> {
+    let file = read_general(engine);
+    let mut bases = [0; 2];
+    engine.read(&[R::FS_BASE as c_int, R::GS_BASE as c_int], &mut bases);
+    let [fs, gs] = bases;
+    move |register| match register {
+        Register::FS => Some(fs),
+        Register::GS => Some(gs),
+        Register::ES | Register::CS | Register::SS | Register::DS => Some(0),
+        _ => {
+            let full = register.full_register();
+            let name = format!("{full:?}").to_lowercase();
+            let value = file.iter().find(|(reg, _)| reg.name() == name).map(|(_, value)| value)?;
+            let mask = if register.size() >= 8 { u64::MAX } else { (1 << (8 * register.size())) - 1 };
+            Some(value & mask)
+        }
+    }
+}

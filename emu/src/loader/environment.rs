@@ -1,0 +1,75 @@
+//! Command line and environment.
+
+/// The environment a process gets: fixed, so that runs repeat.
+const VARIABLES: &[&str] = &[
+    "=C:=C:\\",
+    "COMPUTERNAME=TRAPGATE",
+    "ComSpec=C:\\Windows\\system32\\cmd.exe",
+    "NUMBER_OF_PROCESSORS=1",
+    "OS=Windows_NT",
+    "Path=C:\\Windows\\system32;C:\\Windows",
+    "PROCESSOR_ARCHITECTURE=AMD64",
+    "SystemDrive=C:",
+    "SystemRoot=C:\\Windows",
+    "TEMP=C:\\Windows\\Temp",
+    "TMP=C:\\Windows\\Temp",
+    "USERNAME=user",
+    "windir=C:\\Windows",
+];
+
+/// The environment block: strings with terminators, and one more terminator.
+pub(super) fn block() -> Vec<u8> {
+    let text: String = VARIABLES.iter().flat_map(|v| [*v, "\0"]).collect();
+    super::writer::wide(&text)
+}
+
+/// Joins a program's path and arguments so that `CommandLineToArgvW` takes them apart again: quotes where
+/// there is white space, backslashes doubled before a quote.
+pub(super) fn command_line(path: &str, args: &[String]) -> String {
+    let mut line = format!("\"{path}\"");
+    for arg in args {
+        line.push(' ');
+        quote(arg, &mut line);
+    }
+    line
+}
+
+fn quote(arg: &str, line: &mut String) {
+    if !arg.is_empty() && !arg.contains([' ', '\t', '\n', '\x0b', '"']) {
+        line.push_str(arg);
+        return;
+    }
+    line.push('"');
+    let mut backslashes = 0;
+    for c in arg.chars() {
+        match c {
+            '\\' => backslashes += 1,
+            '"' => {
+                line.extend(std::iter::repeat_n('\\', backslashes + 1));
+                backslashes = 0;
+            }
+            _ => backslashes = 0,
+        }
+        line.push(c);
+    }
+    line.extend(std::iter::repeat_n('\\', backslashes));
+    line.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_quoted_as_the_c_run_time_reads_them() {
+        let args = ["plain", "two words", "", "a\"b", "back\\", "back slash\\", "a\\\"b"].map(String::from);
+        let line = command_line("C:\\x.exe", &args);
+        let expected = r#""C:\x.exe" plain "two words" "" "a\"b" back\ "back slash\\" "a\\\"b""#;
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn the_environment_ends_with_two_terminators() {
+        assert!(block().ends_with(&[b'p', 0, 0, 0, 0, 0][..]) || block().ends_with(&[0, 0, 0, 0]));
+    }
+}

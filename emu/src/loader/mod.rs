@@ -1,0 +1,145 @@
+//! From a file to a process: images, the structures Windows puts beside them, and a thread ready to start.
+//!
+//! What `PspAllocateProcess` and the loader in ntdll do between them is done here, with kernel rights, before
+//! the first instruction; initialisers (TLS callbacks, `DllMain`) run as guest code afterwards.
+
+mod environment;
+mod kuser;
+mod modules;
+mod process;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use guest::pe::PeError;
+use guest::{NtStatus, Profile};
+use kernel_model::Kernel;
+
+use crate::cpu::Ram;
+
+pub use kuser::update as update_kuser;
+pub use modules::{Module, Modules};
+pub use process::Start;
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub enum Program {
+    /// A PE image.
+    Pe(Vec<u8>),
+    /// Raw 64-bit code, run from its first byte.
+    RawX64(Vec<u8>),
+}
+
+/// How a process is set up.
+#[derive(Clone, Debug)]
+pub struct ProcessConfig {
+    /// The program.
+    pub program: Program,
+    /// The file's name, for messages and for the guest.
+    pub name: String,
+    /// The host folder in which DLLs that are not built in are looked for.
+    pub dll_folder: Option<PathBuf>,
+    /// The program's arguments.
+    pub args: Vec<String>,
+    /// Move images and stacks to places this seed picks; `None`: the preferred ones.
+    pub aslr_seed: Option<u64>,
+}
+
+/// Why a program cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file that cannot be read.
+    #[error("{file}: {error}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the host said.
+        error: std::io::Error,
+    },
+    /// A file that is no image we can run.
+    #[error("{file}: {error}")]
+    BadImage {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        error: PeError,
+    },
+    /// A DLL that is neither built in nor beside the program.
+    #[error("{file}: needs {dll}, which is not built in and not beside it")]
+    MissingDll {
+        /// The importing file.
+        file: String,
+        /// The DLL.
+        dll: String,
+    },
+    /// An export that a DLL does not have.
+    #[error("{file}: needs {symbol} from {dll}, which does not export it")]
+    MissingExport {
+        /// The importing file.
+        file: String,
+        /// The DLL.
+        dll: String,
+        /// The export's name or ordinal.
+        symbol: String,
+    },
+    /// Memory for it cannot be had.
+    #[error("{file}: cannot be mapped: {status}")]
+    NoMemory {
+        /// The file.
+        file: String,
+        /// The kernel's status.
+        status: NtStatus,
+    },
+    /// A DLL where a program was expected.
+    #[error("{file}: is a DLL, not a program")]
+    IsDll {
+        /// The file.
+        file: String,
+    },
+    /// A built-in DLL could not be assembled.
+    #[error("the built-in {dll} could not be assembled: {error}")]
+    Builtin {
+        /// The DLL.
+        dll: &'static str,
+        /// The assembler's reason.
+        error: String,
+    },
+}
+
+/// The parts of a machine that loading works on.
+pub(crate) struct Target<'a> {
+    pub kernel: &'a mut Kernel,
+    pub ram: &'a mut Ram,
+}
+
+impl Target<'_> {
+    pub(crate) fn profile(&self) -> &'static Profile {
+        self.kernel.profile
+    }
+}
+
+/// Sets up a process: its modules, and where its thread starts.
+pub(crate) fn load(target: &mut Target<'_>, config: &ProcessConfig) -> Result<(Modules, Start), LoadError> {
+    let map_error = |status| LoadError::NoMemory { file: config.name.clone(), status };
+    kuser::map(target).map_err(map_error)?;
+    let modules = Modules::load(target, config)?;
+    let start = process::create(target, config, &modules).map_err(map_error)?;
+    Ok((modules, start))
+}
+
+/// The file name of a path, host or guest.
+pub(crate) fn base_name(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or(path)
+}
+
+/// Reads a file, refusing what is no regular file.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let file = path.display().to_string();
+    let unreadable = |error| LoadError::Unreadable { file: file.clone(), error };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        let error = std::io::Error::other("not a regular file");
+        return Err(LoadError::Unreadable { file, error });
+    }
+    std::fs::read(path).map_err(unreadable)
+}

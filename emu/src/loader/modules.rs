@@ -1,0 +1,368 @@
+//! Modules: mapping images, binding imports.
+
+use std::collections::VecDeque;
+
+use guest::mem::PAGE_SIZE;
+use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
+use guest::{Profile, asm};
+use kernel_model::mm::{Protect, VadKind};
+
+use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
+
+/// A loaded image, or the raw program.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// The file name, for instance `ntdll.dll`.
+    pub name: String,
+    /// The path the guest sees.
+    pub path: String,
+    /// Where it is.
+    pub base: u64,
+    /// Bytes it occupies.
+    pub size: u64,
+    /// The image; `None` for raw code.
+    pub image: Option<PeImage>,
+    /// Named places, as RVAs in ascending order.
+    pub symbols: Vec<(u32, String)>,
+}
+
+impl Module {
+    /// The address of the entry point; 0: none.
+    pub fn entry(&self) -> u64 {
+        self.image.as_ref().map_or(self.base, |i| if i.entry == 0 { 0 } else { self.base + u64::from(i.entry) })
+    }
+
+    /// The address of a named place.
+    pub fn symbol(&self, name: &str) -> Option<u64> {
+        let (rva, _) = self.symbols.iter().find(|(_, n)| n == name)?;
+        Some(self.base + u64::from(*rva))
+    }
+}
+
+/// The modules of a process, the program first, then ntdll and kernel32, then whatever else it needs.
+#[derive(Clone, Debug, Default)]
+pub struct Modules {
+    list: Vec<Module>,
+    slots: Vec<Vec<Import>>,
+    /// Indexes in the order in which initialisers run, the program left out.
+    init_order: Vec<usize>,
+}
+
+/// How deep forwarders may lead from DLL to DLL.
+const MAX_FORWARDS: usize = 16;
+/// How many modules a process may have.
+const MAX_MODULES: usize = 256;
+/// Where raw code is put.
+const RAW_BASE: u64 = 0x1000_0000;
+/// What an image without a stated protection would get, and what private pages start with.
+const ANY: Protect = Protect::EXECUTE_WRITECOPY;
+
+/// Places that a seed picks: a 64-bit linear congruential generator (Knuth's constants), high bits used.
+struct Slide(Option<u64>);
+
+impl Slide {
+    fn next(&mut self, pages_64k: u64) -> u64 {
+        let Some(state) = &mut self.0 else { return 0 };
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) % pages_64k * 0x1_0000
+    }
+}
+
+impl Modules {
+    /// Loads the program and everything it needs.
+    pub(super) fn load(target: &mut Target<'_>, config: &ProcessConfig) -> Result<Self, LoadError> {
+        let mut modules = Self::default();
+        let mut slide = Slide(config.aslr_seed);
+        match &config.program {
+            Program::Pe(bytes) => {
+                let image = parse(&config.name, bytes)?;
+                if image.is_dll {
+                    return Err(LoadError::IsDll { file: config.name.clone() });
+                }
+                modules.map(target, &config.name, image, Vec::new(), &mut slide)?;
+            }
+            Program::RawX64(bytes) => modules.map_raw(target, &config.name, bytes)?,
+        }
+        let mut wanted: VecDeque<String> = ["ntdll.dll".to_string(), "kernel32.dll".to_string()].into();
+        let mut importer = 0;
+        loop {
+            while let Some(dll) = wanted.pop_front() {
+                modules.load_dll(target, config, importer, &dll, &mut slide)?;
+            }
+            let Some(imports) = modules.slots.get(importer) else { break };
+            wanted.extend(imports.iter().map(|i| i.dll.clone()));
+            let forwards = modules.forwarded_dlls(importer)?;
+            wanted.extend(forwards);
+            while let Some(dll) = wanted.pop_front() {
+                modules.load_dll(target, config, importer, &dll, &mut slide)?;
+            }
+            importer += 1;
+        }
+        for index in 0..modules.list.len() {
+            modules.bind(index)?;
+        }
+        modules.order();
+        modules.commit(target)?;
+        Ok(modules)
+    }
+
+    /// The DLLs that a module's exports forward to are needed as soon as somebody imports them; finding them
+    /// early keeps binding simple.
+    fn forwarded_dlls(&self, importer: usize) -> Result<Vec<String>, LoadError> {
+        let mut dlls = Vec::new();
+        for import in self.slots.get(importer).into_iter().flatten() {
+            let Some(image) = self.find(&import.dll).and_then(|i| self.list.get(i)?.image.as_ref()) else { continue };
+            for (_, by) in &import.slots {
+                let export = image.export(by).map_err(|error| LoadError::BadImage { file: import.dll.clone(), error })?;
+                if let Some(ExportTarget::Forward(text)) = export
+                    && let Some((dll, _)) = text.rsplit_once('.')
+                {
+                    dlls.push(format!("{dll}.dll"));
+                }
+            }
+        }
+        Ok(dlls)
+    }
+
+    /// A module by file name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        let name = canonical(name);
+        self.list.iter().position(|m| m.name.eq_ignore_ascii_case(&name))
+    }
+
+    /// The module an address lies in.
+    pub fn at(&self, va: u64) -> Option<&Module> {
+        self.list.iter().find(|m| (m.base..m.base + m.size).contains(&va))
+    }
+
+    /// All modules in load order.
+    pub fn iter(&self) -> impl Iterator<Item = &Module> {
+        self.list.iter()
+    }
+
+    /// The program.
+    pub fn program(&self) -> Option<&Module> {
+        self.list.first()
+    }
+
+    /// The modules in the order in which they are initialised.
+    pub fn init_order(&self) -> &[usize] {
+        &self.init_order
+    }
+
+    /// An address as `module!symbol+offset`, `module+offset` or a number.
+    pub fn describe(&self, va: u64) -> String {
+        let Some(module) = self.at(va) else { return format!("{va:#x}") };
+        let rva = va - module.base;
+        let stem = module.name.rsplit_once('.').map_or(module.name.as_str(), |(stem, _)| stem);
+        let at = module.symbols.partition_point(|(s, _)| u64::from(*s) <= rva);
+        match at.checked_sub(1).and_then(|i| module.symbols.get(i)) {
+            Some((s, name)) if u64::from(*s) == rva => format!("{stem}!{name}"),
+            Some((s, name)) => format!("{stem}!{name}+{:#x}", rva - u64::from(*s)),
+            None => format!("{}+{rva:#x}", module.name),
+        }
+    }
+
+    fn load_dll(
+        &mut self, target: &mut Target<'_>, config: &ProcessConfig, importer: usize, dll: &str, slide: &mut Slide,
+    ) -> Result<(), LoadError> {
+        if self.find(dll).is_some() {
+            return Ok(());
+        }
+        let name = canonical(dll);
+        if let Some((image, symbols)) = builtin(target.profile(), &name)? {
+            return self.map(target, &name, image, symbols, slide);
+        }
+        let importer = self.list.get(importer).map_or(config.name.clone(), |m| m.name.clone());
+        let missing = || LoadError::MissingDll { file: importer.clone(), dll: dll.to_string() };
+        // A name with a separator would leave the program's folder.
+        let plain = base_name(dll) == dll && dll != ".." && !dll.contains('\0');
+        let folder = config.dll_folder.as_ref().filter(|_| plain).ok_or_else(missing)?;
+        let path = std::fs::read_dir(folder).map_err(|_| missing())?.flatten().find(|entry| {
+            entry.file_name().to_str().is_some_and(|f| f.eq_ignore_ascii_case(&name))
+        });
+        let path = path.ok_or_else(missing)?.path();
+        let bytes = read_file(&path)?;
+        let image = parse(&path.display().to_string(), &bytes)?;
+        self.map(target, &name, image, Vec::new(), slide)
+    }
+
+    fn map(
+        &mut self, target: &mut Target<'_>, name: &str, mut image: PeImage, mut symbols: Vec<(u32, String)>,
+        slide: &mut Slide,
+    ) -> Result<(), LoadError> {
+        let bad = |error| LoadError::BadImage { file: name.to_string(), error };
+        if self.list.len() >= MAX_MODULES {
+            return Err(bad(guest::pe::PeError::Malformed(format!("it is one of more than {MAX_MODULES} modules"))));
+        }
+        let imports = image.imports().map_err(bad)?;
+        let size = image.bytes.len() as u64;
+        let pages = size / PAGE_SIZE;
+        let file = base_name(name).to_string();
+        // Within the 4 GiB above the preferred base, in steps of 64 KiB, as Windows does.
+        let preferred = if image.dynamic_base { image.base.wrapping_add(slide.next(0x1_0000)) } else { image.base };
+        let kind = || VadKind::Image(file.clone());
+        let first = match target.reserve(Some(preferred).filter(|&b| b >= 0x1_0000), pages, kind(), ANY) {
+            Ok(first) => first,
+            Err(_) => target
+                .reserve(None, pages, kind(), ANY)
+                .map_err(|status| LoadError::NoMemory { file: name.to_string(), status })?,
+        };
+        let base = first * PAGE_SIZE;
+        image.relocate(base).map_err(bad)?;
+        image.tls(base).map_err(bad)?;
+        if symbols.is_empty() {
+            symbols = image.export_names().into_iter().map(|(n, rva)| (rva, n)).collect();
+            symbols.sort();
+        }
+        let path = guest_path(&file, self.list.is_empty());
+        self.list.push(Module { name: file, path, base, size, image: Some(image), symbols });
+        self.slots.push(imports);
+        Ok(())
+    }
+
+    fn map_raw(&mut self, target: &mut Target<'_>, name: &str, code: &[u8]) -> Result<(), LoadError> {
+        let error = |status| LoadError::NoMemory { file: name.to_string(), status };
+        let size = (code.len() as u64).max(1).div_ceil(PAGE_SIZE) * PAGE_SIZE;
+        let base = target.allocate(Some(RAW_BASE), size, Protect::EXECUTE_READWRITE).map_err(error)?;
+        target.write(base, code).map_err(error)?;
+        let file = base_name(name).to_string();
+        let path = guest_path(&file, true);
+        self.list.push(Module { name: file, path, base, size, image: None, symbols: Vec::new() });
+        self.slots.push(Vec::new());
+        Ok(())
+    }
+
+    /// Fills a module's import slots with addresses.
+    fn bind(&mut self, index: usize) -> Result<(), LoadError> {
+        let imports = self.slots.get(index).cloned().unwrap_or_default();
+        let file = self.list.get(index).map_or(String::new(), |m| m.name.clone());
+        for import in imports {
+            for (slot, by) in &import.slots {
+                let address = self.resolve(&file, &import.dll, by, 0)?;
+                if let Some(image) = self.list.get_mut(index).and_then(|m| m.image.as_mut())
+                    && let Some(place) = image.bytes.get_mut(*slot as usize..*slot as usize + 8)
+                {
+                    place.copy_from_slice(&address.to_le_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&self, file: &str, dll: &str, by: &ImportBy, depth: usize) -> Result<u64, LoadError> {
+        let missing = || LoadError::MissingExport { file: file.into(), dll: dll.into(), symbol: by.to_string() };
+        let module = self.find(dll).and_then(|i| self.list.get(i)).ok_or_else(missing)?;
+        let image = module.image.as_ref().ok_or_else(missing)?;
+        let export = image.export(by).map_err(|error| LoadError::BadImage { file: dll.into(), error })?;
+        match export.ok_or_else(missing)? {
+            ExportTarget::Rva(rva) => Ok(module.base + u64::from(rva)),
+            ExportTarget::Forward(text) => {
+                let (next, symbol) = text.rsplit_once('.').filter(|_| depth < MAX_FORWARDS).ok_or_else(missing)?;
+                let by = match symbol.strip_prefix('#') {
+                    Some(n) => ImportBy::Ordinal(n.parse().map_err(|_| missing())?),
+                    None => ImportBy::Name(symbol.to_string()),
+                };
+                self.resolve(file, &format!("{next}.dll"), &by, depth + 1)
+            }
+        }
+    }
+
+    /// Initialisers run for what a module imports before the module itself; ntdll comes first.
+    fn order(&mut self) {
+        let mut order = Vec::new();
+        let mut seen = vec![false; self.list.len()];
+        let starts = self.find("ntdll.dll").into_iter().chain(self.find("kernel32.dll")).chain(0..self.list.len());
+        for start in starts.collect::<Vec<_>>() {
+            // A walk without recursion: a module is done when its imports are.
+            let mut stack = vec![(start, 0)];
+            while let Some((module, next)) = stack.pop() {
+                if next == 0 && seen.get(module).copied().unwrap_or(true) {
+                    continue;
+                }
+                if let Some(s) = seen.get_mut(module) {
+                    *s = true;
+                }
+                match self.slots.get(module).and_then(|imports| imports.get(next)) {
+                    Some(import) => {
+                        let child = self.find(&import.dll);
+                        stack.push((module, next + 1));
+                        stack.extend(child.filter(|&c| !seen.get(c).copied().unwrap_or(true)).map(|c| (c, 0)));
+                    }
+                    None => order.push(module),
+                }
+            }
+        }
+        order.retain(|&m| m != 0);
+        self.init_order = order;
+    }
+
+    /// Gives every image its pages: bytes, then rights.
+    fn commit(&mut self, target: &mut Target<'_>) -> Result<(), LoadError> {
+        for module in &self.list {
+            let Some(image) = &module.image else { continue };
+            let first = module.base / PAGE_SIZE;
+            let headers = u64::from(image.headers) / PAGE_SIZE;
+            let whole = [(0, headers, Protect::READONLY)].into_iter();
+            let sections = image.sections.iter().map(|s| {
+                (u64::from(s.rva) / PAGE_SIZE, u64::from(s.size) / PAGE_SIZE, protection(s))
+            });
+            for (at, pages, protect) in whole.chain(sections) {
+                target
+                    .commit(first + at, pages, protect)
+                    .map_err(|status| LoadError::NoMemory { file: module.name.clone(), status })?;
+            }
+            for (page, bytes) in (0..).zip(image.bytes.chunks(PAGE_SIZE as usize)) {
+                // A page of zeros needs no frame yet; a gap between sections has no page at all.
+                if bytes.iter().any(|&b| b != 0) {
+                    let _ = target.write(module.base + page * PAGE_SIZE, bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A section's protection as the memory manager maps it: what can be written is copy-on-write.
+fn protection(section: &Section) -> Protect {
+    match (section.execute, section.read, section.write) {
+        (true, _, true) => Protect::EXECUTE_WRITECOPY,
+        (true, true, false) => Protect::EXECUTE_READ,
+        (true, false, false) => Protect::EXECUTE,
+        (false, _, true) => Protect::WRITECOPY,
+        (false, true, false) => Protect::READONLY,
+        (false, false, false) => Protect::NOACCESS,
+    }
+}
+
+fn parse(file: &str, bytes: &[u8]) -> Result<PeImage, LoadError> {
+    PeImage::parse(bytes).map_err(|error| LoadError::BadImage { file: file.to_string(), error })
+}
+
+/// A DLL's name with its extension, an API set's name replaced by its host's.
+fn canonical(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    if lower.starts_with("api-ms-win-core-") || lower == "kernelbase.dll" || lower == "kernelbase" {
+        return "kernel32.dll".into();
+    }
+    if base_name(name).contains('.') { name.to_string() } else { format!("{name}.dll") }
+}
+
+fn guest_path(file: &str, is_program: bool) -> String {
+    let folder = if is_program { "C:\\" } else { "C:\\Windows\\System32\\" };
+    format!("{folder}{file}")
+}
+
+type Builtin = (PeImage, Vec<(u32, String)>);
+
+/// A built-in DLL of the profile.
+fn builtin(profile: &'static Profile, name: &str) -> Result<Option<Builtin>, LoadError> {
+    let (dll, built) = match name.to_ascii_lowercase().as_str() {
+        "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile)),
+        "kernel32.dll" => ("kernel32.dll", asm::kernel32(profile)),
+        _ => return Ok(None),
+    };
+    let built = built.map_err(|e| LoadError::Builtin { dll, error: e.to_string() })?;
+    let image = parse(dll, &built.image)?;
+    Ok(Some((image, built.symbols)))
+}

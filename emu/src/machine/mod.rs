@@ -1,0 +1,186 @@
+//! A machine: CPU, kernel, memory, one process, and the loop that runs them.
+
+mod console;
+mod end;
+mod run;
+mod stats;
+mod world;
+
+use guest::Profile;
+use guest::mem::Access;
+use kernel_model::Kernel;
+use kernel_model::mm::Phys;
+
+pub(crate) use console::Stdio;
+pub use console::{Captured, HostConsole};
+pub(crate) use run::trap_address;
+pub use end::{Crash, End};
+pub use stats::Stats;
+
+use crate::cpu::{Cpu, CpuError, Options, Ram, Reg, RegisterFile};
+use crate::loader::{self, LoadError, Modules, ProcessConfig, Target};
+use crate::trace::Observer;
+use world::World;
+
+/// Bytes of guest memory unless somebody asks for another amount: 512 MiB.
+pub const DEFAULT_MEMORY: u64 = 0x2000_0000;
+/// The least that a process can start in.
+pub const MIN_MEMORY: u64 = 0x40_0000;
+
+/// How a machine is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which Windows it is.
+    pub profile: &'static Profile,
+    /// The process it runs.
+    pub process: ProcessConfig,
+    /// Bytes of memory, the commit limit.
+    pub memory: u64,
+    /// Stop at a service nobody wrote.
+    pub strict: bool,
+    /// Stop after this many instructions.
+    pub max_instructions: Option<u64>,
+}
+
+/// Why a machine could not be made or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The program cannot be started.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The engine failed.
+    #[error(transparent)]
+    Cpu(#[from] CpuError),
+    /// The host gives no memory.
+    #[error("no memory for the guest: {0}")]
+    Memory(std::io::Error),
+}
+
+/// A machine with one process, ready to run.
+pub struct Machine {
+    cpu: Cpu,
+    world: World,
+    max_instructions: u64,
+}
+
+impl Machine {
+    /// Makes a machine. Its console is captured; see [`Machine::set_console`].
+    pub fn new(config: &Config) -> Result<Self, MachineError> {
+        let frames = config.memory.clamp(MIN_MEMORY, u64::from(u32::MAX) << 12) / 0x1000;
+        let mut ram = Ram::new(frames as u32).map_err(MachineError::Memory)?;
+        let mut cpu = Cpu::new(&mut ram, Options::default())?;
+        let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
+        let mut target = Target { kernel: &mut kernel, ram: &mut ram };
+        let (modules, start) = loader::load(&mut target, &config.process)?;
+        let mut registers = RegisterFile::default();
+        for (reg, value) in [
+            (Reg::Rip, start.rip),
+            (Reg::Rcx, start.rcx),
+            (Reg::Rdx, start.rdx),
+            (Reg::Rsp, start.rsp),
+            (Reg::Rflags, 0x202),
+        ] {
+            registers.set(reg, value);
+        }
+        cpu.set_registers(&registers);
+        cpu.set_gs_base(start.teb);
+        // Nothing has run yet, so there is nothing to forget.
+        kernel.mm.take_invalidate();
+        let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
+        Ok(Self { cpu, world: World::new(kernel, ram, modules, config.strict), max_instructions })
+    }
+
+    /// Sends the guest's console somewhere else.
+    pub fn set_console(&mut self, console: Box<dyn HostConsole>) {
+        self.world.console = console;
+    }
+
+    /// Shows every call, and every instruction if the observer wants them, to an observer.
+    pub fn observe(&mut self, observer: Box<dyn Observer>) -> Result<(), MachineError> {
+        if observer.wants_instructions() {
+            self.cpu.trace_instructions()?;
+        }
+        self.world.observer = Some(observer);
+        Ok(())
+    }
+
+    /// Takes the observer back.
+    pub fn take_observer(&mut self) -> Option<Box<dyn Observer>> {
+        self.world.observer.take()
+    }
+
+    /// The process's modules.
+    pub fn modules(&self) -> &Modules {
+        &self.world.modules
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.world.kernel
+    }
+
+    /// What has been counted so far.
+    pub fn stats(&self) -> &Stats {
+        &self.world.stats
+    }
+
+    /// Instructions retired.
+    pub fn instructions(&self) -> u64 {
+        self.cpu.retired()
+    }
+
+    /// The CPU's registers.
+    pub fn registers(&self) -> RegisterFile {
+        self.cpu.registers()
+    }
+
+    /// Sets the CPU's registers.
+    pub fn set_registers(&mut self, registers: &RegisterFile) {
+        self.cpu.set_registers(registers);
+    }
+
+    /// Guest memory without side effects; `None` where something is not committed.
+    pub fn peek(&self, va: u64, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.world.kernel.mm.peek(&self.world.ram, va, &mut bytes)?;
+        Some(bytes)
+    }
+
+    /// Writes guest memory whatever its protection; false where something is not committed.
+    pub fn poke(&mut self, va: u64, bytes: &[u8]) -> bool {
+        let written = self.world.kernel.mm.poke(&mut self.world.ram, va, bytes);
+        self.forget();
+        written == bytes.len()
+    }
+
+    /// What the guest has written to its console, if that is captured.
+    pub fn captured(&mut self) -> Option<&mut Captured> {
+        self.world.console.captured()
+    }
+
+    /// Has the engine forget what the memory manager says is no longer true.
+    fn forget(&mut self) {
+        let stale = self.world.kernel.mm.take_invalidate();
+        if stale.code {
+            self.cpu.flush_code();
+        } else if stale.tlb {
+            self.cpu.flush_tlb();
+        }
+    }
+}
+
+/// Whether an address can be read as code, for messages.
+pub(crate) fn code_at(kernel: &Kernel, ram: &dyn Phys, va: u64, buf: &mut [u8]) -> usize {
+    if kernel.mm.peek(ram, va, buf).is_some() {
+        return buf.len();
+    }
+    // Up to the end of the page.
+    let len = buf.len().min((0x1000 - va % 0x1000) as usize);
+    let part = buf.get_mut(..len).unwrap_or(&mut []);
+    kernel.mm.peek(ram, va, part).map_or(0, |()| len)
+}
+
+/// The `ExceptionInformation[0]` of an access violation.
+pub(crate) fn access_code(access: Access) -> u64 {
+    access as u64
+}

@@ -1,0 +1,130 @@
+//! Everything around the CPU, as the CPU sees it.
+
+use guest::convention::Gate;
+use guest::mem::Access;
+use guest::{Fault, NtStatus};
+use kernel_model::service::Row;
+use kernel_model::{Answer, Call, Kernel};
+
+use super::console::{Captured, HostConsole};
+use super::stats::Stats;
+use super::{code_at, loader};
+use crate::cpu::{Client, Flow, Insn, Page, Ram, RegisterFile, Trap};
+use crate::trace::{CallStart, Observer};
+use loader::Modules;
+
+/// A call that the hook could not finish.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub call: Call,
+    pub row: Option<Row>,
+    pub answer: Answer,
+    pub before: Option<RegisterFile>,
+}
+
+/// The client of the CPU.
+pub(super) struct World {
+    pub kernel: Kernel,
+    pub ram: Ram,
+    pub modules: Modules,
+    pub observer: Option<Box<dyn Observer>>,
+    pub console: Box<dyn HostConsole>,
+    pub stats: Stats,
+    pub strict: bool,
+    pub pending: Option<Pending>,
+}
+
+impl World {
+    pub(super) fn new(kernel: Kernel, ram: Ram, modules: Modules, strict: bool) -> Self {
+        Self {
+            kernel,
+            ram,
+            modules,
+            observer: None,
+            console: Box::new(Captured::default()),
+            stats: Stats::default(),
+            strict,
+            pending: None,
+        }
+    }
+
+    /// Counts a call and runs its service.
+    #[inline]
+    fn answer(&mut self, gate: Gate, trap: &Trap<'_>) -> (Call, Option<Row>, Answer) {
+        self.kernel.clock.instructions = trap.retired;
+        let (call, row) = self.kernel.decode(&mut self.ram, gate, trap.regs);
+        match row {
+            Ok(row) => {
+                self.stats.count(row.number);
+                self.observe_start(&call, Some(&row), trap);
+                let answer = self.kernel.execute(&mut self.ram, &row, &call);
+                (call, Some(row), answer)
+            }
+            Err(status) => {
+                self.stats.calls += 1;
+                self.stats.unknown += u64::from(status == NtStatus::INVALID_SYSTEM_SERVICE);
+                self.observe_start(&call, None, trap);
+                (call, None, Answer::Status(status))
+            }
+        }
+    }
+
+    #[inline]
+    fn observe_start(&mut self, call: &Call, row: Option<&Row>, trap: &Trap<'_>) {
+        if let Some(observer) = &mut self.observer {
+            let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
+            observer.call_start(&view, &CallStart { call, row, retired: trap.retired });
+        }
+    }
+
+    /// Whether something must be done outside the engine before the guest goes on.
+    #[inline]
+    fn must_stop(&self) -> bool {
+        self.kernel.mm.must_invalidate() || self.kernel.console.has_output() || self.observer.is_some()
+    }
+}
+
+impl Client for World {
+    fn translate(&mut self, va: u64, access: Access) -> Result<Page, Fault> {
+        let page = self.kernel.mm.translate(&mut self.ram, va, access)?;
+        Ok(Page {
+            physical: u64::from(page.frame.0) * 0x1000,
+            read: page.read,
+            write: page.write,
+            execute: page.execute,
+        })
+    }
+
+    fn code(&mut self, va: u64, buf: &mut [u8]) -> usize {
+        code_at(&self.kernel, &self.ram, va, buf)
+    }
+
+    #[inline]
+    fn trap(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow {
+        let before = self.observer.is_some().then(|| trap.registers());
+        let (call, row, answer) = self.answer(gate, trap);
+        if let Answer::Status(status) = answer
+            && !self.must_stop()
+        {
+            trap.finish(&self.kernel.return_regs(&call, status));
+            return Flow::Resume;
+        }
+        self.pending = Some(Pending { call, row, answer, before });
+        Flow::Stop
+    }
+
+    fn tsc(&self, retired: u64) -> u64 {
+        let mut clock = self.kernel.clock.clone();
+        clock.instructions = retired;
+        clock.tsc()
+    }
+
+    fn instruction(&mut self, insn: &Insn<'_>) {
+        if let Some(observer) = &mut self.observer {
+            let mut bytes = [0; 15];
+            let len = code_at(&self.kernel, &self.ram, insn.address, &mut bytes).min(insn.size as usize);
+            let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
+            observer.instruction(&view, insn.address, bytes.get(..len).unwrap_or(&[]), &insn.registers());
+        }
+    }
+}

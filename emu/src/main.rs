@@ -1,0 +1,5 @@
+//! The `trapgate` command.
+
+fn main() -> std::process::ExitCode {
+    trapgate::cli::main()
+}

@@ -1,0 +1,75 @@
+//! What a run looks like from outside: calls and instructions as typed events, and the sinks that show them.
+
+mod chrome;
+mod decode;
+mod jsonl;
+mod record;
+mod text;
+
+use guest::NtStatus;
+use kernel_model::mm::Phys;
+use kernel_model::service::Row;
+use kernel_model::{Answer, Call, Kernel};
+
+use crate::cpu::RegisterFile;
+use crate::loader::Modules;
+use crate::machine::End;
+
+pub use chrome::ChromeSink;
+pub use jsonl::{JsonSink, SCHEMA_VERSION};
+pub use record::{ArgRecord, CallRecord, InsnRecord, Recorder, Sink, Wants};
+pub use text::TextSink;
+
+/// The machine as an observer may look at it.
+pub struct View<'a> {
+    /// The kernel.
+    pub kernel: &'a Kernel,
+    /// Physical memory.
+    pub ram: &'a dyn Phys,
+    /// The process's modules.
+    pub modules: &'a Modules,
+}
+
+/// A call before its service runs.
+pub struct CallStart<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// Its row; `None` for a number that no table has.
+    pub row: Option<&'a Row>,
+    /// Instructions retired, the trap included.
+    pub retired: u64,
+}
+
+/// A call that has been answered.
+pub struct CallEnd<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// Its row.
+    pub row: Option<&'a Row>,
+    /// What became of it.
+    pub answer: &'a Answer,
+    /// The status the guest gets; `None`: it does not return.
+    pub status: Option<NtStatus>,
+    /// The registers at the trap.
+    pub before: Option<&'a RegisterFile>,
+    /// The registers after the return.
+    pub after: Option<&'a RegisterFile>,
+    /// Instructions retired.
+    pub retired: u64,
+}
+
+/// Somebody who watches a run.
+pub trait Observer {
+    /// Whether [`Observer::instruction`] is to be called, which makes runs far slower.
+    fn wants_instructions(&self) -> bool {
+        false
+    }
+    /// A call has arrived.
+    fn call_start(&mut self, view: &View<'_>, call: &CallStart<'_>);
+    /// A call has been answered.
+    fn call_end(&mut self, view: &View<'_>, call: &CallEnd<'_>);
+    /// An instruction is about to run.
+    fn instruction(&mut self, _view: &View<'_>, _address: u64, _code: &[u8], _registers: &RegisterFile) {}
+    /// The run is over.
+    fn end(&mut self, view: &View<'_>, end: &End, retired: u64);
+}

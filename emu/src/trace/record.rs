@@ -1,0 +1,285 @@
+//! From events to records: calls with their arguments decoded before and after, instructions with what they
+//! changed.
+
+use std::any::Any;
+
+use guest::services::ArgInfo;
+use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+use kernel_model::Answer;
+use serde::Serialize;
+
+use super::decode::truncate;
+use super::{CallEnd, CallStart, Observer, View};
+use crate::cpu::{Reg, RegisterFile};
+use crate::machine::{End, trap_address};
+
+/// One argument of a call.
+#[derive(Clone, Debug, Serialize)]
+pub struct ArgRecord {
+    /// The name in the prototype.
+    pub name: &'static str,
+    /// The C type.
+    #[serde(rename = "type")]
+    pub ty: &'static str,
+    /// The value, as wide as the type.
+    #[serde(serialize_with = "hex")]
+    pub value: u64,
+    /// What it means, or what the caller had put where it points.
+    pub decoded: Option<String>,
+    /// What the service left where it points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// One call. The serialised form is the JSON Lines schema, version 1; see `docs/trace-schema.md`.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallRecord {
+    /// `"call"`.
+    pub kind: &'static str,
+    /// The schema's version.
+    pub v: u32,
+    /// Counted from 1.
+    pub seq: u64,
+    /// Process id.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// The NT name; `null` for a number that no table has.
+    pub service: Option<&'static str>,
+    /// The service number, with the table's bits.
+    #[serde(serialize_with = "hex32")]
+    pub number: u32,
+    /// `nt` or `win32k`.
+    pub table: Option<&'static str>,
+    /// How it came in.
+    pub gate: &'static str,
+    /// The address of the trapping instruction.
+    #[serde(serialize_with = "hex")]
+    pub rip: u64,
+    /// The same with module and symbol.
+    pub place: String,
+    /// The trap is not in a system DLL's stub: the program makes its own system calls.
+    pub direct: bool,
+    /// The arguments.
+    pub args: Vec<ArgRecord>,
+    /// The status; `null` if the call does not return.
+    pub status: Option<u32>,
+    /// Its name, or its value in hexadecimal.
+    pub status_name: Option<String>,
+    /// What is missing, where the answer is that something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+    /// Instructions retired in the run when the call trapped, the trap included.
+    pub insns: u64,
+    /// Instructions since the call before.
+    pub insns_delta: u64,
+    /// Virtual time at the trap, in nanoseconds since boot.
+    pub time_ns: u64,
+    /// The registers before the trap.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "registers")]
+    pub before: Option<RegisterFile>,
+    /// The registers after the return.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "registers")]
+    pub after: Option<RegisterFile>,
+}
+
+/// One instruction.
+#[derive(Clone, Debug, Serialize)]
+pub struct InsnRecord {
+    /// `"insn"`.
+    pub kind: &'static str,
+    /// The schema's version.
+    pub v: u32,
+    /// Counted from 1.
+    pub n: u64,
+    /// Its address.
+    #[serde(serialize_with = "hex")]
+    pub rip: u64,
+    /// The same with module and symbol.
+    pub place: String,
+    /// Its bytes in hexadecimal.
+    pub bytes: String,
+    /// Intel syntax.
+    pub text: String,
+    /// The registers it changed, RIP left out, with their new values.
+    pub changed: Vec<(String, String)>,
+}
+
+fn hex<S: serde::Serializer>(value: &u64, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&format_args!("{value:#x}"))
+}
+
+fn hex32<S: serde::Serializer>(value: &u32, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&format_args!("{value:#x}"))
+}
+
+fn registers<S: serde::Serializer>(file: &Option<RegisterFile>, s: S) -> Result<S::Ok, S::Error> {
+    let Some(file) = file else { return s.serialize_none() };
+    let general = file.iter().map(|(reg, value)| (reg.name().to_string(), format!("{value:#x}")));
+    let wide = file.xmm.iter().enumerate().map(|(i, [low, high])| (format!("xmm{i}"), format!("0x{high:016x}{low:016x}")));
+    s.collect_map(general.chain(wide))
+}
+
+/// What a trace is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Wants {
+    /// Registers before and after each call.
+    pub registers: bool,
+    /// Every instruction.
+    pub instructions: bool,
+    /// Only services whose name contains one of these, whatever the case; empty: all.
+    pub filter: Vec<String>,
+}
+
+/// Somebody who shows records.
+pub trait Sink: Any {
+    /// A call has been answered.
+    fn call(&mut self, record: &CallRecord);
+    /// An instruction has run.
+    fn insn(&mut self, _record: &InsnRecord) {}
+    /// The run is over.
+    fn end(&mut self, _end: &End, _retired: u64) {}
+}
+
+/// An observer that makes records and gives them to a sink.
+pub struct Recorder {
+    sink: Box<dyn Sink>,
+    wants: Wants,
+    seq: u64,
+    instructions: u64,
+    last_retired: u64,
+    /// The arguments of the call under way, as they were when it arrived.
+    args: Vec<ArgRecord>,
+    retired: u64,
+    time_ns: u64,
+    /// The instruction that is running.
+    running: Option<(InsnRecord, RegisterFile)>,
+}
+
+impl Recorder {
+    /// A recorder for a sink.
+    pub fn new(sink: Box<dyn Sink>, wants: Wants) -> Self {
+        let wants = Wants { filter: wants.filter.iter().map(|f| f.to_lowercase()).collect(), ..wants };
+        Self {
+            sink,
+            wants,
+            seq: 0,
+            instructions: 0,
+            last_retired: 0,
+            args: Vec::new(),
+            retired: 0,
+            time_ns: 0,
+            running: None,
+        }
+    }
+
+    fn is_wanted(&self, service: Option<&str>) -> bool {
+        let name = service.unwrap_or("").to_lowercase();
+        self.wants.filter.is_empty() || self.wants.filter.iter().any(|f| name.contains(f))
+    }
+
+    /// Shows the instruction that has been running, with what it changed.
+    fn finish_instruction(&mut self, after: Option<&RegisterFile>) {
+        let Some((mut record, before)) = self.running.take() else { return };
+        let differing = |after: &RegisterFile| {
+            let pairs = before.iter().zip(after.iter().map(|(_, v)| v));
+            let changed = pairs.filter(|((reg, old), new)| *reg != Reg::Rip && old != new);
+            changed.map(|((reg, _), new)| (reg.name().to_string(), format!("{new:#x}"))).collect()
+        };
+        record.changed = after.map(differing).unwrap_or_default();
+        self.sink.insn(&record);
+    }
+}
+
+impl Observer for Recorder {
+    fn wants_instructions(&self) -> bool {
+        self.wants.instructions
+    }
+
+    fn call_start(&mut self, view: &View<'_>, start: &CallStart<'_>) {
+        self.finish_instruction(None);
+        self.retired = start.retired;
+        self.time_ns = view.kernel.clock.tsc();
+        let arg = |(i, arg): (usize, &'static ArgInfo)| ArgRecord {
+            name: arg.name,
+            ty: arg.ty,
+            value: truncate(arg, start.call.args.get(i)),
+            decoded: start.row.and_then(|row| view.decode_in(start.call, row, i, arg)),
+            after: None,
+        };
+        self.args = start.row.map(|row| row.info.args.iter().enumerate().map(arg).collect()).unwrap_or_default();
+    }
+
+    fn call_end(&mut self, view: &View<'_>, end: &CallEnd<'_>) {
+        self.seq += 1;
+        let delta = self.retired - self.last_retired;
+        self.last_retired = self.retired;
+        let mut args = std::mem::take(&mut self.args);
+        let service = end.row.map(|r| r.info.name);
+        if !self.is_wanted(service) {
+            return;
+        }
+        if end.status.is_some_and(|s| s.is_success()) {
+            let infos = end.row.map_or(&[][..], |r| r.info.args);
+            for (i, (arg, info)) in args.iter_mut().zip(infos).enumerate() {
+                arg.after = view.decode_out(end.call, i, info);
+            }
+        }
+        let rip = trap_address(end.call);
+        let module = view.modules.at(rip);
+        let registers = |file: Option<&RegisterFile>| file.copied().filter(|_| self.wants.registers);
+        let record = CallRecord {
+            kind: "call",
+            v: super::SCHEMA_VERSION,
+            seq: self.seq,
+            pid: view.kernel.ps.process.id.0,
+            tid: view.kernel.ps.thread.id.0,
+            service,
+            number: end.call.number,
+            table: end.row.map(|r| r.info.table.name()),
+            gate: end.call.gate.name(),
+            rip,
+            place: view.modules.describe(rip),
+            direct: module.is_none_or(|m| !matches!(m.name.to_lowercase().as_str(), "ntdll.dll" | "win32u.dll")),
+            args,
+            status: end.status.map(|s| s.0),
+            status_name: end.status.map(|s| s.to_string()),
+            missing: match end.answer {
+                Answer::NotImplemented(what) => Some(what.as_deref().unwrap_or("the service").to_string()),
+                _ => None,
+            },
+            insns: self.retired,
+            insns_delta: delta,
+            time_ns: self.time_ns,
+            before: registers(end.before),
+            after: registers(end.after),
+        };
+        self.sink.call(&record);
+    }
+
+    fn instruction(&mut self, view: &View<'_>, address: u64, code: &[u8], registers: &RegisterFile) {
+        self.finish_instruction(Some(registers));
+        self.instructions += 1;
+        let insn = Decoder::with_ip(64, code, address, DecoderOptions::NONE).decode();
+        let mut text = String::new();
+        let mut formatter = IntelFormatter::new();
+        formatter.options_mut().set_space_after_operand_separator(false);
+        formatter.format(&insn, &mut text);
+        let record = InsnRecord {
+            kind: "insn",
+            v: super::SCHEMA_VERSION,
+            n: self.instructions,
+            rip: address,
+            place: view.modules.describe(address),
+            bytes: code.iter().map(|b| format!("{b:02x}")).collect(),
+            text,
+            changed: Vec::new(),
+        };
+        self.running = Some((record, *registers));
+    }
+
+    fn end(&mut self, _view: &View<'_>, end: &End, retired: u64) {
+        self.finish_instruction(None);
+        self.sink.end(end, retired);
+    }
+}

@@ -1,0 +1,271 @@
+//! `trapgate flow`: one call drawn from the program's `call` to the service and back.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use guest::convention::Gate;
+use kernel_model::service::ServiceTable;
+
+use super::Paint;
+use crate::cpu::{Reg, RegisterFile};
+use crate::machine::{End, trap_address};
+use crate::trace::{ArgRecord, CallEnd, CallStart, Observer, Recorder, Sink, View, Wants};
+
+/// What a drawing needs to know of the call.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The program.
+    pub program: String,
+    /// Where the stub was called from, by the return address on the stack.
+    pub caller: Option<String>,
+    /// The stub: place, bytes up to the trap's return, or the program's own instruction.
+    pub stub: String,
+    /// The stub's instructions.
+    pub stub_code: Vec<String>,
+    /// The trap is in the program itself.
+    pub direct: bool,
+    /// The gate.
+    pub gate: &'static str,
+    /// The service.
+    pub service: &'static str,
+    /// Its number, table and row.
+    pub number: u32,
+    /// The table's name and the row in it.
+    pub row: String,
+    /// Its support level.
+    pub support: &'static str,
+    /// The arguments.
+    pub args: Vec<ArgRecord>,
+    /// The status.
+    pub status: Option<String>,
+    /// The registers at the trap.
+    pub before: RegisterFile,
+    /// The registers after the return.
+    pub after: Option<RegisterFile>,
+}
+
+/// Watches a run until the first call of one service.
+pub struct FlowFinder {
+    service: String,
+    recorder: Recorder,
+    records: Rc<RefCell<Vec<crate::trace::CallRecord>>>,
+    found: Rc<RefCell<Option<Flow>>>,
+}
+
+struct Keep(Rc<RefCell<Vec<crate::trace::CallRecord>>>);
+
+impl Sink for Keep {
+    fn call(&mut self, record: &crate::trace::CallRecord) {
+        *self.0.borrow_mut() = vec![record.clone()];
+    }
+}
+
+impl FlowFinder {
+    /// A finder for a service, and where it puts what it finds.
+    pub fn new(service: &str) -> (Self, Rc<RefCell<Option<Flow>>>) {
+        let found = Rc::new(RefCell::new(None));
+        let records = Rc::new(RefCell::new(Vec::new()));
+        let wants = Wants { registers: true, ..Wants::default() };
+        let recorder = Recorder::new(Box::new(Keep(Rc::clone(&records))), wants);
+        (Self { service: service.to_string(), recorder, records, found: Rc::clone(&found) }, found)
+    }
+}
+
+impl Observer for FlowFinder {
+    fn call_start(&mut self, view: &View<'_>, call: &CallStart<'_>) {
+        self.recorder.call_start(view, call);
+    }
+
+    fn call_end(&mut self, view: &View<'_>, end: &CallEnd<'_>) {
+        self.recorder.call_end(view, end);
+        let record = self.records.borrow_mut().pop();
+        let (Some(record), Some(row)) = (record, end.row) else { return };
+        if self.found.borrow().is_some() || row.info.name != self.service {
+            return;
+        }
+        let trap = trap_address(end.call);
+        let mut stack = [0; 8];
+        let caller = view.kernel.mm.peek(view.ram, end.call.regs.rsp, &mut stack);
+        let caller = caller.map(|()| view.modules.describe(u64::from_le_bytes(stack)));
+        // The stub starts where the profile's pattern has the trap's distance before it.
+        let style = view.kernel.profile.stub_style;
+        let into = style.offset_of(end.call.gate == Gate::Int2e).unwrap_or(0);
+        let start = if record.direct { trap } else { trap.wrapping_sub(into as u64) };
+        let len = if record.direct { 2 } else { style.bytes(0).len() };
+        let mut code = vec![0; len];
+        let _ = view.kernel.mm.peek(view.ram, start, &mut code);
+        *self.found.borrow_mut() = Some(Flow {
+            program: view.modules.program().map_or(String::new(), |m| m.name.clone()),
+            caller: if record.direct { None } else { caller },
+            stub: view.modules.describe(start),
+            stub_code: disassemble(&code, start),
+            direct: record.direct,
+            gate: record.gate,
+            service: row.info.name,
+            number: row.number,
+            row: format!("{} row {:#x}", table_name(row.number), row.number & 0xfff),
+            support: row.support().level(),
+            args: record.args,
+            status: record.status_name,
+            before: record.before.unwrap_or_default(),
+            after: record.after,
+        });
+    }
+
+    fn end(&mut self, view: &View<'_>, end: &End, retired: u64) {
+        self.recorder.end(view, end, retired);
+    }
+}
+
+fn table_name(number: u32) -> &'static str {
+    match ServiceTable::table_of(number) {
+        Some(guest::services::ServiceTableId::Nt) => "KiServiceTable",
+        _ => "W32pServiceTable",
+    }
+}
+
+fn disassemble(code: &[u8], address: u64) -> Vec<String> {
+    use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+    let mut formatter = IntelFormatter::new();
+    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let mut lines = Vec::new();
+    while decoder.can_decode() {
+        let start = decoder.position();
+        let insn = decoder.decode();
+        let bytes = code.get(start..start + insn.len()).unwrap_or(&[]);
+        let bytes: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let mut text = String::new();
+        formatter.format(&insn, &mut text);
+        lines.push(format!("{bytes:<18} {text}"));
+    }
+    lines
+}
+
+/// The steps of the drawing: a title, who runs it, and lines.
+fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
+    let reg = |file: &RegisterFile, regs: &[Reg]| {
+        regs.iter().map(|r| format!("{}={:x}", r.name(), file.get(*r))).collect::<Vec<_>>().join("  ")
+    };
+    let before = &flow.before;
+    let mut args: Vec<String> = Vec::new();
+    let places = ["r10", "rdx", "r8", "r9"];
+    for (i, arg) in flow.args.iter().enumerate() {
+        let place = places.get(i).map_or(format!("[rsp+{:x}]", 0x28 + 8 * i.saturating_sub(4)), ToString::to_string);
+        let decoded = arg.decoded.as_ref().map_or(String::new(), |d| format!("  {d}"));
+        args.push(format!("{place:<8} {} {} = {:#x}{decoded}", arg.ty, arg.name, arg.value));
+    }
+    let trap_lines = vec![
+        reg(before, &[Reg::Rax, Reg::R10, Reg::Rdx, Reg::R8, Reg::R9]),
+        reg(before, &[Reg::Rsp, Reg::Rbp, Reg::Rip, Reg::Rflags]),
+    ];
+    let mut service = args;
+    service.push(format!("returns {}", flow.status.as_deref().unwrap_or("never: the process has ended")));
+    for arg in flow.args.iter().filter(|a| a.after.is_some()) {
+        service.push(format!("*{} = {}", arg.name, arg.after.as_deref().unwrap_or("")));
+    }
+    let mut steps = Vec::new();
+    if flow.direct {
+        let lines = [vec![format!("{}: its own system call, no ntdll involved", flow.stub)], flow.stub_code.clone()];
+        steps.push(("user", format!("{} (program)", flow.program), lines.concat()));
+    } else {
+        let caller = flow.caller.clone().unwrap_or_else(|| "?".into());
+        steps.push(("user", format!("{} (program)", flow.program), vec![format!("call {}", flow.service), format!("returns to {caller}")]));
+        steps.push(("user", format!("{} (stub)", flow.stub), flow.stub_code.clone()));
+    }
+    steps.push(("trap", format!("{}: ring 3 to ring 0", flow.gate), trap_lines));
+    steps.push((
+        "kernel",
+        format!("system service table, number {:#x}", flow.number),
+        vec![format!("{} -> {} ({} arguments)", flow.row, flow.service, flow.args.len())],
+    ));
+    steps.push(("kernel", format!("{} in Rust ({} support)", flow.service, flow.support), service));
+    if let Some(after) = &flow.after {
+        let lines = vec![
+            reg(after, &[Reg::Rax, Reg::Rcx, Reg::Rdx, Reg::R8, Reg::R9, Reg::R10, Reg::R11]),
+            "xmm0-5=0, everything else as before".to_string(),
+        ];
+        steps.push(("trap", "sysretq: ring 0 to ring 3".into(), lines));
+        let back = flow.caller.clone().unwrap_or_else(|| flow.stub.clone());
+        let status = flow.status.clone().unwrap_or_default();
+        steps.push(("user", format!("{} (program)", flow.program), vec![format!("goes on at {back} with {status} in eax")]));
+    }
+    steps
+}
+
+/// The drawing for a terminal.
+pub fn flow_text(flow: &Flow, paint: Paint) -> String {
+    let mut text = String::new();
+    let steps = steps(flow);
+    let width = steps.iter().flat_map(|(_, title, lines)| lines.iter().chain([title])).map(|l| l.chars().count()).max();
+    let width = width.unwrap_or(0) + 2;
+    let count = steps.len();
+    for (i, (ring, title, lines)) in steps.iter().enumerate() {
+        let title_text = format!(" {title:<w$}", w = width - 1);
+        let title = match *ring {
+            "user" => paint.good(&title_text),
+            "trap" => paint.warn(&title_text),
+            _ => paint.name(&title_text),
+        };
+        text += &format!("{ring:>7} ┌{}┐\n{:>7} │{title}│\n", "─".repeat(width), "");
+        for line in lines {
+            text += &format!("{:>7} │   {line:<w$}│\n", "", w = width - 3);
+        }
+        let joint = if i + 1 < count { "┬" } else { "─" };
+        text += &format!("{:>7} └──{joint}{}┘\n", "", "─".repeat(width - 3));
+        if i + 1 < count {
+            text += &format!("{:>7}    ▼\n", "");
+        }
+    }
+    text
+}
+
+/// The drawing as SVG.
+pub fn flow_svg(flow: &Flow) -> String {
+    let escape = |s: &str| s.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let steps = steps(flow);
+    let (line, pad, gap) = (18, 12, 26);
+    let widest = steps.iter().flat_map(|(_, t, l)| l.iter().chain([t])).map(|l| l.chars().count()).max().unwrap_or(0);
+    let width = 40 + 8 * widest + 2 * pad;
+    let mut body = String::new();
+    let mut y = 20;
+    let count = steps.len();
+    for (i, (ring, title, lines)) in steps.iter().enumerate() {
+        let (fill, stroke) = match *ring {
+            "user" => ("#eaf6ea", "#3a7d3a"),
+            "trap" => ("#fdf3dc", "#b07a10"),
+            _ => ("#e6f0fb", "#2a5f9e"),
+        };
+        let height = line * (lines.len() + 1) + 2 * pad;
+        body += &format!(
+            "<rect x=\"20\" y=\"{y}\" width=\"{}\" height=\"{height}\" rx=\"6\" fill=\"{fill}\" stroke=\"{stroke}\"/>\n\
+             <text x=\"{}\" y=\"{}\" font-weight=\"bold\" fill=\"{stroke}\">{}</text>\n",
+            width - 40,
+            20 + pad,
+            y + pad + 13,
+            escape(title)
+        );
+        for (n, text) in lines.iter().enumerate() {
+            body += &format!(
+                "<text x=\"{}\" y=\"{}\" xml:space=\"preserve\">{}</text>\n",
+                20 + pad + 16,
+                y + pad + 13 + line * (n + 1),
+                escape(text)
+            );
+        }
+        y += height;
+        if i + 1 < count {
+            let x = 60;
+            body += &format!(
+                "<path d=\"M{x} {y} v{} m-5 -7 l5 7 l5 -7\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.5\"/>\n",
+                gap - 2
+            );
+            y += gap;
+        }
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{h}\" viewBox=\"0 0 {width} {h}\" \
+         font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{body}</svg>\n",
+        h = y + 20
+    )
+}

@@ -1,0 +1,13 @@
+//! Pages that show the machine: stubs, the service table, the flow of a call.
+
+mod flow;
+mod paint;
+mod ssdt;
+mod stubs;
+mod summary;
+
+pub use flow::{Flow, FlowFinder, flow_svg, flow_text};
+pub use paint::Paint;
+pub use ssdt::{SsdtRow, ssdt_rows, ssdt_text};
+pub use stubs::{StubView, stub_views, stubs_text};
+pub use summary::summary;

@@ -1,0 +1,68 @@
+//! `trapgate ssdt`: the service tables with what there is of each service.
+
+use guest::Profile;
+use kernel_model::kernel::services;
+use kernel_model::service::{Row, ServiceTable};
+use serde::Serialize;
+
+use super::Paint;
+
+/// One row of a service table.
+#[derive(Clone, Debug, Serialize)]
+pub struct SsdtRow {
+    /// The service number, with the table's bits.
+    pub number: u32,
+    /// `nt` or `win32k`.
+    pub table: &'static str,
+    /// The NT name.
+    pub name: &'static str,
+    /// Arguments; `null` where nobody has published the count.
+    pub args: Option<u32>,
+    /// The prototype's arguments: type and name.
+    pub signature: Vec<String>,
+    /// `full`, `partial` or `none`.
+    pub support: &'static str,
+    /// What is missing.
+    pub gap: &'static str,
+}
+
+impl From<&Row> for SsdtRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            number: row.number,
+            table: row.info.table.name(),
+            name: row.info.name,
+            args: row.info.arg_count,
+            signature: row.info.args.iter().map(|a| format!("{} {}", a.ty, a.name)).collect(),
+            support: row.support().level(),
+            gap: row.support().gap(),
+        }
+    }
+}
+
+/// Every row of a profile.
+pub fn ssdt_rows(profile: &'static Profile) -> Vec<SsdtRow> {
+    ServiceTable::new(profile, services()).rows().map(SsdtRow::from).collect()
+}
+
+/// The rows as a listing, and a line of totals.
+pub fn ssdt_text(rows: &[SsdtRow], paint: Paint) -> String {
+    let mut text = format!("{:>6}  {:<6}  {:<48} {:>4}  {:<7}  gap\n", "number", "table", "service", "args", "support");
+    let mut counts = [0; 3];
+    for row in rows {
+        let args = row.args.map_or("?".to_string(), |n| n.to_string());
+        let level = format!("{:<7}", row.support);
+        let (index, level) = match row.support {
+            "full" => (0, paint.good(&level)),
+            "partial" => (1, paint.warn(&level)),
+            _ => (2, paint.dim(&level)),
+        };
+        counts[index] += 1;
+        let gap = if row.support == "none" { "" } else { row.gap };
+        let line = format!("{:#6x}  {:<6}  {:<48} {args:>4}  {level}  {gap}", row.number, row.table, row.name);
+        text += line.trim_end();
+        text.push('\n');
+    }
+    let [full, partial, none] = counts;
+    text + &format!("{} services: {full} full, {partial} partial, {none} not written\n", rows.len())
+}

@@ -1,0 +1,24 @@
+//! What the bytes of a Windows guest mean.
+//!
+//! Addresses and memory ([`mem`]), NT types and their layouts by build ([`types`], [`layout`]),
+//! statuses ([`status`]), service numbers and signatures by build ([`services`], [`profile`]),
+//! the calling conventions of the gates ([`convention`]), PE images ([`pe`]) and the assembler of
+//! the guest code that Trapgate brings along ([`asm`]). There is no CPU and no kernel here.
+
+pub mod access;
+pub mod asm;
+pub mod convention;
+pub mod enums;
+pub mod layout;
+pub mod mem;
+pub mod pe;
+pub mod profile;
+pub mod services;
+pub mod status;
+pub mod types;
+
+pub use access::{AccessMask, GenericMapping};
+pub use mem::{Fault, FaultKind, GuestMemory, UserPtr};
+pub use profile::{Arch, Profile};
+pub use status::NtStatus;
+pub use types::Handle;

@@ -1,0 +1,75 @@
+//! The virtual clock: time is what retired instructions make it.
+
+/// Virtual nanoseconds one instruction takes.
+pub const NS_PER_INSTRUCTION: u64 = 1;
+/// The clock interrupt's period in 100 ns units: 15.625 ms, as on most machines.
+pub const TICK: u64 = 156_250;
+/// `QueryPerformanceFrequency`: 10 MHz, as Windows 10 reports wherever it uses the TSC.
+pub const QPC_FREQUENCY: u64 = 10_000_000;
+/// How long the machine has been up when the first process starts, in 100 ns units: one hour.
+const UPTIME: u64 = 36_000_000_000;
+/// The system time at that moment, in 100 ns units since 1601: 2024-01-01 12:00 UTC.
+const SYSTEM_TIME: u64 = 133_485_840_000_000_000;
+
+/// The machine's time.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// Instructions retired so far.
+    pub instructions: u64,
+    /// Nanoseconds that passed while every thread waited.
+    skipped: u64,
+}
+
+impl Clock {
+    fn nanoseconds(&self) -> u64 {
+        self.instructions.wrapping_mul(NS_PER_INSTRUCTION).wrapping_add(self.skipped)
+    }
+
+    /// `KeQueryInterruptTime` with full precision: 100 ns units since boot.
+    pub fn interrupt_time(&self) -> u64 {
+        UPTIME + self.nanoseconds() / 100
+    }
+
+    /// The interrupt time at the last clock tick, which is what KUSER_SHARED_DATA shows.
+    pub fn ticked_interrupt_time(&self) -> u64 {
+        self.interrupt_time() / TICK * TICK
+    }
+
+    /// Clock ticks since boot (`KeTickCount`).
+    pub fn tick_count(&self) -> u64 {
+        self.interrupt_time() / TICK
+    }
+
+    /// The system time that belongs to an interrupt time: 100 ns units since 1601.
+    pub fn system_time_at(&self, interrupt_time: u64) -> u64 {
+        SYSTEM_TIME - UPTIME + interrupt_time
+    }
+
+    /// The interrupt time that belongs to a system time; times before boot are 0.
+    pub fn interrupt_time_at(&self, system_time: u64) -> u64 {
+        system_time.saturating_sub(SYSTEM_TIME - UPTIME)
+    }
+
+    /// The performance counter, in units of [`QPC_FREQUENCY`].
+    pub fn performance_counter(&self) -> u64 {
+        self.interrupt_time()
+    }
+
+    /// The time-stamp counter: one count a nanosecond.
+    pub fn tsc(&self) -> u64 {
+        UPTIME * 100 + self.nanoseconds()
+    }
+
+    /// Instructions until the next clock tick, at least one.
+    pub fn instructions_to_tick(&self) -> u64 {
+        let next = (self.tick_count() + 1) * TICK - UPTIME;
+        let ns = (next * 100).saturating_sub(self.nanoseconds());
+        (ns / NS_PER_INSTRUCTION).max(1)
+    }
+
+    /// Lets time pass, with nobody running, up to an interrupt time.
+    pub fn advance_to(&mut self, interrupt_time: u64) {
+        let ns = interrupt_time.saturating_sub(self.interrupt_time());
+        self.skipped = self.skipped.saturating_add(ns.saturating_mul(100));
+    }
+}

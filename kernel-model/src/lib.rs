@@ -1,0 +1,19 @@
+//! The NT executive as plain Rust data.
+//!
+//! Components know only those before them: [`service`], [`ke`], [`ob`], [`mm`], [`ex`], [`io`], [`ps`]. One
+//! [`Kernel`] holds them; a service gets it through a [`Cx`]. No CPU, no host pointer and no closure lives
+//! in here, so a clone is a snapshot and a run can be repeated.
+
+pub mod body;
+pub mod cx;
+pub mod ex;
+pub mod io;
+pub mod ke;
+pub mod kernel;
+pub mod mm;
+pub mod ob;
+pub mod ps;
+pub mod service;
+
+pub use cx::Cx;
+pub use kernel::{Answer, Call, Kernel};

@@ -1,0 +1,158 @@
+//! `NtAllocateVirtualMemory`.
+
+use bitflags::bitflags;
+use guest::mem::{PAGE_SIZE, Word};
+use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+
+use super::memory::Memory;
+use super::protect::Protect;
+use super::space::{GRANULARITY, Vad, VadKind};
+use crate::cx::Cx;
+use crate::service::{NtResult, Service, Support, Unwind, service};
+
+pub(crate) const SERVICES: &[Service] = &[service!(
+    NtAllocateVirtualMemory => nt_allocate_virtual_memory,
+    Support::Partial("only the calling process; no MEM_WRITE_WATCH, MEM_LARGE_PAGES, MEM_PHYSICAL, placeholders; MEM_RESET keeps the contents")
+)];
+
+bitflags! {
+    /// `MEM_*` allocation types.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct AllocationType: u32 {
+        const COMMIT = 0x1000;
+        const RESERVE = 0x2000;
+        const RESET = 0x8_0000;
+        const TOP_DOWN = 0x10_0000;
+        const WRITE_WATCH = 0x20_0000;
+        const PHYSICAL = 0x40_0000;
+        const RESET_UNDO = 0x100_0000;
+        const LARGE_PAGES = 0x2000_0000;
+    }
+}
+
+impl AllocationType {
+    /// `STATUS_INVALID_PARAMETER_5` for flags NT does not have or does not have together.
+    fn check(raw: u32) -> NtResult<Self> {
+        let kind = Self::from_bits(raw).ok_or(NtStatus::INVALID_PARAMETER_5)?;
+        let work = Self::COMMIT | Self::RESERVE | Self::RESET | Self::RESET_UNDO;
+        let alone = Self::RESET | Self::RESET_UNDO;
+        if !kind.intersects(work) || kind.intersects(alone) && kind.bits().count_ones() != 1 {
+            return Err(NtStatus::INVALID_PARAMETER_5.into());
+        }
+        for (flag, name) in [
+            (Self::WRITE_WATCH, "AllocationType MEM_WRITE_WATCH"),
+            (Self::PHYSICAL, "AllocationType MEM_PHYSICAL"),
+            (Self::LARGE_PAGES, "AllocationType MEM_LARGE_PAGES"),
+        ] {
+            if kind.contains(flag) {
+                return Err(Unwind::unsupported(name));
+            }
+        }
+        Ok(kind)
+    }
+}
+
+/// `NtAllocateVirtualMemory`: reserves and commits pages.
+///
+/// Base and size (bytes) are rounded outward, the base of a reservation to 64 KiB, and returned.
+/// `STATUS_INVALID_PARAMETER_2` to `_5` name the argument at fault; `STATUS_INVALID_PAGE_PROTECTION`,
+/// `STATUS_CONFLICTING_ADDRESSES`, `STATUS_NO_MEMORY`, `STATUS_COMMITMENT_LIMIT`.
+fn nt_allocate_virtual_memory(
+    cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, zero_bits: u64, region_size: UserPtr<Word>,
+    allocation_type: u32, page_protection: u32,
+) -> NtResult {
+    // Up to 21 it counts high zero bits; larger values are a mask of the bits an address may have.
+    if zero_bits > 21 && zero_bits < 32 {
+        return Err(NtStatus::INVALID_PARAMETER_3.into());
+    }
+    let mut kind = AllocationType::check(allocation_type)?;
+    let protect = Protect::from_raw(page_protection)?;
+    let mut mem = cx.mem();
+    let base = mem.load(base_address)?.0;
+    mem.probe(base_address)?;
+    let size = mem.load(region_size)?.0;
+    mem.probe(region_size)?;
+    let limits = mem.memory.space.limits;
+    if base > limits.highest {
+        return Err(NtStatus::INVALID_PARAMETER_2.into());
+    }
+    if size == 0 || size > limits.highest + 1 - base {
+        return Err(NtStatus::INVALID_PARAMETER_4.into());
+    }
+    cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
+    if zero_bits != 0 && base == 0 {
+        return Err(Unwind::unsupported("ZeroBits with no base address"));
+    }
+    if protect.is_write_copy() {
+        return Err(NtStatus::INVALID_PAGE_PROTECTION.into());
+    }
+    if base == 0 && kind.contains(AllocationType::COMMIT) {
+        kind |= AllocationType::RESERVE;
+    }
+    let memory = &mut cx.kernel.mm;
+    let (first, last) = if kind.contains(AllocationType::RESERVE) {
+        reserve(memory, base, size, kind, protect)?
+    } else {
+        (base / PAGE_SIZE, (base + size - 1) / PAGE_SIZE)
+    };
+    if kind.contains(AllocationType::COMMIT) {
+        let fresh = kind.contains(AllocationType::RESERVE);
+        if let Err(status) = commit(memory, first, last, protect) {
+            if fresh {
+                memory.space.carve(first, last);
+            }
+            return Err(status.into());
+        }
+    } else if !kind.contains(AllocationType::RESERVE) {
+        reset(memory, first, last)?;
+    }
+    let mut mem = cx.mem();
+    mem.store(base_address, &Word(first * PAGE_SIZE))?;
+    mem.store(region_size, &Word((last - first + 1) * PAGE_SIZE))?;
+    Ok(NtStatus::SUCCESS)
+}
+
+fn reserve(
+    memory: &mut Memory, base: u64, size: u64, kind: AllocationType, protect: Protect,
+) -> Result<(u64, u64), NtStatus> {
+    let space = &mut memory.space;
+    let first = if base == 0 {
+        let pages = size.div_ceil(PAGE_SIZE);
+        space.find(pages, kind.contains(AllocationType::TOP_DOWN)).ok_or(NtStatus::NO_MEMORY)?
+    } else {
+        let first = base / GRANULARITY * GRANULARITY / PAGE_SIZE;
+        if first * PAGE_SIZE < space.limits.lowest {
+            return Err(NtStatus::INVALID_PARAMETER_2);
+        }
+        first
+    };
+    let last = if base == 0 { first + size.div_ceil(PAGE_SIZE) - 1 } else { (base + size - 1) / PAGE_SIZE };
+    if !space.is_free(first, last) {
+        return Err(NtStatus::CONFLICTING_ADDRESSES);
+    }
+    space.insert(Vad { first, last, base: first, kind: VadKind::Private, protect });
+    Ok((first, last))
+}
+
+/// All or nothing: the charge is checked before the first page changes.
+fn commit(memory: &mut Memory, first: u64, last: u64, protect: Protect) -> Result<(), NtStatus> {
+    let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
+    if vad.kind != VadKind::Private {
+        return Err(NtStatus::ALREADY_COMMITTED);
+    }
+    // Asking for more than there can be must not take the time of looking at each page.
+    if last - first >= u64::from(memory.frame_count()) {
+        return Err(NtStatus::COMMITMENT_LIMIT);
+    }
+    let new = (first..=last).filter(|&vpn| memory.space.pages.get(vpn).protect().is_none()).count();
+    if !memory.can_commit(new as u64) {
+        return Err(NtStatus::COMMITMENT_LIMIT);
+    }
+    (first..=last).try_for_each(|vpn| memory.commit(vpn, protect))
+}
+
+/// `MEM_RESET`: the contents may be dropped. They are kept, which a program cannot tell from luck.
+fn reset(memory: &Memory, first: u64, last: u64) -> Result<(), NtStatus> {
+    let vad = memory.space.vad(first).filter(|v| last <= v.last);
+    vad.map(|_| ()).ok_or(NtStatus::CONFLICTING_ADDRESSES)
+}

@@ -1,0 +1,68 @@
+//! `NtFreeVirtualMemory`.
+
+use guest::mem::{PAGE_SIZE, Word};
+use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+
+use super::space::VadKind;
+use crate::cx::Cx;
+use crate::service::{NtResult, Service, Support, service};
+
+pub(crate) const SERVICES: &[Service] = &[service!(
+    NtFreeVirtualMemory => nt_free_virtual_memory,
+    Support::Partial("only the calling process; no placeholders")
+)];
+
+const MEM_DECOMMIT: u32 = 0x4000;
+const MEM_RELEASE: u32 = 0x8000;
+
+/// `NtFreeVirtualMemory`: decommits or releases pages; size 0 means the whole region from its base.
+///
+/// `STATUS_INVALID_PARAMETER_2` to `_4` name the argument at fault; `STATUS_MEMORY_NOT_ALLOCATED`,
+/// `STATUS_FREE_VM_NOT_AT_BASE`, `STATUS_UNABLE_TO_FREE_VM` (past the region's end),
+/// `STATUS_UNABLE_TO_DELETE_SECTION` (an image).
+fn nt_free_virtual_memory(
+    cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, region_size: UserPtr<Word>, free_type: u32,
+) -> NtResult {
+    if free_type != MEM_DECOMMIT && free_type != MEM_RELEASE {
+        return Err(NtStatus::INVALID_PARAMETER_4.into());
+    }
+    let mut mem = cx.mem();
+    let base = mem.load(base_address)?.0;
+    mem.probe(base_address)?;
+    let size = mem.load(region_size)?.0;
+    mem.probe(region_size)?;
+    let highest = mem.memory.space.limits.highest;
+    if base > highest {
+        return Err(NtStatus::INVALID_PARAMETER_2.into());
+    }
+    if size > highest + 1 - base {
+        return Err(NtStatus::INVALID_PARAMETER_3.into());
+    }
+    cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
+    let memory = &mut cx.kernel.mm;
+    let first = base / PAGE_SIZE;
+    let vad = memory.space.vad(first).ok_or(NtStatus::MEMORY_NOT_ALLOCATED)?;
+    if vad.kind != VadKind::Private {
+        return Err(NtStatus::UNABLE_TO_DELETE_SECTION.into());
+    }
+    let last = if size == 0 {
+        if vad.first != first {
+            return Err(NtStatus::FREE_VM_NOT_AT_BASE.into());
+        }
+        vad.last
+    } else {
+        (base + size - 1) / PAGE_SIZE
+    };
+    if last > vad.last {
+        return Err(NtStatus::UNABLE_TO_FREE_VM.into());
+    }
+    memory.decommit_range(first, last);
+    if free_type == MEM_RELEASE {
+        memory.space.carve(first, last);
+    }
+    let mut mem = cx.mem();
+    // The arguments may lie in what was just freed; the pages are gone all the same.
+    let _ = mem.store(base_address, &Word(first * PAGE_SIZE));
+    let _ = mem.store(region_size, &Word((last - first + 1) * PAGE_SIZE));
+    Ok(NtStatus::SUCCESS)
+}

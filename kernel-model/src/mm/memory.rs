@@ -1,0 +1,317 @@
+//! Frames and address spaces together: translation, commitment, and what the engine must forget.
+
+use guest::mem::{Access, PAGE_SIZE};
+use guest::{Fault, FaultKind, NtStatus};
+
+use super::pages::{Frame, Pte};
+use super::protect::Protect;
+use super::space::{AddressSpace, Limits};
+
+/// Guest physical memory, which somebody else owns. Bytes are copied in and out: the engine writes the same
+/// memory, so no reference into it can be handed out. What lies past a frame's end is left alone.
+pub trait Phys {
+    /// Copies bytes out of a frame, from an offset.
+    fn read(&self, frame: Frame, offset: usize, buf: &mut [u8]);
+    /// Copies bytes into a frame, at an offset.
+    fn write(&mut self, frame: Frame, offset: usize, bytes: &[u8]);
+    /// Makes a frame all zero.
+    fn zero(&mut self, frame: Frame);
+}
+
+/// What the engine must forget before it runs again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Invalidate {
+    /// Translations: a page lost rights or moved.
+    pub tlb: bool,
+    /// Translated code: bytes that had been executed were changed, or their frame was reused.
+    pub code: bool,
+}
+
+/// The frames of guest physical memory.
+#[derive(Clone, Debug)]
+pub struct Frames {
+    next: u32,
+    limit: u32,
+    free: Vec<Frame>,
+    /// Frames that code has been fetched from, one bit each.
+    code: Vec<u64>,
+}
+
+impl Frames {
+    fn new(count: u32) -> Self {
+        Self { next: 1, limit: count, free: Vec::new(), code: Vec::new() }
+    }
+
+    fn take(&mut self, ram: &mut dyn Phys) -> Option<Frame> {
+        if let Some(frame) = self.free.pop() {
+            ram.zero(frame);
+            return Some(frame);
+        }
+        // A frame that was never used is zero already.
+        (self.next < self.limit).then(|| {
+            self.next += 1;
+            Frame(self.next - 1)
+        })
+    }
+
+    fn is_code(&self, frame: Frame) -> bool {
+        self.code.get(frame.0 as usize / 64).is_some_and(|w| w >> (frame.0 % 64) & 1 != 0)
+    }
+
+    fn mark_code(&mut self, frame: Frame) {
+        let word = frame.0 as usize / 64;
+        if self.code.len() <= word {
+            self.code.resize(word + 1, 0);
+        }
+        self.code[word] |= 1 << (frame.0 % 64);
+    }
+}
+
+/// A page as the engine is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The frame.
+    pub frame: Frame,
+    /// Loads are allowed.
+    pub read: bool,
+    /// Stores are allowed.
+    pub write: bool,
+    /// Fetches are allowed.
+    pub execute: bool,
+}
+
+/// All memory of a machine.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    frames: Frames,
+    /// The address space of the process that runs. (One process so far.)
+    pub space: AddressSpace,
+    committed: u64,
+    invalidate: Invalidate,
+}
+
+impl Memory {
+    /// Memory with `frames` frames, the first of which is kept out of use.
+    pub fn new(frames: u32, limits: Limits) -> Self {
+        Self {
+            frames: Frames::new(frames),
+            space: AddressSpace::new(limits),
+            committed: 0,
+            invalidate: Invalidate::default(),
+        }
+    }
+
+    /// What the engine must forget; asking clears it.
+    #[inline]
+    pub fn take_invalidate(&mut self) -> Invalidate {
+        if self.invalidate.code {
+            self.frames.code.clear();
+        }
+        std::mem::take(&mut self.invalidate)
+    }
+
+    /// Whether [`Memory::take_invalidate`] has something to tell.
+    #[inline]
+    pub fn must_invalidate(&self) -> bool {
+        self.invalidate.tlb || self.invalidate.code
+    }
+
+    /// The engine asks for a page. Guard pages end with their first use, copy-on-write ones with their
+    /// first store.
+    pub fn translate(&mut self, ram: &mut dyn Phys, va: u64, access: Access) -> Result<Translation, Fault> {
+        let pte = self.resolve(ram, va, access)?;
+        let (Some(frame), Some(protect)) = (pte.frame(), pte.protect()) else {
+            return Err(Fault { va, access, kind: FaultKind::NotMapped });
+        };
+        if access == Access::Execute {
+            self.frames.mark_code(frame);
+        }
+        Ok(Translation {
+            frame,
+            read: protect.allows(Access::Read),
+            write: protect.allows(Access::Write) && !protect.is_write_copy(),
+            execute: protect.allows(Access::Execute),
+        })
+    }
+
+    /// The entry of a page that an access may use, with a frame behind it.
+    pub(super) fn resolve(&mut self, ram: &mut dyn Phys, va: u64, access: Access) -> Result<Pte, Fault> {
+        let fault = |kind| Fault { va, access, kind };
+        if va > self.space.limits.highest {
+            return Err(fault(FaultKind::KernelRange));
+        }
+        let vpn = va / PAGE_SIZE;
+        let mut pte = self.space.pages.get(vpn);
+        let protect = pte.protect().ok_or(fault(FaultKind::NotMapped))?;
+        if protect.is_guard() {
+            pte = pte.with_protect(protect.without_guard());
+            self.space.pages.set(vpn, pte);
+            if !self.grow_stack(ram, va) {
+                return Err(fault(FaultKind::Guard));
+            }
+        }
+        let protect = protect.without_guard();
+        if !protect.allows(access) {
+            return Err(fault(FaultKind::Protection));
+        }
+        if access == Access::Write && protect.is_write_copy() {
+            pte = pte.with_protect(protect.after_copy());
+            self.space.pages.set(vpn, pte);
+        }
+        if pte.frame().is_none() {
+            let frame = self.frames.take(ram).ok_or(fault(FaultKind::NoMemory))?;
+            pte = pte.with_frame(frame);
+            self.space.pages.set(vpn, pte);
+        }
+        Ok(pte)
+    }
+
+    /// A stack's guard page was touched: the page becomes stack, the one below the guard. False if
+    /// `va` is in no stack, or the stack is at its end.
+    fn grow_stack(&mut self, ram: &mut dyn Phys, va: u64) -> bool {
+        let page = va & !(PAGE_SIZE - 1);
+        let Some(stack) = self.space.stacks.iter().copied().find(|s| (s.reserved..s.end).contains(&va)) else {
+            return false;
+        };
+        // The lowest page stays out of reach, so that an overflow cannot run into what lies below.
+        if page > stack.reserved + PAGE_SIZE {
+            let guard = Protect::READWRITE.with_guard();
+            if self.commit((page - PAGE_SIZE) / PAGE_SIZE, guard).is_err() {
+                return false;
+            }
+        }
+        self.poke(ram, stack.limit_field, &page.to_le_bytes());
+        page > stack.reserved + PAGE_SIZE
+    }
+
+    /// Commits one page, or changes the protection of one that is committed.
+    ///
+    /// `STATUS_COMMITMENT_LIMIT` when there is no memory left.
+    pub fn commit(&mut self, vpn: u64, protect: Protect) -> Result<(), NtStatus> {
+        let pte = self.space.pages.get(vpn);
+        if pte.protect().is_some() {
+            self.protect_page(vpn, protect);
+            return Ok(());
+        }
+        self.charge(1)?;
+        self.space.pages.set(vpn, Pte::demand_zero(protect));
+        Ok(())
+    }
+
+    /// Whether `pages` more pages can be committed.
+    pub fn can_commit(&self, pages: u64) -> bool {
+        self.committed + pages < u64::from(self.frames.limit)
+    }
+
+    fn charge(&mut self, pages: u64) -> Result<(), NtStatus> {
+        if !self.can_commit(pages) {
+            return Err(NtStatus::COMMITMENT_LIMIT);
+        }
+        self.committed += pages;
+        Ok(())
+    }
+
+    /// Changes a committed page's protection.
+    pub fn protect_page(&mut self, vpn: u64, protect: Protect) {
+        let pte = self.space.pages.get(vpn);
+        if pte.protect() != Some(protect) {
+            self.space.pages.set(vpn, pte.with_protect(protect));
+            self.invalidate.tlb |= pte.frame().is_some();
+        }
+    }
+
+    /// Decommits one page: its contents are lost.
+    pub fn decommit(&mut self, vpn: u64) {
+        let pte = self.space.pages.get(vpn);
+        if pte.protect().is_none() {
+            return;
+        }
+        self.space.pages.set(vpn, Pte::default());
+        if let Some(frame) = pte.owned_frame() {
+            self.invalidate.tlb = true;
+            self.invalidate.code |= self.frames.is_code(frame);
+            self.frames.free.push(frame);
+        }
+        self.committed = self.committed.saturating_sub(1);
+    }
+
+    /// Decommits the pages `first..=last`, of which most may not be committed.
+    pub fn decommit_range(&mut self, first: u64, last: u64) {
+        let mut vpn = Some(first);
+        while let Some(at) = vpn.filter(|&p| p <= last) {
+            self.decommit(at);
+            vpn = self.space.pages.next_present(at + 1);
+        }
+        self.space.pages.forget_empty(first, last);
+    }
+
+    /// Maps a new frame that is filled later, and shared by whoever asks for it: KUSER_SHARED_DATA.
+    pub fn map_shared(&mut self, ram: &mut dyn Phys, vpn: u64, protect: Protect) -> Result<Frame, NtStatus> {
+        self.charge(1)?;
+        let frame = self.frames.take(ram).ok_or(NtStatus::NO_MEMORY)?;
+        self.space.pages.set(vpn, Pte::shared(frame, protect));
+        Ok(frame)
+    }
+
+    /// The kernel writes committed memory, whatever its protection. What is not committed is left out;
+    /// how many bytes were written is answered.
+    pub fn poke(&mut self, ram: &mut dyn Phys, va: u64, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|r| !r.is_empty()) {
+            let at = va.wrapping_add(done as u64);
+            let vpn = at / PAGE_SIZE;
+            let mut pte = self.space.pages.get(vpn);
+            if pte.protect().is_none() {
+                break;
+            }
+            if pte.frame().is_none() {
+                let Some(frame) = self.frames.take(ram) else { break };
+                pte = pte.with_frame(frame);
+                self.space.pages.set(vpn, pte);
+            }
+            done += self.write_page(ram, pte, at, rest);
+        }
+        done
+    }
+
+    /// Writes as much of `bytes` as lies in the page of `va`; how much that was.
+    pub(super) fn write_page(&mut self, ram: &mut dyn Phys, pte: Pte, va: u64, bytes: &[u8]) -> usize {
+        let offset = (va % PAGE_SIZE) as usize;
+        let len = bytes.len().min(PAGE_SIZE as usize - offset);
+        if let Some(frame) = pte.frame() {
+            self.invalidate.code |= self.frames.is_code(frame);
+            ram.write(frame, offset, bytes.get(..len).unwrap_or(bytes));
+        }
+        len
+    }
+
+    /// Reads bytes without any rights, guards or demand: for the trace and the debugger's eye. `None`
+    /// where something is not committed; pages without a frame read as zeros.
+    pub fn peek(&self, ram: &dyn Phys, va: u64, buf: &mut [u8]) -> Option<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            let at = va.checked_add(done as u64)?;
+            let pte = self.space.pages.get(at / PAGE_SIZE);
+            pte.protect()?;
+            let offset = (at % PAGE_SIZE) as usize;
+            let len = (buf.len() - done).min(PAGE_SIZE as usize - offset);
+            let to = buf.get_mut(done..done + len)?;
+            match pte.frame() {
+                Some(frame) => ram.read(frame, offset, to),
+                None => to.fill(0),
+            }
+            done += len;
+        }
+        Some(())
+    }
+
+    /// Pages committed now.
+    pub fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// All frames there are.
+    pub fn frame_count(&self) -> u32 {
+        self.frames.limit
+    }
+}

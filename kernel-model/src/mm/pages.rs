@@ -1,0 +1,128 @@
+//! Page tables: what each page of an address space is.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
+use super::protect::Protect;
+
+/// A page frame of guest physical memory, by number. Frame 0 is never used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Frame(pub u32);
+
+/// A page-table entry. The default one is a page that is not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Pte {
+    frame: u32,
+    protect: u16,
+    shared: bool,
+}
+
+impl Pte {
+    /// A committed page that has no frame yet and reads as zeros.
+    pub const fn demand_zero(protect: Protect) -> Self {
+        Self { frame: 0, protect: protect.raw() as u16, shared: false }
+    }
+
+    /// A page that shows a frame which the address space does not own.
+    pub const fn shared(frame: Frame, protect: Protect) -> Self {
+        Self { frame: frame.0, protect: protect.raw() as u16, shared: true }
+    }
+
+    /// Its protection; `None`: it is not committed.
+    #[inline]
+    pub fn protect(self) -> Option<Protect> {
+        (self.protect != 0).then(|| Protect::restore(self.protect))
+    }
+
+    /// Its frame, if it has one.
+    #[inline]
+    pub fn frame(self) -> Option<Frame> {
+        (self.frame != 0).then_some(Frame(self.frame))
+    }
+
+    /// The frame that goes when the page does.
+    pub fn owned_frame(self) -> Option<Frame> {
+        self.frame().filter(|_| !self.shared)
+    }
+
+    /// With another protection.
+    #[must_use]
+    pub const fn with_protect(self, protect: Protect) -> Self {
+        Self { protect: protect.raw() as u16, ..self }
+    }
+
+    /// With a frame.
+    #[must_use]
+    pub const fn with_frame(self, frame: Frame) -> Self {
+        Self { frame: frame.0, ..self }
+    }
+}
+
+const LEAF: usize = 512;
+
+/// The pages of one address space, by virtual page number.
+#[derive(Clone, Debug, Default)]
+pub struct PageTable {
+    leaves: HashMap<u64, Box<[Pte; LEAF]>>,
+    /// The leaves there are, in order, so that huge reservations can be walked.
+    order: BTreeSet<u64>,
+}
+
+impl PageTable {
+    /// A page's entry.
+    #[inline]
+    pub fn get(&self, vpn: u64) -> Pte {
+        self.leaves.get(&(vpn / LEAF as u64)).map_or(Pte::default(), |leaf| leaf[(vpn % LEAF as u64) as usize])
+    }
+
+    /// Sets a page's entry.
+    pub fn set(&mut self, vpn: u64, pte: Pte) {
+        let key = vpn / LEAF as u64;
+        let leaf = self.leaves.entry(key).or_insert_with(|| {
+            self.order.insert(key);
+            Box::new([Pte::default(); LEAF])
+        });
+        leaf[(vpn % LEAF as u64) as usize] = pte;
+    }
+
+    /// The first page at or after `vpn` that may be committed.
+    pub fn next_present(&self, vpn: u64) -> Option<u64> {
+        let key = *self.order.range(vpn / LEAF as u64..).next()?;
+        Some(vpn.max(key * LEAF as u64))
+    }
+
+    /// One past the last page, `last` at most, that follows `vpn` with the same protection.
+    pub fn end_of_run(&self, vpn: u64, last: u64) -> u64 {
+        let protect = self.get(vpn).protect();
+        let mut at = vpn + 1;
+        while at <= last {
+            if protect.is_none() {
+                // Nothing is committed up to the next leaf: a reservation may be terabytes.
+                match self.next_present(at) {
+                    Some(next) if next <= last => at = next,
+                    _ => return last + 1,
+                }
+            }
+            if self.get(at).protect() != protect {
+                return at;
+            }
+            at += 1;
+        }
+        last + 1
+    }
+
+    /// Drops the leaves of a range that hold nothing any more.
+    pub fn forget_empty(&mut self, first: u64, last: u64) {
+        if last - first < LEAF as u64 {
+            return;
+        }
+        let keys: Vec<u64> = self.order.range(first / LEAF as u64..=last / LEAF as u64).copied().collect();
+        for key in keys {
+            if self.leaves.get(&key).is_some_and(|leaf| leaf.iter().all(|p| *p == Pte::default())) {
+                self.leaves.remove(&key);
+                self.order.remove(&key);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `NtProtectVirtualMemory`.
+
+use guest::mem::{PAGE_SIZE, Word};
+use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+
+use super::protect::Protect;
+use super::space::VadKind;
+use crate::cx::Cx;
+use crate::service::{NtResult, Service, Support, service};
+
+pub(crate) const SERVICES: &[Service] =
+    &[service!(NtProtectVirtualMemory => nt_protect_virtual_memory, Support::Partial("only the calling process"))];
+
+/// `NtProtectVirtualMemory`: changes the protection of committed pages inside one region; the old protection
+/// of the first page is returned.
+///
+/// `STATUS_INVALID_PAGE_PROTECTION`, `STATUS_INVALID_PARAMETER_2` and `_3`, `STATUS_CONFLICTING_ADDRESSES` (not
+/// inside one region), `STATUS_NOT_COMMITTED`.
+fn nt_protect_virtual_memory(
+    cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, region_size: UserPtr<Word>, new_protection: u32,
+    old_protection: UserPtr<u32>,
+) -> NtResult {
+    let protect = Protect::from_raw(new_protection)?;
+    let mut mem = cx.mem();
+    let base = mem.load(base_address)?.0;
+    mem.probe(base_address)?;
+    let size = mem.load(region_size)?.0;
+    mem.probe(region_size)?;
+    mem.probe(old_protection)?;
+    let highest = mem.memory.space.limits.highest;
+    if base > highest {
+        return Err(NtStatus::INVALID_PARAMETER_2.into());
+    }
+    if size == 0 || size > highest + 1 - base {
+        return Err(NtStatus::INVALID_PARAMETER_3.into());
+    }
+    cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
+    let memory = &mut cx.kernel.mm;
+    let (first, last) = (base / PAGE_SIZE, (base + size - 1) / PAGE_SIZE);
+    let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
+    let is_image = vad.kind != VadKind::Private;
+    if !is_image && protect.is_write_copy() {
+        return Err(NtStatus::INVALID_PAGE_PROTECTION.into());
+    }
+    // `last` is inside a region, but a reservation can be huge: stop at the first hole.
+    let old = memory.space.pages.get(first).protect().ok_or(NtStatus::NOT_COMMITTED)?;
+    if (first..=last).any(|vpn| memory.space.pages.get(vpn).protect().is_none()) {
+        return Err(NtStatus::NOT_COMMITTED.into());
+    }
+    let protect = if is_image { protect.on_image() } else { protect };
+    for vpn in first..=last {
+        memory.protect_page(vpn, protect);
+    }
+    let mut mem = cx.mem();
+    mem.store(old_protection, &old.raw())?;
+    mem.store(base_address, &Word(first * PAGE_SIZE))?;
+    mem.store(region_size, &Word((last - first + 1) * PAGE_SIZE))?;
+    Ok(NtStatus::SUCCESS)
+}

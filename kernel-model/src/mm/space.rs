@@ -1,0 +1,144 @@
+//! Address spaces: regions (VADs) above, pages below.
+
+use std::collections::BTreeMap;
+
+use guest::mem::PAGE_SIZE;
+
+use super::pages::PageTable;
+use super::protect::Protect;
+
+/// Bytes between possible region starts.
+pub const GRANULARITY: u64 = 0x1_0000;
+
+/// What a region is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VadKind {
+    /// `MEM_PRIVATE`.
+    Private,
+    /// `MEM_IMAGE`, with the image's name.
+    Image(String),
+}
+
+/// A virtual address descriptor: one reserved region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vad {
+    /// The first page number.
+    pub first: u64,
+    /// The last page number.
+    pub last: u64,
+    /// Where the allocation this region is part of started, in pages.
+    pub base: u64,
+    /// What it is.
+    pub kind: VadKind,
+    /// `AllocationProtect`.
+    pub protect: Protect,
+}
+
+/// The bounds of user space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The lowest address that can be reserved.
+    pub lowest: u64,
+    /// `MmHighestUserAddress`, the last byte.
+    pub highest: u64,
+    /// Where searches from below start.
+    pub search_from: u64,
+}
+
+impl Limits {
+    /// x64, Windows 8.1 and later: user space ends below 7FFFFFFF0000.
+    pub const X64: Self = Self { lowest: 0x1_0000, highest: 0x7fff_fffe_ffff, search_from: 0x1_4000_0000 };
+}
+
+/// The memory of one process.
+#[derive(Clone, Debug)]
+pub struct AddressSpace {
+    /// Its bounds.
+    pub limits: Limits,
+    vads: BTreeMap<u64, Vad>,
+    pub(super) pages: PageTable,
+    /// Where the last search ended, so that addresses grow; regions that were freed are found again.
+    hint: u64,
+    /// The current thread's stack, whose guard page moves: lowest page of the reservation, and the first
+    /// page that is committed as stack.
+    pub stacks: Vec<StackRegion>,
+}
+
+/// A thread's stack, for growth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackRegion {
+    /// `DeallocationStack`.
+    pub reserved: u64,
+    /// The end of the stack, one past its highest byte.
+    pub end: u64,
+    /// Where the current `StackLimit` is kept: the address in the TEB.
+    pub limit_field: u64,
+}
+
+impl AddressSpace {
+    /// An empty space.
+    pub fn new(limits: Limits) -> Self {
+        let hint = limits.search_from / PAGE_SIZE;
+        Self { limits, vads: BTreeMap::new(), pages: PageTable::default(), hint, stacks: Vec::new() }
+    }
+
+    /// The region a page lies in.
+    pub fn vad(&self, vpn: u64) -> Option<&Vad> {
+        self.vads.range(..=vpn).next_back().map(|(_, v)| v).filter(|v| vpn <= v.last)
+    }
+
+    /// The first region at or after a page.
+    pub fn next_vad(&self, vpn: u64) -> Option<&Vad> {
+        self.vads.range(vpn..).next().map(|(_, v)| v)
+    }
+
+    /// Every region, by address.
+    pub fn vads(&self) -> impl Iterator<Item = &Vad> {
+        self.vads.values()
+    }
+
+    /// Whether no region touches the pages `first..=last`.
+    pub fn is_free(&self, first: u64, last: u64) -> bool {
+        self.vads.range(..=last).next_back().is_none_or(|(_, v)| v.last < first)
+    }
+
+    /// Enters a region; the caller has checked that it is free.
+    pub fn insert(&mut self, vad: Vad) {
+        self.vads.insert(vad.first, vad);
+    }
+
+    /// Takes the pages `first..=last` out of the region they lie in, which may split it.
+    pub fn carve(&mut self, first: u64, last: u64) {
+        let Some(vad) = self.vad(first).cloned() else { return };
+        self.vads.remove(&vad.first);
+        if vad.first < first {
+            self.insert(Vad { last: first - 1, ..vad.clone() });
+        }
+        if last < vad.last {
+            self.insert(Vad { first: last + 1, ..vad });
+        }
+        self.hint = self.hint.min(first);
+    }
+
+    /// A free range of `pages` pages at the allocation granularity: the lowest one at or above
+    /// the search start, or the highest one below `top`.
+    pub fn find(&mut self, pages: u64, from_top: bool) -> Option<u64> {
+        let step = GRANULARITY / PAGE_SIZE;
+        let end = (self.limits.highest + 1) / PAGE_SIZE;
+        if from_top {
+            let mut at = end.checked_sub(pages)? / step * step;
+            while let Some((_, v)) = self.vads.range(..at + pages).next_back().filter(|(_, v)| v.last >= at) {
+                at = v.first.checked_sub(pages)? / step * step;
+            }
+            return (at >= self.limits.search_from / PAGE_SIZE).then_some(at);
+        }
+        let mut at = self.hint.div_ceil(step) * step;
+        while let Some((_, v)) = self.vads.range(..at.checked_add(pages)?).next_back().filter(|(_, v)| v.last >= at) {
+            at = (v.last + 1).div_ceil(step) * step;
+        }
+        if at.checked_add(pages)? > end {
+            return None;
+        }
+        Some(at)
+    }
+}
