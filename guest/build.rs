@@ -4,6 +4,8 @@
 //! structure layouts, access rights, stub patterns. Adding a Windows build is a row in
 //! `data/profiles.csv` and touches no code.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a build script that meets bad data must stop the build")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -64,10 +66,8 @@ struct Services {
 impl Services {
     fn read(data: &Path) -> Self {
         let numbers = csv(&data.join("syscalls.csv"));
-        let names: BTreeSet<(String, u8)> = numbers
-            .iter()
-            .map(|r| (r["name"].clone(), u8::from(r["table"] != "nt")))
-            .collect();
+        let names: BTreeSet<(String, u8)> =
+            numbers.iter().map(|r| (r["name"].clone(), u8::from(r["table"] != "nt"))).collect();
         let argbytes = csv(&data.join("argbytes.csv"))
             .iter()
             .filter(|r| !r["x64_args"].is_empty())
@@ -81,10 +81,7 @@ impl Services {
     }
 
     fn arity(&self, name: &str) -> Option<u32> {
-        self.argbytes
-            .get(name)
-            .map(|a| a.0)
-            .or_else(|| Some(self.signatures[name]["args"].as_array()?.len() as u32))
+        self.argbytes.get(name).map(|a| a.0).or_else(|| Some(self.signatures[name]["args"].as_array()?.len() as u32))
     }
 
     fn tables(&self) -> String {
@@ -127,13 +124,9 @@ impl Services {
 
     /// One table of indexes into `SERVICES` by service number, for each profile and table.
     fn profiles(&self, data: &Path) -> String {
-        let index: BTreeMap<&str, usize> =
-            self.names.iter().enumerate().map(|(i, (n, _))| (n.as_str(), i)).collect();
-        let styles: BTreeMap<String, usize> = csv(&data.join("stubs.csv"))
-            .iter()
-            .enumerate()
-            .map(|(i, r)| (r["style"].clone(), i))
-            .collect();
+        let index: BTreeMap<&str, usize> = self.names.iter().enumerate().map(|(i, (n, _))| (n.as_str(), i)).collect();
+        let styles: BTreeMap<String, usize> =
+            csv(&data.join("stubs.csv")).iter().enumerate().map(|(i, r)| (r["style"].clone(), i)).collect();
         let mut text = stub_styles(&csv(&data.join("stubs.csv")));
         text.push_str("static PROFILES: &[Profile] = &[\n");
         for p in csv(&data.join("profiles.csv")) {
@@ -153,10 +146,16 @@ impl Services {
             let _ = writeln!(
                 text,
                 "Profile {{ name: {:?}, description: {:?}, arch: Arch::{}, stub_style: &STUB_STYLES[{}], layouts: {:?}, version: ({}, {}, {}), nt: &[{}], win32k: &[{}] }},",
-                p["name"], p["description"],
+                p["name"],
+                p["description"],
                 if p["arch"] == "x64" { "X64" } else { "X86" },
-                styles[&p["stub_style"]], p["layouts"], p["major"], p["minor"], p["build"],
-                table(0), table(1),
+                styles[&p["stub_style"]],
+                p["layouts"],
+                p["major"],
+                p["minor"],
+                p["build"],
+                table(0),
+                table(1),
             );
         }
         text + "];\n"
@@ -168,14 +167,17 @@ fn stub_styles(rows: &Rows) -> String {
     for r in rows {
         let (before, after) = r["bytes"].split_once("{n}").expect("a pattern with {n}");
         let bytes = |h: &str| {
-            let list: Vec<String> =
-                (0..h.len() / 2).map(|i| format!("0x{}", &h[2 * i..2 * i + 2])).collect();
+            let list: Vec<String> = (0..h.len() / 2).map(|i| format!("0x{}", &h[2 * i..2 * i + 2])).collect();
             list.join(",")
         };
         let _ = writeln!(
             text,
             "StubStyle {{ name: {:?}, stride: {}, before_number: &[{}], after_number: &[{}], pad: &[{}] }},",
-            r["style"], r["stride"], bytes(before), bytes(after), bytes(&r["pad"]),
+            r["style"],
+            r["stride"],
+            bytes(before),
+            bytes(after),
+            bytes(&r["pad"]),
         );
     }
     text + "];\n"
@@ -184,7 +186,11 @@ fn stub_styles(rows: &Rows) -> String {
 fn statuses(rows: &Rows) -> String {
     // Several names share a value; these are the ones a reader of a trace expects.
     const PREFERRED: &[&str] = &[
-        "STATUS_SUCCESS", "STATUS_WAIT_1", "STATUS_WAIT_2", "STATUS_WAIT_3", "STATUS_ABANDONED_WAIT_0",
+        "STATUS_SUCCESS",
+        "STATUS_WAIT_1",
+        "STATUS_WAIT_2",
+        "STATUS_WAIT_3",
+        "STATUS_ABANDONED_WAIT_0",
         "STATUS_SEGMENT_NOTIFICATION",
     ];
     let mut consts = String::from("#[allow(missing_docs)]\nimpl NtStatus {\n");
@@ -211,12 +217,8 @@ fn enums(value: &Value) -> String {
     let mut text = String::from("static ENUMS: &[EnumInfo] = &[\n");
     let types: BTreeMap<_, _> = value.as_object().into_iter().flatten().collect();
     for (name, members) in types {
-        let mut rows: Vec<(i64, &String)> = members
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter_map(|(n, v)| Some((v.as_i64()?, n)))
-            .collect();
+        let mut rows: Vec<(i64, &String)> =
+            members.as_object().into_iter().flatten().filter_map(|(n, v)| Some((v.as_i64()?, n))).collect();
         rows.sort();
         let _ = write!(text, "EnumInfo {{ name: {name:?}, members: &[");
         for (v, n) in rows {
@@ -259,11 +261,9 @@ fn access(data: &Path) -> String {
             r["type"], r["generic_read"], r["generic_write"], r["generic_execute"], r["generic_all"], r["valid_access"],
         );
     }
-    text.push_str("];\nstatic ACCESS_RIGHTS: &[(&str, u32, &str)] = &[\n");
+    text.push_str("];\nstatic ACCESS_RIGHTS: &[(&str, u32, &str, bool)] = &[\n");
     for r in csv(&data.join("access_masks.csv")) {
-        if r["single_bit"] == "1" {
-            let _ = writeln!(text, "({:?}, 0x{}, {:?}),", r["type"], r["value"], r["name"]);
-        }
+        let _ = writeln!(text, "({:?}, 0x{}, {:?}, {}),", r["type"], r["value"], r["name"], r["single_bit"] == "1");
     }
     text + "];\n"
 }

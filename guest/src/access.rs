@@ -61,12 +61,16 @@ impl AccessMask {
     }
 
     /// The rights as a text: names of `type_name`'s single-bit rights and the standard ones,
-    /// joined by `|`; unknown bits in hexadecimal.
+    /// joined by `|`; unknown bits in hexadecimal; a name for the whole where there is one.
     pub fn describe(self, type_name: &str) -> String {
+        let whole = ACCESS_RIGHTS.iter().find(|(ty, value, ..)| *ty == type_name && *value == self.0);
+        if let Some((_, _, name, _)) = whole {
+            return (*name).to_string();
+        }
         let mut names = Vec::new();
         let mut rest = self.0;
-        for (ty, bit, name) in ACCESS_RIGHTS {
-            if (*ty == type_name || *ty == "standard") && rest & bit != 0 {
+        for (ty, bit, name, single) in ACCESS_RIGHTS {
+            if *single && (*ty == type_name || *ty == "standard") && rest & bit != 0 {
                 names.push((*name).to_string());
                 rest &= !bit;
             }

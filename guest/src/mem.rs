@@ -145,7 +145,7 @@ pub trait GuestMemory {
 
 /// The natural alignment NT's probes insist on: only where a service asks for it (`T::align`).
 fn check_alignment(va: u64, align: u64, access: Access) -> Result<(), Fault> {
-    if align > 1 && va % align != 0 {
+    if !va.is_multiple_of(align) {
         return Err(Fault { va, access, kind: FaultKind::Misaligned });
     }
     Ok(())

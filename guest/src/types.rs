@@ -56,11 +56,7 @@ impl GuestValue for UnicodeString {
     }
     fn decode(bytes: &[u8], width: Width) -> Self {
         let w = width.bytes();
-        Self {
-            length: get(bytes, 0, 2) as u16,
-            maximum_length: get(bytes, 2, 2) as u16,
-            buffer: get(bytes, w, w),
-        }
+        Self { length: get(bytes, 0, 2) as u16, maximum_length: get(bytes, 2, 2) as u16, buffer: get(bytes, w, w) }
     }
     fn encode(&self, bytes: &mut [u8], width: Width) {
         let w = width.bytes();

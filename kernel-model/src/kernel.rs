@@ -67,6 +67,14 @@ pub enum Answer {
     ProcessExit(NtStatus),
 }
 
+impl Call {
+    /// A call with the arguments that came in registers.
+    #[inline]
+    pub fn new(gate: Gate, regs: TrapRegs) -> Self {
+        Self { gate, regs, number: regs.number(), args: Args::from_registers(regs.register_args()) }
+    }
+}
+
 impl Answer {
     /// The status the guest gets, where the call returns at all.
     pub fn status(&self) -> Option<NtStatus> {
@@ -179,28 +187,22 @@ impl Kernel {
         Ok(handle)
     }
 
-    /// Reads a call from its registers: finds the row and fetches the arguments the service has.
+    /// Finds the row of a call and fetches the stack arguments that the service has.
     ///
     /// The error is the answer of a call that has no service (`STATUS_INVALID_SYSTEM_SERVICE`) or whose stack
     /// arguments cannot be read (`STATUS_ACCESS_VIOLATION`).
     #[inline]
-    pub fn decode(&mut self, ram: &mut dyn Phys, gate: Gate, regs: TrapRegs) -> (Call, Result<Row, NtStatus>) {
-        let number = regs.number();
-        let mut call = Call { gate, regs, number, args: Args::from_registers(regs.register_args()) };
-        let Some(row) = self.services.row(number).copied() else {
-            return (call, Err(NtStatus::INVALID_SYSTEM_SERVICE));
-        };
-        if ServiceTable::table_of(number) == Some(ServiceTableId::Win32k) {
+    pub fn decode(&mut self, ram: &mut dyn Phys, call: &mut Call) -> Result<Row, NtStatus> {
+        let row = *self.services.row(call.number).ok_or(NtStatus::INVALID_SYSTEM_SERVICE)?;
+        if row.number >= ServiceTableId::Win32k.base() {
             // KiConvertToGuiThread
             self.ps.thread.gui = true;
         }
         let count = row.arg_count();
-        if count > 4
-            && let Err(status) = self.fetch_stack_args(ram, &mut call, count)
-        {
-            return (call, Err(status));
+        if count > 4 {
+            self.fetch_stack_args(ram, call, count)?;
         }
-        (call, Ok(row))
+        Ok(row)
     }
 
     fn fetch_stack_args(&mut self, ram: &mut dyn Phys, call: &mut Call, count: usize) -> Result<(), NtStatus> {

@@ -70,7 +70,9 @@ fn run(code: &[u8]) -> (Exit, u64, u64) {
 
 #[test]
 fn privileged_instructions_fault_in_ring_3() {
-    for (name, code) in [("hlt", &[0xf4][..]), ("cli", &[0xfa]), ("mov cr3,rax", &[0x0f, 0x22, 0xd8]), ("rdmsr", &[0x0f, 0x32])] {
+    for (name, code) in
+        [("hlt", &[0xf4][..]), ("cli", &[0xfa]), ("mov cr3,rax", &[0x0f, 0x22, 0xd8]), ("rdmsr", &[0x0f, 0x32])]
+    {
         let nop_first = [&[0x90], code].concat();
         assert_eq!(run(&nop_first), (Exit::Exception(13), 1, 1), "{name}");
     }
@@ -216,17 +218,14 @@ fn vex_coded_instructions_are_invalid() {
 #[test]
 fn code_that_is_written_is_seen_again() {
     // mov edx,2; L: mov eax,1; mov byte [CODE+6],7 (the immediate above); dec edx; jnz L; hlt
-    let code = [
-        0xba, 2, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xc6, 0x04, 0x25, 6, 0, 1, 0, 7, 0xff, 0xca, 0x75, 0xef, 0xf4,
-    ];
+    let code = [0xba, 2, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xc6, 0x04, 0x25, 6, 0, 1, 0, 7, 0xff, 0xca, 0x75, 0xef, 0xf4];
     let (mut cpu, mut flat) = machine(&code);
     assert_eq!(cpu.run(&mut flat, 1000).expect("no engine failure"), Exit::Exception(13));
     assert_eq!((cpu.registers().get(Reg::Rax), cpu.retired()), (7, 1 + 2 * 4));
     // Two instructions become one of the same length: the count follows.
     // mov edx,2; L: nop; nop; mov word [L],C089h (mov eax,eax); dec edx; jnz L; hlt
-    let code = [
-        0xba, 2, 0, 0, 0, 0x90, 0x90, 0x66, 0xc7, 0x04, 0x25, 5, 0, 1, 0, 0x89, 0xc0, 0xff, 0xca, 0x75, 0xf0, 0xf4,
-    ];
+    let code =
+        [0xba, 2, 0, 0, 0, 0x90, 0x90, 0x66, 0xc7, 0x04, 0x25, 5, 0, 1, 0, 0x89, 0xc0, 0xff, 0xca, 0x75, 0xf0, 0xf4];
     assert_eq!(run(&code), (Exit::Exception(13), 21, 1 + 5 + 4));
 }
 

@@ -1,5 +1,17 @@
 //! Trapgate's integration tests: one binary, one module a subject.
 
+mod bad_input;
+mod cli;
+mod determinism;
 mod engine;
+mod example;
 mod house;
 mod licences;
+mod model;
+mod programs;
+mod readme;
+mod services;
+mod stubs;
+mod support;
+mod traces;
+mod wine;

@@ -10,7 +10,7 @@ use guest::{Profile, services};
 use super::args::{
     FlowOptions, Format, MachineOptions, ProfileOption, Raw, Root, RunOptions, SsdtOptions, StubsOptions, TraceOptions,
 };
-use crate::loader::{ProcessConfig, Program, read_file};
+use crate::loader::Program;
 use crate::machine::{Config, Crash, End, HostConsole, Machine, Stdio};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Paint};
@@ -25,27 +25,18 @@ fn profile(option: &ProfileOption) -> Result<&'static Profile, String> {
 }
 
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
-    let profile = profile(&options.profile)?;
     let Root::Builtin = options.root;
-    let bytes = read_file(image).map_err(|e| e.to_string())?;
-    let program = match options.raw {
-        Some(Raw::X64) => Program::RawX64(bytes),
-        None => Program::Pe(bytes),
-    };
-    let folder = image.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
-    let config = Config {
-        profile,
-        process: ProcessConfig {
-            program,
-            name: image.display().to_string(),
-            dll_folder: folder.map(Path::to_path_buf),
-            args: args.to_vec(),
-            aslr_seed: options.aslr,
-        },
-        memory: options.memory << 20,
-        strict: options.strict,
-        max_instructions: options.max_insns,
-    };
+    let profile = profile(&options.profile)?;
+    let mut config = Config::open(image).map_err(|e| e.to_string())?;
+    if let (Some(Raw::X64), Program::Pe(bytes)) = (options.raw, &mut config.process.program) {
+        config.process.program = Program::RawX64(std::mem::take(bytes));
+    }
+    config.profile = profile;
+    config.process.args = args.to_vec();
+    config.process.aslr_seed = options.aslr;
+    config.memory = options.memory << 20;
+    config.strict = options.strict;
+    config.max_instructions = options.max_insns;
     let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
     machine.set_console(Box::new(Stdio));
     Ok(machine)
@@ -100,8 +91,7 @@ pub(super) fn trace(options: &TraceOptions) -> Outcome {
         Format::Jsonl => Box::new(JsonSink(out)),
         Format::Chrome => Box::new(ChromeSink::new(out)),
     };
-    let wants =
-        Wants { registers: options.regs, instructions: options.insns, filter: options.filter.clone() };
+    let wants = Wants { registers: options.regs, instructions: options.insns, filter: options.filter.clone() };
     machine.observe(Box::new(Recorder::new(sink, wants))).map_err(|e| e.to_string())?;
     finish(&mut machine, options.machine.quiet)
 }

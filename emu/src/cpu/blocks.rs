@@ -6,7 +6,9 @@
 //! iteration, and counts once. A block that holds an instruction the engine would run wrongly (VEX, EVEX and
 //! XOP coded ones) is cut before it.
 
-use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register,
+};
 
 /// What is known of a block of code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

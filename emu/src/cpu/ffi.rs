@@ -67,7 +67,7 @@ impl Engine {
         let mut id = 0;
         // SAFETY: passed on to the caller. The range (1, 0) means every address.
         check(unsafe { uc_hook_add(self.raw(), &mut id, kind.0 as c_int, callback, data, 1, 0, extra) })?;
-        Ok(id as usize)
+        Ok(id)
     }
 
     /// Runs from `rip` until a hook stops it or something goes wrong.

@@ -117,16 +117,13 @@ unsafe extern "C" fn on_fill(
     let page = unsafe { with_client(uc, data, |engine, shared, client| fill(engine, shared, client, va, access)) };
     let Some(Some(page)) = page else { return false };
     let right = |allowed: bool, right: Prot| if allowed { right.0 } else { 0 };
-    let perms =
-        right(page.read, Prot::READ) | right(page.write, Prot::WRITE) | right(page.execute, Prot::EXEC);
+    let perms = right(page.read, Prot::READ) | right(page.write, Prot::WRITE) | right(page.execute, Prot::EXEC);
     // SAFETY: the engine passes a valid entry to fill in.
     unsafe { *entry = TlbEntry { paddr: page.physical, perms: Prot(perms) } };
     true
 }
 
-fn fill(
-    engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, access: Access,
-) -> Option<super::Page> {
+fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, access: Access) -> Option<super::Page> {
     shared.fault = None;
     if let Some(page) = boot::page(shared.ram_private, va, access, shared.booting) {
         // User code cannot read the descriptor table; the CPU reads it when an instruction loads a selector.
@@ -244,8 +241,8 @@ unsafe fn cut(uc: *mut uc_engine, data: *mut c_void, block: &Block, again: u64) 
         let mut code = vec![0; block.size as usize];
         client.code(block.address, &mut code);
         let forbidden = block.forbidden.map(|at| block.address.wrapping_add(at.into()));
-        let budget = (u64::from(block.count) > allowed)
-            .then(|| blocks::nth_address(&code, block.address, allowed as u32));
+        let budget =
+            (u64::from(block.count) > allowed).then(|| blocks::nth_address(&code, block.address, allowed as u32));
         match (forbidden, budget) {
             (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
                 if at == block.address {

@@ -113,7 +113,8 @@ impl Modules {
         for import in self.slots.get(importer).into_iter().flatten() {
             let Some(image) = self.find(&import.dll).and_then(|i| self.list.get(i)?.image.as_ref()) else { continue };
             for (_, by) in &import.slots {
-                let export = image.export(by).map_err(|error| LoadError::BadImage { file: import.dll.clone(), error })?;
+                let export =
+                    image.export(by).map_err(|error| LoadError::BadImage { file: import.dll.clone(), error })?;
                 if let Some(ExportTarget::Forward(text)) = export
                     && let Some((dll, _)) = text.rsplit_once('.')
                 {
@@ -178,9 +179,10 @@ impl Modules {
         // A name with a separator would leave the program's folder.
         let plain = base_name(dll) == dll && dll != ".." && !dll.contains('\0');
         let folder = config.dll_folder.as_ref().filter(|_| plain).ok_or_else(missing)?;
-        let path = std::fs::read_dir(folder).map_err(|_| missing())?.flatten().find(|entry| {
-            entry.file_name().to_str().is_some_and(|f| f.eq_ignore_ascii_case(&name))
-        });
+        let path = std::fs::read_dir(folder)
+            .map_err(|_| missing())?
+            .flatten()
+            .find(|entry| entry.file_name().to_str().is_some_and(|f| f.eq_ignore_ascii_case(&name)));
         let path = path.ok_or_else(missing)?.path();
         let bytes = read_file(&path)?;
         let image = parse(&path.display().to_string(), &bytes)?;
@@ -304,9 +306,10 @@ impl Modules {
             let first = module.base / PAGE_SIZE;
             let headers = u64::from(image.headers) / PAGE_SIZE;
             let whole = [(0, headers, Protect::READONLY)].into_iter();
-            let sections = image.sections.iter().map(|s| {
-                (u64::from(s.rva) / PAGE_SIZE, u64::from(s.size) / PAGE_SIZE, protection(s))
-            });
+            let sections = image
+                .sections
+                .iter()
+                .map(|s| (u64::from(s.rva) / PAGE_SIZE, u64::from(s.size) / PAGE_SIZE, protection(s)));
             for (at, pages, protect) in whole.chain(sections) {
                 target
                     .commit(first + at, pages, protect)

@@ -43,9 +43,7 @@ const LDR_IMAGE_DLL: u32 = 0x4;
 const SESSION: u32 = 1;
 
 /// Creates everything and says where to start.
-pub(super) fn create(
-    target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules,
-) -> Result<Start, NtStatus> {
+pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules) -> Result<Start, NtStatus> {
     let slide = config.aslr_seed.map_or(0, |seed| (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) << 24);
     let region = target.reserve(
         Some(PEB_REGION + slide),
@@ -121,8 +119,7 @@ fn loader_lists(target: &mut Target<'_>, modules: &Modules) -> Result<u64, NtSta
     let entry = StructBuilder::new(target, "LDR_DATA_TABLE_ENTRY");
     let (ldr_size, entry_size) = (ldr.size().next_multiple_of(16), entry.size().next_multiple_of(16));
     // Raw code is no module, as nothing was loaded for it.
-    let listed: Vec<usize> =
-        modules.iter().enumerate().filter(|(_, m)| m.image.is_some()).map(|(i, _)| i).collect();
+    let listed: Vec<usize> = modules.iter().enumerate().filter(|(_, m)| m.image.is_some()).map(|(i, _)| i).collect();
     let text: u64 = modules.iter().map(|m| wide(&m.path).len() as u64 + 8).sum();
     let va = target.allocate(None, ldr_size + entry_size * listed.len() as u64 + text, Protect::READWRITE)?;
     let place = |n: usize| va + ldr_size + entry_size * n as u64;
@@ -252,9 +249,7 @@ fn static_tls(target: &mut Target<'_>, modules: &Modules) -> Result<u64, NtStatu
     Ok(array)
 }
 
-fn write_teb(
-    target: &mut Target<'_>, teb: u64, peb: u64, stack: (u64, u64, u64), tls: u64,
-) -> Result<(), NtStatus> {
+fn write_teb(target: &mut Target<'_>, teb: u64, peb: u64, stack: (u64, u64, u64), tls: u64) -> Result<(), NtStatus> {
     let mut out = StructBuilder::new(target, "TEB");
     let tib = |target: &Target<'_>, field| target.profile().layout().offset("NT_TIB", field).unwrap_or(0);
     let (base, limit, deallocation) = stack;

@@ -6,6 +6,8 @@ mod run;
 mod stats;
 mod world;
 
+use std::path::Path;
+
 use guest::Profile;
 use guest::mem::Access;
 use kernel_model::Kernel;
@@ -13,12 +15,12 @@ use kernel_model::mm::Phys;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
-pub(crate) use run::trap_address;
 pub use end::{Crash, End};
+pub(crate) use run::trap_address;
 pub use stats::Stats;
 
 use crate::cpu::{Cpu, CpuError, Options, Ram, Reg, RegisterFile};
-use crate::loader::{self, LoadError, Modules, ProcessConfig, Target};
+use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
 use crate::trace::Observer;
 use world::World;
 
@@ -40,6 +42,30 @@ pub struct Config {
     pub strict: bool,
     /// Stop after this many instructions.
     pub max_instructions: Option<u64>,
+}
+
+impl Config {
+    /// The default machine for a program: Windows 10 22H2, 512 MiB, no arguments. `name` is the program's file
+    /// name.
+    pub fn new(program: Program, name: &str) -> Self {
+        let name = name.to_string();
+        Self {
+            profile: Profile::default_profile(),
+            process: ProcessConfig { program, name, dll_folder: None, args: Vec::new(), aslr_seed: None },
+            memory: DEFAULT_MEMORY,
+            strict: false,
+            max_instructions: None,
+        }
+    }
+
+    /// The default machine for a PE file; its DLLs are looked for in the same folder.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        let mut config = Self::new(Program::Pe(loader::read_file(path)?), &path.display().to_string());
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        config.process.dll_folder = Some(folder.to_path_buf());
+        Ok(config)
+    }
 }
 
 /// Why a machine could not be made or go on.

@@ -50,21 +50,20 @@ impl World {
 
     /// Counts a call and runs its service.
     #[inline]
-    fn answer(&mut self, gate: Gate, trap: &Trap<'_>) -> (Call, Option<Row>, Answer) {
+    fn answer(&mut self, call: &mut Call, trap: &Trap<'_>) -> (Option<Row>, Answer) {
         self.kernel.clock.instructions = trap.retired;
-        let (call, row) = self.kernel.decode(&mut self.ram, gate, trap.regs);
-        match row {
+        match self.kernel.decode(&mut self.ram, call) {
             Ok(row) => {
                 self.stats.count(row.number);
-                self.observe_start(&call, Some(&row), trap);
-                let answer = self.kernel.execute(&mut self.ram, &row, &call);
-                (call, Some(row), answer)
+                self.observe_start(call, Some(&row), trap);
+                let answer = self.kernel.execute(&mut self.ram, &row, call);
+                (Some(row), answer)
             }
             Err(status) => {
                 self.stats.calls += 1;
                 self.stats.unknown += u64::from(status == NtStatus::INVALID_SYSTEM_SERVICE);
-                self.observe_start(&call, None, trap);
-                (call, None, Answer::Status(status))
+                self.observe_start(call, None, trap);
+                (None, Answer::Status(status))
             }
         }
     }
@@ -102,7 +101,8 @@ impl Client for World {
     #[inline]
     fn trap(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow {
         let before = self.observer.is_some().then(|| trap.registers());
-        let (call, row, answer) = self.answer(gate, trap);
+        let mut call = Call::new(gate, trap.regs);
+        let (row, answer) = self.answer(&mut call, trap);
         if let Answer::Status(status) = answer
             && !self.must_stop()
         {

@@ -27,10 +27,7 @@ const FLAGS: &[(&str, &[(u64, &str)])] = &[
     ("FreeType", &[(0x4000, "MEM_DECOMMIT"), (0x8000, "MEM_RELEASE")]),
     ("PageProtection", PROTECTIONS),
     ("NewProtection", PROTECTIONS),
-    (
-        "Options",
-        &[(1, "DUPLICATE_CLOSE_SOURCE"), (2, "DUPLICATE_SAME_ACCESS"), (4, "DUPLICATE_SAME_ATTRIBUTES")],
-    ),
+    ("Options", &[(1, "DUPLICATE_CLOSE_SOURCE"), (2, "DUPLICATE_SAME_ACCESS"), (4, "DUPLICATE_SAME_ATTRIBUTES")]),
 ];
 const PROTECTIONS: &[(u64, &str)] = &[
     (0x01, "PAGE_NOACCESS"),
@@ -175,9 +172,7 @@ impl View<'_> {
         };
         match ty {
             "PHANDLE" => self.value::<Handle>(va).map(|h| format!("{:#x}", h.0)),
-            "PULONG" | "ULONG *" | "PACCESS_MASK" => {
-                self.bytes(va).map(|b| format!("{:#x}", u32::from_le_bytes(b)))
-            }
+            "PULONG" | "ULONG *" | "PACCESS_MASK" => self.bytes(va).map(|b| format!("{:#x}", u32::from_le_bytes(b))),
             "PLONG" => self.bytes(va).map(|b| i32::from_le_bytes(b).to_string()),
             "PBOOLEAN" => self.bytes::<1>(va).map(|[b]| if b == 0 { "FALSE" } else { "TRUE" }.to_string()),
             "PLARGE_INTEGER" => self.bytes(va).map(|b| i64::from_le_bytes(b).to_string()),
@@ -204,7 +199,8 @@ impl View<'_> {
 
 /// The part of a word that an argument of this type has: its upper half may be what the caller left there.
 pub(super) fn truncate(arg: &ArgInfo, value: u64) -> u64 {
-    let four_bytes = matches!(arg.ty, "ULONG" | "LONG" | "ACCESS_MASK" | "NTSTATUS") || enums::by_name(arg.ty).is_some();
+    let four_bytes =
+        matches!(arg.ty, "ULONG" | "LONG" | "ACCESS_MASK" | "NTSTATUS") || enums::by_name(arg.ty).is_some();
     match arg.ty {
         "BOOLEAN" | "UCHAR" => value & 0xff,
         "USHORT" => value & 0xffff,

@@ -1,5 +1,6 @@
 //! What a run looks like from outside: calls and instructions as typed events, and the sinks that show them.
 
+mod buffer;
 mod chrome;
 mod decode;
 mod jsonl;
@@ -15,6 +16,7 @@ use crate::cpu::RegisterFile;
 use crate::loader::Modules;
 use crate::machine::End;
 
+pub use buffer::Buffer;
 pub use chrome::ChromeSink;
 pub use jsonl::{JsonSink, SCHEMA_VERSION};
 pub use record::{ArgRecord, CallRecord, InsnRecord, Recorder, Sink, Wants};

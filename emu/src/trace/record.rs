@@ -116,7 +116,8 @@ fn hex32<S: serde::Serializer>(value: &u32, s: S) -> Result<S::Ok, S::Error> {
 fn registers<S: serde::Serializer>(file: &Option<RegisterFile>, s: S) -> Result<S::Ok, S::Error> {
     let Some(file) = file else { return s.serialize_none() };
     let general = file.iter().map(|(reg, value)| (reg.name().to_string(), format!("{value:#x}")));
-    let wide = file.xmm.iter().enumerate().map(|(i, [low, high])| (format!("xmm{i}"), format!("0x{high:016x}{low:016x}")));
+    let wide =
+        file.xmm.iter().enumerate().map(|(i, [low, high])| (format!("xmm{i}"), format!("0x{high:016x}{low:016x}")));
     s.collect_map(general.chain(wide))
 }
 

@@ -169,7 +169,11 @@ fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
         steps.push(("user", format!("{} (program)", flow.program), lines.concat()));
     } else {
         let caller = flow.caller.clone().unwrap_or_else(|| "?".into());
-        steps.push(("user", format!("{} (program)", flow.program), vec![format!("call {}", flow.service), format!("returns to {caller}")]));
+        steps.push((
+            "user",
+            format!("{} (program)", flow.program),
+            vec![format!("call {}", flow.service), format!("returns to {caller}")],
+        ));
         steps.push(("user", format!("{} (stub)", flow.stub), flow.stub_code.clone()));
     }
     steps.push(("trap", format!("{}: ring 3 to ring 0", flow.gate), trap_lines));
@@ -187,7 +191,11 @@ fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
         steps.push(("trap", "sysretq: ring 0 to ring 3".into(), lines));
         let back = flow.caller.clone().unwrap_or_else(|| flow.stub.clone());
         let status = flow.status.clone().unwrap_or_default();
-        steps.push(("user", format!("{} (program)", flow.program), vec![format!("goes on at {back} with {status} in eax")]));
+        steps.push((
+            "user",
+            format!("{} (program)", flow.program),
+            vec![format!("goes on at {back} with {status} in eax")],
+        ));
     }
     steps
 }

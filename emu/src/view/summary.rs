@@ -20,7 +20,8 @@ pub fn summary(machine: &Machine, elapsed: std::time::Duration) -> String {
     }
     let calls = if services.is_empty() { String::new() } else { format!(" ({services})") };
     let missing: Vec<String> = stats.missing.iter().map(|(what, n)| format!("{what} x{n}")).collect();
-    let missing = if missing.is_empty() { "nothing missing".into() } else { format!("missing: {}", missing.join("; ")) };
+    let missing =
+        if missing.is_empty() { "nothing missing".into() } else { format!("missing: {}", missing.join("; ")) };
     format!(
         "{} instructions, {} system calls{calls}, {:.1} ms, {missing}",
         machine.instructions(),

@@ -214,10 +214,13 @@ impl Memory {
     /// Changes a committed page's protection.
     pub fn protect_page(&mut self, vpn: u64, protect: Protect) {
         let pte = self.space.pages.get(vpn);
-        if pte.protect() != Some(protect) {
-            self.space.pages.set(vpn, pte.with_protect(protect));
-            self.invalidate.tlb |= pte.frame().is_some();
-        }
+        let Some(old) = pte.protect().filter(|&old| old != protect) else { return };
+        self.space.pages.set(vpn, pte.with_protect(protect));
+        let Some(frame) = pte.frame() else { return };
+        self.invalidate.tlb = true;
+        // While a page cannot be executed the engine lets stores through without looking for code there.
+        let gains_execute = protect.allows(Access::Execute) && !old.allows(Access::Execute);
+        self.invalidate.code |= gains_execute && self.frames.is_code(frame);
     }
 
     /// Decommits one page: its contents are lost.

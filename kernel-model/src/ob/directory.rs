@@ -107,18 +107,21 @@ impl<B: Body> ObjectManager<B> {
                     Some(_) => Err(NtStatus::OBJECT_PATH_NOT_FOUND),
                 };
             };
-            let Some(end) = end else { return Ok(Lookup::Found(found)) };
-            let after = rest.split_off(end + 1);
-            match self.link_target(found) {
-                Some(target) if reparsed < MAX_REPARSE => {
+            // What follows the component: `None` where it was the last.
+            let after = end.map(|end| rest.split_off(end + 1));
+            match (self.link_target(found), after) {
+                (Some(target), after) if reparsed < MAX_REPARSE => {
                     reparsed += 1;
                     rest = target.get(1..).unwrap_or(&[]).to_vec();
-                    rest.push(SEPARATOR);
-                    rest.extend(after);
+                    if let Some(after) = after {
+                        rest.push(SEPARATOR);
+                        rest.extend(after);
+                    }
                     directory = self.root();
                 }
-                Some(_) => return Err(NtStatus::OBJECT_NAME_NOT_FOUND),
-                None => {
+                (Some(_), _) => return Err(NtStatus::OBJECT_NAME_NOT_FOUND),
+                (None, None) => return Ok(Lookup::Found(found)),
+                (None, Some(after)) => {
                     directory = found;
                     rest = after;
                 }

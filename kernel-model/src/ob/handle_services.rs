@@ -52,6 +52,7 @@ bitflags! {
 ///
 /// `STATUS_INVALID_HANDLE` (the new handle is NULL), `STATUS_ACCESS_DENIED`, `STATUS_INVALID_PARAMETER`. With
 /// `DUPLICATE_CLOSE_SOURCE` the source goes whatever the result, unless it is protected.
+#[expect(clippy::too_many_arguments, reason = "NtDuplicateObject has seven")]
 fn nt_duplicate_object(
     cx: &mut Cx<'_>, source_process: Handle, source: Handle, target_process: Handle,
     target_handle: Option<UserPtr<Handle>>, desired_access: AccessMask, attributes: u32, options: u32,

@@ -15,8 +15,7 @@ pub enum ObjectType {
 }
 
 impl ObjectType {
-    const ALL: [Self; 6] =
-        [Self::Directory, Self::SymbolicLink, Self::Process, Self::Thread, Self::Event, Self::File];
+    const ALL: [Self; 6] = [Self::Directory, Self::SymbolicLink, Self::Process, Self::Thread, Self::Event, Self::File];
 
     /// The type's name as Windows has it.
     pub const fn name(self) -> &'static str {

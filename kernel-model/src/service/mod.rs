@@ -6,7 +6,7 @@ mod outcome;
 mod table;
 
 pub use args::{Args, FromRaw, MAX_ARGS};
-pub use declare::{RawService, Service, ServiceFn, Support, arity};
 pub(crate) use declare::service;
-pub use outcome::{Unwind, NtResult, Wait, WaitObject};
+pub use declare::{RawService, Service, ServiceFn, Support, arity};
+pub use outcome::{NtResult, Unwind, Wait, WaitObject};
 pub use table::{Row, ServiceTable};

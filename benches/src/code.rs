@@ -1,0 +1,140 @@
+//! The guest code that is measured.
+
+use guest::Profile;
+use iced_x86::code_asm::*;
+
+/// Where raw code is loaded by Trapgate; the floor puts it there too, so that the bytes are the same.
+pub const BASE: u64 = 0x1000_0000;
+
+type Asm = Result<(), iced_x86::IcedError>;
+
+fn assemble(write: impl FnOnce(&mut CodeAssembler) -> Asm) -> Vec<u8> {
+    let mut a = CodeAssembler::new(64).expect("64 bits are possible");
+    write(&mut a).and_then(|()| a.assemble(BASE)).expect("the bench's own code assembles")
+}
+
+/// `mov r10,rcx; mov eax,number; syscall`
+fn call(a: &mut CodeAssembler, profile: &'static Profile, service: &str) -> Asm {
+    a.mov(r10, rcx)?;
+    a.mov(eax, profile.number(service).expect("a service of the profile"))?;
+    a.syscall()
+}
+
+/// A loop of `count` rounds around a body, in a frame with room for variables at rsp+80h and arguments below.
+fn rounds(count: u32, body: impl FnOnce(&mut CodeAssembler) -> Asm) -> Vec<u8> {
+    assemble(|a| {
+        a.push(rbx)?;
+        a.sub(rsp, 0x100)?;
+        a.mov(ebx, count)?;
+        let mut top = a.create_label();
+        a.set_label(&mut top)?;
+        body(a)?;
+        a.dec(ebx)?;
+        a.jnz(top)?;
+        a.add(rsp, 0x100)?;
+        a.pop(rbx)?;
+        a.xor(eax, eax)?;
+        a.ret()
+    })
+}
+
+/// `NtClose` of a handle that does not exist.
+pub fn close_bad_handle(profile: &'static Profile, count: u32) -> Vec<u8> {
+    rounds(count, |a| {
+        a.mov(ecx, 0xbad0)?;
+        call(a, profile, "NtClose")
+    })
+}
+
+/// `NtCreateEvent` and `NtClose`.
+pub fn create_and_close(profile: &'static Profile, count: u32) -> Vec<u8> {
+    rounds(count, |a| {
+        a.lea(rcx, ptr(rsp + 0x80))?;
+        a.mov(edx, 0x1f0003)?;
+        a.xor(r8d, r8d)?;
+        a.xor(r9d, r9d)?;
+        a.mov(qword_ptr(rsp + 0x28), 0)?;
+        call(a, profile, "NtCreateEvent")?;
+        a.mov(rcx, qword_ptr(rsp + 0x80))?;
+        call(a, profile, "NtClose")
+    })
+}
+
+/// `NtAllocateVirtualMemory` and `NtFreeVirtualMemory` of 64 KiB.
+pub fn allocate_and_free(profile: &'static Profile, count: u32) -> Vec<u8> {
+    rounds(count, |a| {
+        a.mov(qword_ptr(rsp + 0x80), 0)?;
+        a.mov(qword_ptr(rsp + 0x88), 0x1_0000)?;
+        a.mov(rcx, -1i64)?;
+        a.lea(rdx, ptr(rsp + 0x80))?;
+        a.xor(r8d, r8d)?;
+        a.lea(r9, ptr(rsp + 0x88))?;
+        a.mov(qword_ptr(rsp + 0x28), 0x3000)?;
+        a.mov(qword_ptr(rsp + 0x30), 4)?;
+        call(a, profile, "NtAllocateVirtualMemory")?;
+        a.mov(rcx, -1i64)?;
+        a.lea(rdx, ptr(rsp + 0x80))?;
+        a.lea(r8, ptr(rsp + 0x88))?;
+        a.mov(qword_ptr(rsp + 0x88), 0)?;
+        a.mov(r9d, 0x8000)?;
+        call(a, profile, "NtFreeVirtualMemory")
+    })
+}
+
+/// `NtQueryPerformanceCounter`.
+pub fn query_counter(profile: &'static Profile, count: u32) -> Vec<u8> {
+    rounds(count, |a| {
+        a.lea(rcx, ptr(rsp + 0x80))?;
+        a.xor(edx, edx)?;
+        call(a, profile, "NtQueryPerformanceCounter")
+    })
+}
+
+/// Arithmetic, loads, stores and branches in the mixture of ordinary code; then `hlt`.
+pub fn mixed(rounds: u32) -> Vec<u8> {
+    assemble(|a| {
+        a.mov(ecx, rounds)?;
+        let mut top = a.create_label();
+        let mut odd = a.create_label();
+        let mut next = a.create_label();
+        a.set_label(&mut top)?;
+        a.mov(rax, qword_ptr(rsp + 0x20))?;
+        a.lea(rdx, ptr(rax + rcx * 4))?;
+        a.xor(rdx, r8)?;
+        a.mov(qword_ptr(rsp + 0x28), rdx)?;
+        a.imul_3(r9, rdx, 0x61)?;
+        a.add(r8, r9)?;
+        a.shr(r9, 3)?;
+        a.mov(qword_ptr(rsp + 0x20), r9)?;
+        a.test(dl, 1)?;
+        a.jnz(odd)?;
+        a.add(r10, rdx)?;
+        a.movzx(r11d, byte_ptr(rsp + 0x28))?;
+        a.jmp(next)?;
+        a.set_label(&mut odd)?;
+        a.sub(r10, rdx)?;
+        a.movzx(r11d, byte_ptr(rsp + 0x29))?;
+        a.set_label(&mut next)?;
+        a.add(r10, r11)?;
+        a.rol(r10, 5)?;
+        a.dec(ecx)?;
+        a.jnz(top)?;
+        a.hlt()
+    })
+}
+
+/// Calls the function whose address is given, with arguments that are all zero, then returns.
+pub fn call_once(function: u64) -> Vec<u8> {
+    assemble(|a| {
+        a.sub(rsp, 0x98)?;
+        a.xor(ecx, ecx)?;
+        a.xor(edx, edx)?;
+        a.xor(r8d, r8d)?;
+        a.xor(r9d, r9d)?;
+        a.mov(rax, function)?;
+        a.call(rax)?;
+        a.add(rsp, 0x98)?;
+        a.xor(eax, eax)?;
+        a.ret()
+    })
+}

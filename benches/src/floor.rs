@@ -1,0 +1,52 @@
+//! Raw Unicorn, as its own crate gives it: the floor.
+
+use unicorn_engine::{Arch, Mode, Prot, RegisterX86, TlbEntry, TlbType, Unicorn, X86Insn};
+
+use crate::code::BASE;
+
+const STACK: u64 = 0x2000_0000;
+const MIB: u64 = 0x10_0000;
+
+fn engine() -> Unicorn<'static, u64> {
+    let mut uc = Unicorn::new_with_data(Arch::X86, Mode::MODE_64, 0).expect("an engine");
+    // The virtual TLB, because it is the faster of the two kinds.
+    uc.ctl_set_tlb_type(TlbType::VIRTUAL).expect("a virtual TLB");
+    uc.add_tlb_hook(1, 0, |_, va, _| Some(TlbEntry { paddr: va, perms: Prot::ALL })).expect("a hook");
+    uc.ctl_exits_enable().expect("exits");
+    uc
+}
+
+/// Runs code that ends in `ret`, answering each `syscall` with 0; the number of calls.
+pub fn calls(code: &[u8]) -> u64 {
+    let mut uc = engine();
+    uc.mem_map(BASE, MIB, Prot::ALL).expect("memory");
+    uc.mem_map(STACK, MIB, Prot::ALL).expect("memory");
+    uc.mem_write(BASE, code).expect("code");
+    let end = BASE + MIB - 0x1000;
+    uc.mem_write(STACK + 0x8000, &end.to_le_bytes()).expect("a return address");
+    uc.reg_write(RegisterX86::RSP, STACK + 0x8000).expect("a register");
+    uc.ctl_set_exits(&[end]).expect("an exit");
+    uc.add_insn_sys_hook(X86Insn::SYSCALL, 1, 0, |uc| {
+        let mut sum = 0u64;
+        for reg in
+            [RegisterX86::RAX, RegisterX86::R10, RegisterX86::RDX, RegisterX86::R8, RegisterX86::R9, RegisterX86::RSP]
+        {
+            sum = sum.wrapping_add(uc.reg_read(reg).unwrap_or(0));
+        }
+        std::hint::black_box(sum);
+        let _ = uc.reg_write(RegisterX86::RAX, 0);
+        *uc.get_data_mut() += 1;
+    })
+    .expect("a hook");
+    uc.emu_start(BASE, 0, 0, 0).expect("the code runs to its end");
+    *uc.get_data()
+}
+
+/// An engine with memory that has run one instruction.
+pub fn creation() {
+    let mut uc = engine();
+    uc.mem_map(0, 512 * MIB, Prot::ALL).expect("memory");
+    uc.mem_write(BASE, &[0x90, 0xf4]).expect("code");
+    uc.ctl_set_exits(&[BASE + 1]).expect("an exit");
+    uc.emu_start(BASE, 0, 0, 0).expect("one instruction");
+}

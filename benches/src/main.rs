@@ -1,0 +1,51 @@
+//! `./dev bench`: what Trapgate costs, each figure beside the floor from the same run.
+//!
+//! The floor of a system-call loop is raw Unicorn running the same bytes with a hook that reads six registers and
+//! writes RAX. Each figure is the median of five runs, floor and figure taken in turns.
+
+mod code;
+mod floor;
+mod measure;
+mod memory;
+mod subject;
+
+use std::process::ExitCode;
+
+use measure::Figure;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let json = match args.as_slice() {
+        [memory::CHILD] => return memory::child(),
+        [] => None,
+        ["--json", file] => Some((*file).to_string()),
+        _ => {
+            eprintln!("usage: trapgate-bench [--json FILE]");
+            return ExitCode::from(2);
+        }
+    };
+    let mut figures = Vec::new();
+    figures.extend(subject::call_rates());
+    figures.extend(subject::instruction_rates());
+    figures.push(subject::creation());
+    figures.push(memory::resident());
+    let services = subject::instructions_per_call();
+    print!("{}", measure::table(&figures));
+    println!("\nInstructions per system call, from the stub's first byte to its `ret` (trap included):\n");
+    print!("{}", measure::services_table(&services));
+    if let Some(file) = json {
+        figures.extend(services.iter().map(|(name, n)| Figure {
+            name: format!("instructions per {name}"),
+            unit: "instructions",
+            value: *n as f64,
+            floor: None,
+            target: None,
+        }));
+        if let Err(e) = std::fs::write(&file, measure::json(&figures)) {
+            eprintln!("trapgate-bench: {file}: {e}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,82 @@
+//! Timing, and the table that shows it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+/// One figure, and the floor it stands beside.
+pub struct Figure {
+    pub name: String,
+    pub unit: &'static str,
+    pub value: f64,
+    pub floor: Option<f64>,
+    /// The bound to reach, in words, and whether it is.
+    pub target: Option<(String, bool)>,
+}
+
+const RUNS: usize = 5;
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// Medians of two things measured in turns, so that both see the same machine.
+pub fn in_turns(mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> (f64, f64) {
+    let pairs: Vec<(f64, f64)> = (0..RUNS).map(|_| (a(), b())).collect();
+    (median(pairs.iter().map(|p| p.0).collect()), median(pairs.iter().map(|p| p.1).collect()))
+}
+
+/// How long something takes.
+pub fn time(act: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    act();
+    start.elapsed()
+}
+
+fn human(value: f64, unit: &str) -> String {
+    match unit {
+        "calls/s" | "instructions/s" if value >= 1e6 => format!("{:.2} M", value / 1e6),
+        "calls/s" | "instructions/s" => format!("{:.1} k", value / 1e3),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// The figures as a Markdown table.
+pub fn table(figures: &[Figure]) -> String {
+    let mut text = String::from("| what | figure | floor | ratio | to reach |\n| --- | ---: | ---: | ---: | --- |\n");
+    for f in figures {
+        let floor = f.floor.map_or("".into(), |x| human(x, f.unit));
+        let ratio = f.floor.map_or("".into(), |x| format!("{:.2}", f.value / x));
+        let target = f.target.as_ref().map_or(String::new(), |(words, reached)| {
+            format!("{words}: {}", if *reached { "reached" } else { "**not reached**" })
+        });
+        text += &format!("| {} ({}) | {} | {floor} | {ratio} | {target} |\n", f.name, f.unit, human(f.value, f.unit));
+    }
+    text
+}
+
+/// Instruction counts, services with the same count in one row.
+pub fn services_table(services: &[(String, u64)]) -> String {
+    let mut counts: Vec<u64> = services.iter().map(|s| s.1).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let mut text = String::from("| instructions | services |\n| ---: | --- |\n");
+    for count in counts {
+        let names: Vec<&str> = services.iter().filter(|s| s.1 == count).map(|s| s.0.as_str()).collect();
+        text += &format!("| {count} | {} |\n", names.join(", "));
+    }
+    text
+}
+
+/// The figures as data.
+pub fn json(figures: &[Figure]) -> String {
+    let rows: Vec<_> = figures
+        .iter()
+        .map(|f| {
+            json!({ "name": f.name, "unit": f.unit, "value": f.value, "floor": f.floor,
+                    "ratio": f.floor.map(|x| f.value / x) })
+        })
+        .collect();
+    serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,139 @@
+//! Writes PE32+ files: headers and sections, nothing about what is in them.
+
+use object::pe;
+
+use super::error::AsmError;
+
+pub(super) const SECTION_ALIGNMENT: u32 = 0x1000;
+const FILE_ALIGNMENT: u32 = 0x200;
+/// Size of the headers before the section table: DOS header and program, signature, file header, optional header.
+const NT_HEADERS: u32 = 0x80;
+const OPTIONAL_HEADER_SIZE: u16 = 240;
+const DIRECTORIES: usize = 16;
+/// 2023-05-17, when the profile's build number was young; fixed, so that the file never changes.
+const TIMESTAMP: u32 = 0x6464_0000;
+
+/// A section: its contents and where they go.
+pub(super) struct Section {
+    pub name: &'static [u8; 8],
+    pub rva: u32,
+    pub contents: Vec<u8>,
+    pub characteristics: u32,
+}
+
+/// What the headers say beside the sections.
+pub(super) struct Headers {
+    pub base: u64,
+    pub version: (u32, u32),
+    /// Index, RVA and size of the data directories that are there.
+    pub directories: Vec<(u16, u32, u32)>,
+}
+
+/// The next multiple of a page after `rva` bytes.
+pub(super) fn align(rva: u32) -> Result<u32, AsmError> {
+    rva.checked_next_multiple_of(SECTION_ALIGNMENT).ok_or(AsmError::TooLarge)
+}
+
+/// A little-endian byte buffer.
+#[derive(Default)]
+pub(super) struct Bytes(pub Vec<u8>);
+
+impl Bytes {
+    pub(super) fn u16(&mut self, value: u16) -> &mut Self {
+        self.raw(&value.to_le_bytes())
+    }
+
+    pub(super) fn u32(&mut self, value: u32) -> &mut Self {
+        self.raw(&value.to_le_bytes())
+    }
+
+    pub(super) fn u64(&mut self, value: u64) -> &mut Self {
+        self.raw(&value.to_le_bytes())
+    }
+
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// A string with its terminating zero.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        self.raw(text.as_bytes()).raw(&[0])
+    }
+
+    pub(super) fn pad_to(&mut self, len: u32) -> &mut Self {
+        self.0.resize(self.0.len().max(len as usize), 0);
+        self
+    }
+}
+
+/// The file.
+pub(super) fn write(headers: &Headers, sections: &[Section]) -> Result<Vec<u8>, AsmError> {
+    let count = u16::try_from(sections.len()).map_err(|_| AsmError::TooLarge)?;
+    let table_end = NT_HEADERS + 24 + u32::from(OPTIONAL_HEADER_SIZE) + 40 * u32::from(count);
+    let header_size = table_end.next_multiple_of(FILE_ALIGNMENT);
+    let mut out = Bytes(Vec::with_capacity(0x2_0000));
+    dos_header(&mut out);
+    out.u32(pe::IMAGE_NT_SIGNATURE);
+    out.u16(pe::IMAGE_FILE_MACHINE_AMD64).u16(count).u32(TIMESTAMP).u32(0).u32(0).u16(OPTIONAL_HEADER_SIZE);
+    out.u16(pe::IMAGE_FILE_EXECUTABLE_IMAGE | pe::IMAGE_FILE_LARGE_ADDRESS_AWARE | pe::IMAGE_FILE_DLL);
+    optional_header(&mut out, headers, sections, header_size)?;
+    let mut at = header_size;
+    for section in sections {
+        let (size, raw) = sizes(section)?;
+        out.raw(section.name).u32(size).u32(section.rva).u32(raw).u32(at);
+        out.u32(0).u32(0).u16(0).u16(0).u32(section.characteristics);
+        at = at.checked_add(raw).ok_or(AsmError::TooLarge)?;
+    }
+    let mut end = header_size;
+    for section in sections {
+        out.pad_to(end).raw(&section.contents);
+        end += sizes(section)?.1;
+    }
+    out.pad_to(end);
+    Ok(out.0)
+}
+
+/// A section's size in memory and in the file.
+fn sizes(section: &Section) -> Result<(u32, u32), AsmError> {
+    let size = u32::try_from(section.contents.len()).map_err(|_| AsmError::TooLarge)?;
+    Ok((size, size.checked_next_multiple_of(FILE_ALIGNMENT).ok_or(AsmError::TooLarge)?))
+}
+
+fn dos_header(out: &mut Bytes) {
+    out.raw(b"MZ").u16(0x90).u16(3).u16(0).u16(4).u16(0).u16(0xffff).u16(0).u16(0xb8);
+    out.pad_to(0x18).u16(0x40).pad_to(0x3c).u32(NT_HEADERS).pad_to(NT_HEADERS);
+}
+
+fn optional_header(
+    out: &mut Bytes,
+    headers: &Headers,
+    sections: &[Section],
+    header_size: u32,
+) -> Result<(), AsmError> {
+    let total = |flag: u32| -> Result<u32, AsmError> {
+        let chosen = sections.iter().filter(|s| s.characteristics & flag != 0);
+        chosen.map(|s| Ok(sizes(s)?.1)).sum()
+    };
+    let end = sections.iter().map(|s| s.rva.saturating_add(s.contents.len() as u32)).max().unwrap_or(header_size);
+    let first = sections.first().map_or(0, |s| s.rva);
+    let (major, minor) = (headers.version.0 as u16, headers.version.1 as u16);
+    out.u16(pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC).u16(14 | 20 << 8);
+    out.u32(total(pe::IMAGE_SCN_CNT_CODE)?).u32(total(pe::IMAGE_SCN_CNT_INITIALIZED_DATA)?).u32(0);
+    // No entry point: the loader's own initialisation is all these DLLs need.
+    out.u32(0).u32(first).u64(headers.base).u32(SECTION_ALIGNMENT).u32(FILE_ALIGNMENT);
+    out.u16(major).u16(minor).u16(major).u16(minor).u16(major).u16(minor).u32(0);
+    out.u32(align(end)?).u32(header_size).u32(0).u16(pe::IMAGE_SUBSYSTEM_WINDOWS_CUI);
+    out.u16(
+        pe::IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA
+            | pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE
+            | pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT,
+    );
+    out.u64(0x4_0000).u64(0x1000).u64(0x10_0000).u64(0x1000).u32(0).u32(DIRECTORIES as u32);
+    for index in 0..DIRECTORIES as u16 {
+        let found = headers.directories.iter().find(|d| d.0 == index);
+        let (_, rva, size) = found.copied().unwrap_or((index, 0, 0));
+        out.u32(rva).u32(size);
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Files that are no programs, or lie about being one.
+
+use std::path::Path;
+
+use trapgate::Machine;
+use trapgate::loader::Program;
+
+use crate::support::{config, trapgate};
+
+fn scratch(name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("trapgate-{}-{name}", std::process::id()));
+    std::fs::write(&path, bytes).expect("a temporary file");
+    path
+}
+
+/// Runs `trapgate run PATH`: exit code 2, and one line that names the file and a reason.
+fn refused(path: &Path, reason: &str) {
+    let output = trapgate().arg("run").arg(path).output().expect("trapgate starts");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains(reason), "{text:?} does not say {reason:?}");
+    let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(text.contains(&name), "{text:?} does not name {name}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn each_bad_file_is_refused_in_one_line() {
+    let hello = fixtures::get("hello").expect("the fixture").image;
+    let pe = u32::from_le_bytes([hello[0x3c], hello[0x3d], hello[0x3e], hello[0x3f]]) as usize;
+    let with = |at: usize, bytes: &[u8]| {
+        let mut image = hello.to_vec();
+        image[at..at + bytes.len()].copy_from_slice(bytes);
+        image
+    };
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("empty.exe", Vec::new(), "does not start with MZ"),
+        ("text.exe", b"#!/bin/sh\necho no\n".to_vec(), "does not start with MZ"),
+        ("mz.exe", b"MZ".to_vec(), "ends before its headers"),
+        ("cut-headers.exe", hello[..pe + 20].to_vec(), "PE"),
+        ("cut-section.exe", hello[..hello.len() - 700].to_vec(), "beyond the end of the file"),
+        ("x86.exe", with(pe + 4, &[0x4c, 0x01]), "x86, 32-bit"),
+        ("arm64.exe", with(pe + 4, &[0x64, 0xaa]), "ARM64"),
+        ("huge.exe", with(pe + 24 + 56, &[0, 0, 0, 0xff]), "SizeOfImage"),
+        ("entry.exe", with(pe + 24 + 16, &[0, 0, 0, 0x40]), "entry point"),
+        ("base.exe", with(pe + 24 + 24, &[1, 2]), "ImageBase"),
+        ("dll.exe", with(pe + 22, &[0x2e, 0x22]), "is a DLL"),
+    ];
+    for (name, bytes, reason) in cases {
+        let path = scratch(name, &bytes);
+        refused(&path, reason);
+        std::fs::remove_file(&path).expect("the file");
+    }
+    refused(&fixtures::path("missing_import"), "which");
+    refused(Path::new("/no/such/folder/program.exe"), "No such file");
+    refused(&fixtures::images(), "not a regular file");
+}
+
+#[test]
+fn a_profile_that_does_not_exist() {
+    let output = trapgate().args(["run", "--profile", "win95"]).arg(fixtures::path("hello")).output().expect("starts");
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("win95") && text.contains("win10-22h2-x64") && text.lines().count() == 1, "{text}");
+}
+
+/// Every byte of the headers, flipped in turn: a run that ends, or a clear error. No panic, no hang.
+#[test]
+fn every_header_byte_flipped() {
+    let (mut errors, mut runs) = (0, 0);
+    for name in ["hello", "tls"] {
+        let image = fixtures::get(name).expect("the fixture").image;
+        let headers = image.len().min(0x400);
+        for at in 0..headers {
+            for flip in [0xff, 0x01, 0x80] {
+                let mut bytes = image.to_vec();
+                bytes[at] ^= flip;
+                let mut config = config(Program::Pe(bytes), name);
+                config.max_instructions = Some(100_000);
+                match Machine::new(&config) {
+                    Ok(mut machine) => {
+                        machine.run().unwrap_or_else(|e| panic!("{name}: byte {at:#x} ^ {flip:#x}: {e}"));
+                        runs += 1;
+                    }
+                    Err(e) => {
+                        let text = e.to_string();
+                        assert!(text.contains(name) && !text.contains('\n'), "{at:#x}: {text}");
+                        errors += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(errors > 100 && runs > 100, "{errors} errors, {runs} runs");
+}
+
+/// The same for the places that the headers lead to: import tables, TLS and relocation directories.
+#[test]
+fn every_directory_byte_flipped() {
+    for name in ["tls", "relocs", "ordinal"] {
+        let image = fixtures::get(name).expect("the fixture").image;
+        for at in (0x400..image.len()).step_by(3) {
+            let mut bytes = image.to_vec();
+            bytes[at] ^= 0xff;
+            let mut config = config(Program::Pe(bytes), name);
+            config.max_instructions = Some(50_000);
+            if let Ok(mut machine) = Machine::new(&config) {
+                machine.run().unwrap_or_else(|e| panic!("{name}: byte {at:#x}: {e}"));
+            }
+        }
+    }
+}

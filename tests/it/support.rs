@@ -1,0 +1,79 @@
+//! Making and running machines.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use fixtures::{Fixture, Kind};
+use trapgate::loader::Program;
+use trapgate::trace::{CallRecord, InsnRecord, Recorder, Sink, Wants};
+use trapgate::{Config, End, Machine};
+
+/// A configuration for a program in memory.
+pub fn config(program: Program, name: &str) -> Config {
+    let mut config = Config::new(program, name);
+    config.process.dll_folder = Some(fixtures::images());
+    config.max_instructions = Some(200_000_000);
+    config
+}
+
+/// The configuration that a fixture is run with.
+pub fn fixture_config(fixture: &Fixture) -> Config {
+    let bytes = fixture.image.to_vec();
+    let program = if fixture.kind == Kind::Raw { Program::RawX64(bytes) } else { Program::Pe(bytes) };
+    let mut config = config(program, fixture.file);
+    config.process.args = fixture.args.iter().map(ToString::to_string).collect();
+    config
+}
+
+/// A machine for a fixture, its input fed.
+pub fn fixture_machine(name: &str) -> Machine {
+    let fixture = fixtures::get(name).unwrap_or_else(|| panic!("no fixture {name}"));
+    let mut machine = Machine::new(&fixture_config(fixture)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    machine.captured().expect("captured").stdin = fixture.stdin.to_vec();
+    machine
+}
+
+/// Raw code, run to its end: how it ended.
+pub fn run_raw(code: &[u8]) -> (Machine, End) {
+    let mut machine = Machine::new(&config(Program::RawX64(code.to_vec()), "raw")).expect("a machine");
+    let end = machine.run().expect("no engine failure");
+    (machine, end)
+}
+
+/// What a recorder gave.
+#[derive(Default)]
+pub struct Records {
+    pub calls: Vec<CallRecord>,
+    pub insns: Vec<InsnRecord>,
+}
+
+struct Keep(Rc<RefCell<Records>>);
+
+impl Sink for Keep {
+    fn call(&mut self, record: &CallRecord) {
+        self.0.borrow_mut().calls.push(record.clone());
+    }
+    fn insn(&mut self, record: &InsnRecord) {
+        self.0.borrow_mut().insns.push(record.clone());
+    }
+}
+
+/// Runs a machine and keeps its trace.
+pub fn record(machine: &mut Machine, wants: Wants) -> (End, Rc<RefCell<Records>>) {
+    let records = Rc::new(RefCell::new(Records::default()));
+    machine.observe(Box::new(Recorder::new(Box::new(Keep(Rc::clone(&records))), wants))).expect("an observer");
+    let end = machine.run().expect("no engine failure");
+    (end, records)
+}
+
+/// The `trapgate` program, built beside the tests.
+pub fn trapgate() -> std::process::Command {
+    let mut path = std::env::current_exe().expect("the test's own path");
+    path.pop();
+    path.pop();
+    path.push("trapgate");
+    assert!(path.exists(), "{} is not built: run the tests of the whole workspace", path.display());
+    let mut command = std::process::Command::new(path);
+    command.stdin(std::process::Stdio::null()).env_remove("NO_COLOR");
+    command
+}

@@ -1,0 +1,62 @@
+//! The same program under Wine prints the same.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::support::fixture_machine;
+
+/// Wine, where it is installed. Debian's wine64 alone puts nothing on the path.
+fn wine() -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH").into_iter().flat_map(|p| std::env::split_paths(&p).collect::<Vec<_>>());
+    let named = on_path.flat_map(|folder| [folder.join("wine64"), folder.join("wine")]);
+    named.chain([PathBuf::from("/usr/lib/wine/wine64")]).find(|path| path.is_file())
+}
+
+#[test]
+fn fixtures_print_the_same_under_wine() {
+    let Some(wine) = wine() else {
+        assert!(std::env::var_os("CI").is_none(), "CI must not skip the comparison with Wine");
+        eprintln!("skipped: no Wine");
+        return;
+    };
+    let prefix = std::env::temp_dir().join(format!("trapgate-wine-{}", std::process::id()));
+    let mut failures = Vec::new();
+    let mut compared = 0;
+    for fixture in fixtures::programs().filter(|f| f.wine) {
+        let input = prefix.with_extension("stdin");
+        std::fs::write(&input, fixture.stdin).expect("a temporary file");
+        let output = Command::new(&wine)
+            .arg(fixture.path())
+            .args(fixture.args)
+            .stdin(std::fs::File::open(&input).expect("the file"))
+            .stderr(Stdio::null())
+            .env("WINEDEBUG", "-all")
+            .env("WINEPREFIX", &prefix)
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
+            .env_remove("DISPLAY")
+            .output()
+            .expect("Wine starts");
+        let mut machine = fixture_machine(fixture.name);
+        let end = machine.run().expect("no engine failure");
+        let ours = machine.captured().expect("captured").stdout.clone();
+        let _ = std::fs::remove_file(&input);
+        if output.stdout != ours || output.status.code() != Some(end.exit_code().into()) {
+            failures.push(format!(
+                "--- {}: Wine ({:?})\n{}--- Trapgate ({})\n{}",
+                fixture.name,
+                output.status.code(),
+                String::from_utf8_lossy(&output.stdout),
+                end.exit_code(),
+                String::from_utf8_lossy(&ours)
+            ));
+        }
+        compared += 1;
+    }
+    // Wine's server stays for some seconds; the folder goes when it does not need it any more.
+    let server = wine.with_file_name("wineserver");
+    let server = if server.exists() { server } else { PathBuf::from("/usr/lib/wine/wineserver") };
+    let _ = Command::new(server).arg("-k").env("WINEPREFIX", &prefix).status();
+    let _ = std::fs::remove_dir_all(&prefix);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(compared >= 20, "only {compared} programs were compared");
+}
