@@ -1,7 +1,8 @@
 //! `./dev bench`: what Trapgate costs, each figure beside the floor from the same run.
 //!
 //! The floor of a system-call loop is raw Unicorn running the same bytes with a hook that reads six registers and
-//! writes RAX. Each figure is the median of five runs, floor and figure taken in turns.
+//! writes RAX. Each figure is the median of five runs, floor and figure taken in turns. `--json FILE` writes the
+//! figures as data; `--readme FILE` puts the tables between the file's marks.
 
 mod code;
 mod floor;
@@ -16,12 +17,13 @@ use measure::Figure;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let json = match args.as_slice() {
+    let (json, readme) = match args.as_slice() {
         [memory::CHILD] => return memory::child(),
-        [] => None,
-        ["--json", file] => Some((*file).to_string()),
+        [] => (None, None),
+        ["--json", file] => (Some((*file).to_string()), None),
+        ["--readme", file] => (None, Some((*file).to_string())),
         _ => {
-            eprintln!("usage: trapgate-bench [--json FILE]");
+            eprintln!("usage: trapgate-bench [--json FILE | --readme FILE]");
             return ExitCode::from(2);
         }
     };
@@ -31,9 +33,18 @@ fn main() -> ExitCode {
     figures.push(subject::creation());
     figures.push(memory::resident());
     let services = subject::instructions_per_call();
-    print!("{}", measure::table(&figures));
-    println!("\nInstructions per system call, from the stub's first byte to its `ret` (trap included):\n");
-    print!("{}", measure::services_table(&services));
+    let text = format!(
+        "{}\nInstructions per system call, from the stub's first byte to its `ret` (trap included):\n\n{}",
+        measure::table(&figures),
+        measure::services_table(&services)
+    );
+    print!("{text}");
+    if let Some(file) = readme
+        && let Err(e) = measure::replace_in(&file, &text)
+    {
+        eprintln!("trapgate-bench: {file}: {e}");
+        return ExitCode::from(2);
+    }
     if let Some(file) = json {
         figures.extend(services.iter().map(|(name, n)| Figure {
             name: format!("instructions per {name}"),

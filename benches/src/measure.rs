@@ -80,3 +80,12 @@ pub fn json(figures: &[Figure]) -> String {
         .collect();
     serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"
 }
+
+/// Puts a text between the marks `<!-- bench -->` and `<!-- /bench -->` of a file.
+pub fn replace_in(file: &str, text: &str) -> std::io::Result<()> {
+    let old = std::fs::read_to_string(file)?;
+    let missing = || std::io::Error::other("no <!-- bench --> and <!-- /bench --> in it");
+    let (head, rest) = old.split_once("<!-- bench -->").ok_or_else(missing)?;
+    let (_, tail) = rest.split_once("<!-- /bench -->").ok_or_else(missing)?;
+    std::fs::write(file, format!("{head}<!-- bench -->\n{text}<!-- /bench -->{tail}"))
+}

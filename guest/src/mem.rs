@@ -44,6 +44,8 @@ pub enum FaultKind {
     Protection,
     /// The page had `PAGE_GUARD` (which the access has cleared).
     Guard,
+    /// The last page of a stack: there is no room to grow.
+    StackEnd,
     /// At or above the highest user address.
     KernelRange,
     /// The pointer is not aligned as its type must be.
@@ -68,6 +70,7 @@ impl Fault {
     pub const fn status(self) -> NtStatus {
         match self.kind {
             FaultKind::Guard => NtStatus::GUARD_PAGE_VIOLATION,
+            FaultKind::StackEnd => NtStatus::STACK_OVERFLOW,
             FaultKind::Misaligned => NtStatus::DATATYPE_MISALIGNMENT,
             FaultKind::NoMemory => NtStatus::COMMITMENT_LIMIT,
             _ => NtStatus::ACCESS_VIOLATION,

@@ -7,6 +7,7 @@ mod engine;
 mod example;
 mod house;
 mod licences;
+mod memory;
 mod model;
 mod programs;
 mod readme;

@@ -222,6 +222,7 @@ fn why(kind: FaultKind) -> &'static str {
         FaultKind::NotMapped => "nothing is mapped there",
         FaultKind::Protection => "the page's protection forbids it",
         FaultKind::Guard => "a guard page",
+        FaultKind::StackEnd => "the stack has no room to grow",
         FaultKind::KernelRange => "an address of the kernel",
         FaultKind::Misaligned => "misaligned",
         FaultKind::NoMemory => "no memory left",

@@ -205,7 +205,8 @@ pub fn flow_text(flow: &Flow, paint: Paint) -> String {
     let mut text = String::new();
     let steps = steps(flow);
     let width = steps.iter().flat_map(|(_, title, lines)| lines.iter().chain([title])).map(|l| l.chars().count()).max();
-    let width = width.unwrap_or(0) + 2;
+    // A line is indented by three, and keeps a space before the border.
+    let width = width.unwrap_or(0) + 4;
     let count = steps.len();
     for (i, (ring, title, lines)) in steps.iter().enumerate() {
         let title_text = format!(" {title:<w$}", w = width - 1);
@@ -233,7 +234,7 @@ pub fn flow_svg(flow: &Flow) -> String {
     let steps = steps(flow);
     let (line, pad, gap) = (18, 12, 26);
     let widest = steps.iter().flat_map(|(_, t, l)| l.iter().chain([t])).map(|l| l.chars().count()).max().unwrap_or(0);
-    let width = 40 + 8 * widest + 2 * pad;
+    let width = 60 + 8 * widest + 2 * pad;
     let mut body = String::new();
     let mut y = 20;
     let count = steps.len();

@@ -146,8 +146,8 @@ impl Memory {
         if protect.is_guard() {
             pte = pte.with_protect(protect.without_guard());
             self.space.pages.set(vpn, pte);
-            if !self.grow_stack(ram, va) {
-                return Err(fault(FaultKind::Guard));
+            if let Err(kind) = self.grow_stack(ram, va) {
+                return Err(fault(kind));
             }
         }
         let protect = protect.without_guard();
@@ -166,22 +166,20 @@ impl Memory {
         Ok(pte)
     }
 
-    /// A stack's guard page was touched: the page becomes stack, the one below the guard. False if
-    /// `va` is in no stack, or the stack is at its end.
-    fn grow_stack(&mut self, ram: &mut dyn Phys, va: u64) -> bool {
+    /// `MiCheckForUserStackOverflow`: a guard page was touched. A stack's becomes stack, and the page below it the guard;
+    /// `STATUS_STACK_OVERFLOW` when that was the last one. Any other guard page is just that.
+    fn grow_stack(&mut self, ram: &mut dyn Phys, va: u64) -> Result<(), FaultKind> {
         let page = va & !(PAGE_SIZE - 1);
-        let Some(stack) = self.space.stacks.iter().copied().find(|s| (s.reserved..s.end).contains(&va)) else {
-            return false;
-        };
+        let stack = self.space.stacks.iter().copied().find(|s| (s.reserved..s.end).contains(&va));
+        let stack = stack.ok_or(FaultKind::Guard)?;
         // The lowest page stays out of reach, so that an overflow cannot run into what lies below.
-        if page > stack.reserved + PAGE_SIZE {
+        let room = page > stack.reserved + PAGE_SIZE;
+        if room {
             let guard = Protect::READWRITE.with_guard();
-            if self.commit((page - PAGE_SIZE) / PAGE_SIZE, guard).is_err() {
-                return false;
-            }
+            self.commit((page - PAGE_SIZE) / PAGE_SIZE, guard).map_err(|_| FaultKind::StackEnd)?;
         }
         self.poke(ram, stack.limit_field, &page.to_le_bytes());
-        page > stack.reserved + PAGE_SIZE
+        if room { Ok(()) } else { Err(FaultKind::StackEnd) }
     }
 
     /// Commits one page, or changes the protection of one that is committed.
