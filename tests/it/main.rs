@@ -5,6 +5,7 @@ mod cli;
 mod determinism;
 mod engine;
 mod example;
+mod hostile;
 mod house;
 mod licences;
 mod memory;

@@ -48,25 +48,27 @@ fn finish(machine: &mut Machine, quiet: bool) -> Outcome {
     let end = machine.run().map_err(|e| e.to_string())?;
     match &end {
         End::Exit(_) => {}
-        End::Crash(crash) => eprint!("{}", crash_text(crash)),
-        End::Deadlock(report) => eprintln!("trapgate: deadlock: {report}"),
-        End::Budget => eprintln!("trapgate: stopped: {} instructions are used up", machine.instructions()),
-        End::Strict(line) => eprintln!("trapgate: stopped by --strict: {line}"),
+        End::Crash(crash) => say(&crash_text(crash)),
+        End::Deadlock(report) => say(&format!("deadlock: {report}")),
+        End::Budget => {
+            say(&format!("stopped: {} instructions are used up", machine.instructions()));
+        }
+        End::Strict(line) => say(&format!("stopped by --strict: {line}")),
     }
     if !quiet {
-        eprintln!("trapgate: {}", view::summary(machine, start.elapsed()));
+        say(&view::summary(machine, start.elapsed()));
     }
     Ok(end.exit_code())
 }
 
 fn crash_text(crash: &Crash) -> String {
     let mut text = format!(
-        "trapgate: unhandled exception {:08X} {} at {:#x} ({}): {}\n",
+        "unhandled exception {:08X} {} at {:#x} ({}): {}",
         crash.code.0, crash.code, crash.address, crash.place, crash.what
     );
     for chunk in crash.registers.iter().collect::<Vec<_>>().chunks(4) {
         let cells: Vec<String> = chunk.iter().map(|(reg, value)| format!("{:>6}={value:016x}", reg.name())).collect();
-        text += &format!("trapgate: {}\n", cells.join(" "));
+        text += &format!("\n{}", cells.join(" "));
     }
     text
 }
@@ -148,6 +150,14 @@ pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
         print(&view::ssdt_text(&rows, Paint::new(io::stdout().is_terminal())));
     }
     Ok(0)
+}
+
+/// Says something on stderr, each line marked as ours.
+pub(super) fn say(text: &str) {
+    for line in text.lines() {
+        // There is nobody to tell that stderr is closed.
+        let _ = writeln!(io::stderr(), "trapgate: {line}");
+    }
 }
 
 /// Prints a page. A reader that closes the pipe early has seen enough.

@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(message) => {
-            eprintln!("trapgate: {message}");
+            commands::say(&message);
             ExitCode::from(BAD_INPUT)
         }
     }

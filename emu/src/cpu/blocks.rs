@@ -159,7 +159,7 @@ pub(super) fn accessed_in_page(
         let start = used.virtual_address(0, |register, _, _| value(register))?;
         let size = (used.memory_size().size() as u64).max(1);
         let first = start.max(page);
-        (first < page + 0x1000 && first < start.saturating_add(size)).then_some(first)
+        (first & !0xfff == page && first - start < size).then_some(first)
     })
 }
 

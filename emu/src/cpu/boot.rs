@@ -14,11 +14,11 @@ use super::ram::{FRAME, Ram};
 pub(super) const TABLES: u64 = 0xffff_f780_0000_1000;
 const CODE: u64 = TABLES + FRAME as u64;
 
-/// Selectors with their descriptors (Windows x64): limit and base are flat, only access and size bits differ.
+/// Selectors with their descriptors (Windows x64): limit and base are flat, only access and size bits differ. The
+/// one for 32-bit code, 20h, is left out as long as 32-bit code is not supported: going there is #GP.
 const GDT: &[(usize, u64)] = &[
     (0x10, 0x0020_9b00_0000_0000), // KGDT64_R0_CODE
     (0x18, 0x00cf_9300_0000_ffff), // KGDT64_R0_DATA
-    (0x20, 0x00cf_fb00_0000_ffff), // KGDT64_R3_CMCODE: 32-bit code
     (0x28, 0x00cf_f300_0000_ffff), // KGDT64_R3_DATA
     (0x30, 0x0020_fb00_0000_0000), // KGDT64_R3_CODE
     (0x50, 0x0040_f300_0000_3c00), // KGDT64_R3_CMTEB

@@ -86,6 +86,6 @@ impl HostConsole for Stdio {
     }
 
     fn note(&mut self, line: &str) {
-        eprintln!("trapgate: {line}");
+        let _ = writeln!(io::stderr(), "trapgate: {line}");
     }
 }

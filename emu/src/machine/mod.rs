@@ -87,6 +87,7 @@ pub struct Machine {
     cpu: Cpu,
     world: World,
     max_instructions: u64,
+    ended: Option<End>,
 }
 
 impl Machine {
@@ -113,7 +114,7 @@ impl Machine {
         // Nothing has run yet, so there is nothing to forget.
         kernel.mm.take_invalidate();
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
-        Ok(Self { cpu, world: World::new(kernel, ram, modules, config.strict), max_instructions })
+        Ok(Self { cpu, world: World::new(kernel, ram, modules, config.strict), max_instructions, ended: None })
     }
 
     /// Sends the guest's console somewhere else.

@@ -15,9 +15,13 @@ use crate::loader::update_kuser;
 use crate::trace::{CallEnd, View};
 
 impl Machine {
-    /// Runs until the process ends, or something else does.
+    /// Runs until the process ends, or something else does. A machine that has ended stays ended.
     pub fn run(&mut self) -> Result<End, MachineError> {
+        if let Some(end) = &self.ended {
+            return Ok(end.clone());
+        }
         let end = self.run_inner()?;
+        self.ended = Some(end.clone());
         self.drain_console();
         if let Some(observer) = &mut self.world.observer {
             let view = View { kernel: &self.world.kernel, ram: &self.world.ram, modules: &self.world.modules };

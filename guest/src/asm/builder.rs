@@ -171,9 +171,7 @@ impl Module {
 
     /// An exported function.
     pub(super) fn func(
-        &mut self,
-        name: &'static str,
-        body: impl FnOnce(&mut Asm<'_>) -> Result<(), AsmError>,
+        &mut self, name: &'static str, body: impl FnOnce(&mut Asm<'_>) -> Result<(), AsmError>,
     ) -> Result<(), AsmError> {
         let index = self.local(name, body)?;
         self.exports.push((name.into(), Target::Symbol(index)));
@@ -182,9 +180,7 @@ impl Module {
 
     /// A function of the module's own.
     pub(super) fn local(
-        &mut self,
-        name: &'static str,
-        body: impl FnOnce(&mut Asm<'_>) -> Result<(), AsmError>,
+        &mut self, name: &'static str, body: impl FnOnce(&mut Asm<'_>) -> Result<(), AsmError>,
     ) -> Result<usize, AsmError> {
         self.text.resize(self.text.len().next_multiple_of(16), 0xcc);
         let start = offset(&self.text)?;
@@ -207,17 +203,13 @@ impl Module {
     }
 
     fn encode(
-        &mut self,
-        function: &'static str,
-        start: u32,
-        code: &[Instruction],
-        frame: Option<Frame>,
+        &mut self, function: &'static str, start: u32, code: &[Instruction], frame: Option<Frame>,
     ) -> Result<(), AsmError> {
         check_labels(function, code)?;
-        let options = BlockEncoderOptions::RETURN_CONSTANT_OFFSETS | BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
+        let options =
+            BlockEncoderOptions::RETURN_CONSTANT_OFFSETS | BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
         let block = InstructionBlock::new(code, 0);
-        let out =
-            BlockEncoder::encode(64, block, options).map_err(|error| AsmError::Encode { function, error })?;
+        let out = BlockEncoder::encode(64, block, options).map_err(|error| AsmError::Encode { function, error })?;
         for ((instruction, at), fields) in code.iter().zip(&out.new_instruction_offsets).zip(&out.constant_offsets) {
             let Some((symbol, field)) = reference(instruction, fields) else { continue };
             let field = field.ok_or(AsmError::Malformed { function, reason: "a symbol without a 32-bit distance" })?;

@@ -105,12 +105,7 @@ fn dos_header(out: &mut Bytes) {
     out.pad_to(0x18).u16(0x40).pad_to(0x3c).u32(NT_HEADERS).pad_to(NT_HEADERS);
 }
 
-fn optional_header(
-    out: &mut Bytes,
-    headers: &Headers,
-    sections: &[Section],
-    header_size: u32,
-) -> Result<(), AsmError> {
+fn optional_header(out: &mut Bytes, headers: &Headers, sections: &[Section], header_size: u32) -> Result<(), AsmError> {
     let total = |flag: u32| -> Result<u32, AsmError> {
         let chosen = sections.iter().filter(|s| s.characteristics & flag != 0);
         chosen.map(|s| Ok(sizes(s)?.1)).sum()

@@ -134,8 +134,9 @@ impl Module {
     /// Everything that has a name and an address of its own, import slots aside.
     fn symbol_table(&self, layout: &Layout) -> Result<Vec<(u32, String)>, AsmError> {
         let named = self.symbols.list.iter().filter(|s| !matches!(s.1, Place::Import(_)));
-        let mut table: Vec<(u32, String)> =
-            named.map(|&(name, place)| Ok((layout.rva(name, place)?, name.to_owned()))).collect::<Result<_, AsmError>>()?;
+        let mut table: Vec<(u32, String)> = named
+            .map(|&(name, place)| Ok((layout.rva(name, place)?, name.to_owned())))
+            .collect::<Result<_, AsmError>>()?;
         table.sort_unstable();
         Ok(table)
     }

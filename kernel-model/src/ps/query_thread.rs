@@ -10,10 +10,11 @@ use crate::service::{NtResult, Service, Support, Unwind, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQueryInformationThread => nt_query_information_thread,
-    Support::Partial("ThreadBasicInformation only")
+    Support::Partial("ThreadBasicInformation and AmILastThread only")
 )];
 
 const BASIC_INFORMATION: u32 = 0;
+const AM_I_LAST_THREAD: u32 = 12;
 
 /// `NtQueryInformationThread`.
 ///
@@ -24,12 +25,13 @@ fn nt_query_information_thread(
 ) -> NtResult {
     let name = enums::by_name("THREADINFOCLASS").and_then(|e| e.member(class.into()));
     let name = name.filter(|n| !n.starts_with("Max")).ok_or(NtStatus::INVALID_INFO_CLASS)?;
-    if class != BASIC_INFORMATION {
-        return Err(Unwind::unsupported(format!("ThreadInformationClass {name}")));
-    }
     let width = cx.kernel.width;
     let w = width.bytes();
-    let size = 6 * w;
+    let size = match class {
+        BASIC_INFORMATION => 6 * w,
+        AM_I_LAST_THREAD => 4,
+        _ => return Err(Unwind::unsupported(format!("ThreadInformationClass {name}"))),
+    };
     if length as usize != size {
         return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
     }
@@ -41,10 +43,15 @@ fn nt_query_information_thread(
     cx.reference::<ThreadId>(thread, access::THREAD_QUERY_LIMITED_INFORMATION)?;
     let thread = &cx.kernel.ps.thread;
     let id = ClientId { process: thread.process.0.into(), thread: thread.id.0.into() };
-    // ExitStatus, TebBaseAddress, ClientId, AffinityMask, Priority, BasePriority
-    let out = StructWriter::new(size, width).field(0, 4, thread.exit_status.0.into()).word(w, thread.teb);
-    let out = out.word(2 * w, id.process).word(3 * w, id.thread).word(4 * w, 1);
-    let bytes = out.field(5 * w, 4, 8).finish();
+    let out = StructWriter::new(size, width);
+    let bytes = if class == AM_I_LAST_THREAD {
+        out.field(0, 4, 1).finish()
+    } else {
+        // ExitStatus, TebBaseAddress, ClientId, AffinityMask, Priority, BasePriority
+        let out = out.field(0, 4, thread.exit_status.0.into()).word(w, thread.teb);
+        let out = out.word(2 * w, id.process).word(3 * w, id.thread).word(4 * w, 1);
+        out.field(5 * w, 4, 8).field(5 * w + 4, 4, 8).finish()
+    };
     let mut mem = cx.mem();
     mem.write(buffer.va, &bytes)?;
     if let Some(pointer) = return_length {
