@@ -108,3 +108,24 @@ pub mod process {
     /// What a process's or thread's handle to itself may do.
     pub const ALL: AccessMask = AccessMask(0x1f_ffff);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generic_rights_are_mapped() {
+        let event = generic_mapping("Event").expect("a type");
+        assert_eq!(AccessMask::GENERIC_ALL.map_generic(event), AccessMask(0x1f_0003));
+        assert_eq!(AccessMask::GENERIC_READ.map_generic(event), AccessMask(0x2_0001));
+        assert_eq!(AccessMask(0x8000_0002).map_generic(event), AccessMask(0x2_0003));
+    }
+
+    #[test]
+    fn rights_have_names() {
+        assert_eq!(AccessMask(0x1f_0003).describe("Event"), "EVENT_ALL_ACCESS");
+        assert_eq!(AccessMask(0x10_0002).describe("Event"), "SYNCHRONIZE|EVENT_MODIFY_STATE");
+        assert_eq!(AccessMask(0).describe("Event"), "0x0");
+        assert_eq!(AccessMask(0x8).describe("Event"), "0x8");
+    }
+}

@@ -40,3 +40,18 @@ impl fmt::Debug for NtStatus {
         write!(f, "{:08X} {}", self.0, self.name().unwrap_or("?"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_severities() {
+        assert_eq!(NtStatus(0xc000_0005).to_string(), "STATUS_ACCESS_VIOLATION");
+        assert_eq!(NtStatus(0).to_string(), "STATUS_SUCCESS");
+        assert_eq!(NtStatus(0x4000_0000).name(), Some("STATUS_OBJECT_NAME_EXISTS"));
+        assert_eq!(NtStatus(0xdead_beef).to_string(), "DEADBEEF");
+        assert!(NtStatus::OBJECT_NAME_EXISTS.is_success() && !NtStatus::PARTIAL_COPY.is_success());
+        assert!(NtStatus::ACCESS_DENIED.is_error() && !NtStatus::GUARD_PAGE_VIOLATION.is_error());
+    }
+}

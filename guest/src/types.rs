@@ -192,3 +192,34 @@ impl StructWriter {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Encoding and decoding agree, and the sizes are Windows'.
+    fn round_trip<T: GuestValue + PartialEq + std::fmt::Debug>(value: T, size32: usize, size64: usize) {
+        for (width, size) in [(Width::W32, size32), (Width::W64, size64)] {
+            assert_eq!(T::size(width), size);
+            let mut bytes = vec![0; size];
+            value.encode(&mut bytes, width);
+            assert_eq!(T::decode(&bytes, width), value);
+        }
+    }
+
+    #[test]
+    fn layouts_by_width() {
+        round_trip(UnicodeString { length: 4, maximum_length: 6, buffer: 0x1234_5678 }, 8, 16);
+        let attributes = ObjectAttributes { length: 0x30, object_name: 0x1000, attributes: 0x40, ..Default::default() };
+        round_trip(attributes, 0x18, 0x30);
+        round_trip(IoStatusBlock { status: 0x8000_0005, information: 7 }, 8, 16);
+        round_trip(ClientId { process: 4, thread: 8 }, 8, 16);
+        round_trip(Handle::CURRENT_PROCESS, 4, 8);
+    }
+
+    #[test]
+    fn a_structure_is_written_at_its_offsets() {
+        let bytes = StructWriter::new(8, Width::W64).field(1, 2, 0x1_2345).field(7, 4, 1).finish();
+        assert_eq!(bytes, [0, 0x45, 0x23, 0, 0, 0, 0, 0], "what does not fit is left out");
+    }
+}

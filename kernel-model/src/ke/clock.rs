@@ -73,3 +73,32 @@ impl Clock {
         self.skipped = self.skipped.saturating_add(ns.saturating_mul(100));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_by_instructions_and_by_waiting() {
+        let mut clock = Clock::default();
+        let start = clock.interrupt_time();
+        clock.instructions = 1_000;
+        assert_eq!(clock.interrupt_time() - start, 10, "1000 ns");
+        clock.advance_to(start + 10_000_000);
+        assert_eq!(clock.interrupt_time() - start, 10_000_000, "one second");
+        clock.advance_to(start);
+        assert_eq!(clock.interrupt_time() - start, 10_000_000, "time does not go back");
+        assert_eq!(clock.interrupt_time_at(clock.system_time_at(5)), 5);
+    }
+
+    #[test]
+    fn a_tick_is_reached_after_just_so_many_instructions() {
+        let mut clock = Clock { instructions: 123_456_789, ..Clock::default() };
+        let before = clock.tick_count();
+        let left = clock.instructions_to_tick();
+        clock.instructions += left - 1;
+        assert_eq!(clock.tick_count(), before);
+        clock.instructions += 1;
+        assert_eq!(clock.tick_count(), before + 1);
+    }
+}

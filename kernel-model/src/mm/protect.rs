@@ -105,3 +105,29 @@ impl Protect {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_protection() {
+        for raw in [0, 3, 0x100, 0x101, 0x600, 0x304, 0x804, 0x1_0004, 0xff] {
+            assert_eq!(Protect::from_raw(raw), Err(NtStatus::INVALID_PAGE_PROTECTION), "{raw:#x}");
+        }
+        for raw in [1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x104, 0x204, 0x404] {
+            assert_eq!(Protect::from_raw(raw).map(Protect::raw), Ok(raw));
+        }
+    }
+
+    #[test]
+    fn rights() {
+        let rights = |p: Protect| [Access::Read, Access::Write, Access::Execute].map(|a| p.allows(a));
+        assert_eq!(rights(Protect::NOACCESS), [false, false, false]);
+        assert_eq!(rights(Protect::READONLY), [true, false, false]);
+        assert_eq!(rights(Protect::READWRITE), [true, true, false]);
+        assert_eq!(rights(Protect::EXECUTE), [true, false, true]);
+        assert_eq!(rights(Protect::EXECUTE_WRITECOPY), [true, true, true]);
+        assert_eq!(Protect::EXECUTE_WRITECOPY.after_copy(), Protect::EXECUTE_READWRITE);
+    }
+}

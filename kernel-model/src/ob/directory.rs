@@ -129,3 +129,48 @@ impl<B: Body> ObjectManager<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Body;
+    use crate::ke::{Event, EventKind};
+
+    fn look_up(path: &str) -> Result<Lookup, NtStatus> {
+        let mut ob: ObjectManager<Body> = ObjectManager::new();
+        let directory = || Body::Directory(Directory::default());
+        let link = |to: &str| Body::SymbolicLink(to.encode_utf16().collect());
+        for (path, body) in [
+            ("\\A", directory()),
+            ("\\A\\Event", Body::Event(Event { kind: EventKind::Notification, signaled: false })),
+            ("\\Link", link("\\A")),
+            ("\\Loop", link("\\Loop")),
+        ] {
+            assert!(ob.create_at(path, body).is_some(), "{path}");
+        }
+        ob.lookup(None, &path.encode_utf16().collect::<Vec<u16>>(), false)
+    }
+
+    /// The statuses of the object manager, as Windows documents and Wine's tests pin them.
+    #[test]
+    fn each_path_ends_as_it_must() {
+        use NtStatus as S;
+        for (path, status) in [
+            ("A", S::OBJECT_PATH_SYNTAX_BAD),
+            ("\\A\\", S::OBJECT_NAME_INVALID),
+            ("\\\\A", S::OBJECT_NAME_INVALID),
+            ("\\A\\\\Event", S::OBJECT_NAME_INVALID),
+            ("\\Nothing\\Event", S::OBJECT_PATH_NOT_FOUND),
+            ("\\Nothing\\", S::OBJECT_PATH_NOT_FOUND),
+            ("\\A\\Event\\X", S::OBJECT_TYPE_MISMATCH),
+            ("\\Loop", S::OBJECT_NAME_NOT_FOUND),
+        ] {
+            assert_eq!(look_up(path), Err(status), "{path}");
+        }
+        let direct = look_up("\\A\\Event").expect("it is there");
+        assert_eq!(look_up("\\Link\\Event"), Ok(direct), "links are followed");
+        assert!(matches!(look_up("\\a\\Event"), Err(S::OBJECT_PATH_NOT_FOUND)), "case counts");
+        assert!(matches!(look_up("\\A\\New"), Ok(Lookup::Missing { .. })));
+        assert_eq!(look_up("\\Link"), look_up("\\A"), "a link at the end too");
+    }
+}

@@ -47,10 +47,10 @@ fn nt_query_information_thread(
     let bytes = if class == AM_I_LAST_THREAD {
         out.field(0, 4, 1).finish()
     } else {
-        // ExitStatus, TebBaseAddress, ClientId, AffinityMask, Priority, BasePriority
+        // ExitStatus, TebBaseAddress, ClientId, AffinityMask, Priority, BasePriority (relative to the process)
         let out = out.field(0, 4, thread.exit_status.0.into()).word(w, thread.teb);
         let out = out.word(2 * w, id.process).word(3 * w, id.thread).word(4 * w, 1);
-        out.field(5 * w, 4, 8).field(5 * w + 4, 4, 8).finish()
+        out.field(5 * w, 4, 8).finish()
     };
     let mut mem = cx.mem();
     mem.write(buffer.va, &bytes)?;
