@@ -99,7 +99,7 @@ fn chrome_traces_are_json() {
 #[test]
 fn a_filter_leaves_the_others_out() {
     let all = run(&["trace", "--quiet", "@events"]).stderr;
-    let some = run(&["trace", "--quiet", "--filter", "setevent,NtClose", "@events"]).stderr;
+    let some = run(&["trace", "--quiet", "--filter", "ntsetevent,NtClose", "@events"]).stderr;
     let wanted = all.lines().filter(|l| l.contains("NtSetEvent(") || l.contains("NtClose(")).collect::<Vec<_>>();
     assert!(!wanted.is_empty() && wanted.len() < all.lines().count());
     assert_eq!(some.lines().collect::<Vec<_>>(), wanted);

@@ -66,14 +66,9 @@ pub fn record(machine: &mut Machine, wants: Wants) -> (End, Rc<RefCell<Records>>
     (end, records)
 }
 
-/// The `trapgate` program, built beside the tests.
+/// The command.
 pub fn trapgate() -> std::process::Command {
-    let mut path = std::env::current_exe().expect("the test's own path");
-    path.pop();
-    path.pop();
-    path.push("trapgate");
-    assert!(path.exists(), "{} is not built: run the tests of the whole workspace", path.display());
-    let mut command = std::process::Command::new(path);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_trapgate-under-test"));
     command.stdin(std::process::Stdio::null()).env_remove("NO_COLOR");
     command
 }
