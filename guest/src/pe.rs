@@ -230,7 +230,11 @@ impl PeImage {
             return Ok(());
         }
         let Some((start, len)) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_BASERELOC) else {
-            return if self.relocatable { Ok(()) } else { Err(malformed("it cannot be relocated")) };
+            if self.relocatable {
+                self.set_header_base(to);
+                return Ok(());
+            }
+            return Err(malformed("it cannot be relocated"));
         };
         let (mut at, end) = (u64::from(start), u64::from(start) + u64::from(len));
         while at + 8 <= end {
@@ -249,7 +253,17 @@ impl PeImage {
             }
             at += size;
         }
+        self.set_header_base(to);
         Ok(())
+    }
+
+    /// Windows writes the base an image was given into its mapped header.
+    fn set_header_base(&mut self, base: u64) {
+        // e_lfanew; then signature (4), file header (20), and ImageBase 24 into the optional header.
+        let at = self.u32(0x3c).map_or(usize::MAX, |at| at as usize).saturating_add(0x30);
+        if at < self.headers as usize {
+            put(&mut self.bytes, at, 8, base);
+        }
     }
 
     fn fix(&mut self, at: u64, kind: u16, delta: u64) -> Result<(), PeError> {

@@ -264,3 +264,19 @@ fn selectors_can_be_loaded_but_the_descriptor_table_not_read() {
     let code = [0x48, 0xb8, 0, 0x10, 0, 0, 0x80, 0xf7, 0xff, 0xff, 0x8b, 0x00];
     assert!(matches!(run(&code), (Exit::Memory(Fault { va: 0xffff_f780_0000_1000, .. }), 10, 1)));
 }
+
+#[test]
+fn sse_and_x87_work_with_windows_control_words() {
+    // movups xmm0,[DATA]; addps xmm0,xmm0; stmxcsr [DATA+20h]; fnstcw [DATA+24h]; fld1; fldz; fdivp; hlt
+    let code = [
+        0x0f, 0x10, 0x04, 0x25, 0, 0, 2, 0, 0x0f, 0x58, 0xc0, 0x0f, 0xae, 0x1c, 0x25, 0x20, 0, 2, 0, 0xd9, 0x3c, 0x25,
+        0x24, 0, 2, 0, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0xf4,
+    ];
+    let (mut cpu, mut flat) = machine(&code);
+    flat.ram.write(Frame(2), 0, &1.5f32.to_le_bytes());
+    assert_eq!(cpu.run(&mut flat, 1000).expect("no engine failure"), Exit::Exception(13), "only hlt faults");
+    assert_eq!(cpu.registers().xmm[0][0] as u32, 3.0f32.to_bits());
+    let mut control = [0; 6];
+    flat.ram.read(Frame(2), 0x20, &mut control);
+    assert_eq!(control, [0x80, 0x1f, 0, 0, 0x7f, 0x02]);
+}

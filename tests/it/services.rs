@@ -174,7 +174,7 @@ fn access_is_checked_on_every_use() {
         S::SUCCESS,
         S::ACCESS_DENIED,
         S::ACCESS_DENIED,
-        S::PRIVILEGE_NOT_HELD,
+        S::ACCESS_DENIED,
         S::SUCCESS,
         S::INVALID_HANDLE,
         S::SUCCESS,

@@ -29,11 +29,18 @@ const USER_DATA: u64 = 0x2b;
 /// Interrupts enabled, and the bit that is always one.
 const USER_FLAGS: u64 = 0x202;
 
+/// What a kernel sets up and user code relies on, and then the way in:
+/// `mov rax,cr4; or eax,600h` (OSFXSR, OSXMMEXCPT) `; mov cr4,rax`
+/// `mov rax,cr0; and eax,-0Dh` (no EM, no TS) `; or eax,22h` (NE, MP) `; mov cr0,rax`
 /// `mov ax,2Bh; mov ds,ax; mov es,ax; mov gs,ax; mov ax,53h; mov fs,ax; xor eax,eax; iretq`
 const ENTER: &[u8] = &[
-    0x66, 0xb8, 0x2b, 0x00, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe8, 0x66, 0xb8, 0x53, 0x00, 0x8e, 0xe0, 0x31, 0xc0, 0x48,
-    0xcf,
+    0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x06, 0x00, 0x00, 0x0f, 0x22, 0xe0, 0x0f, 0x20, 0xc0, 0x83, 0xe0, 0xf3, 0x83, 0xc8,
+    0x22, 0x0f, 0x22, 0xc0, 0x66, 0xb8, 0x2b, 0x00, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe8, 0x66, 0xb8, 0x53, 0x00, 0x8e,
+    0xe0, 0x31, 0xc0, 0x48, 0xcf,
 ];
+/// The x87 control word and MXCSR that Windows x64 gives a new thread: all exceptions masked, x87 precision 53 bits.
+const FPU_CONTROL: u64 = 0x27f;
+const MXCSR: u64 = 0x1f80;
 
 /// Writes the CPU's own pages and starts the engine into ring 3. It stops at address 0, where nothing is
 /// mapped: that is the end of the way in.
@@ -55,6 +62,7 @@ pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram) -> Result<(), String>
     if result.is_ok() || [cs & 0xffff, ss & 0xffff, rip, flags & 0x3002] != [USER_CODE, USER_DATA, 0, 2] {
         return Err(format!("{result:?}, cs {cs:#x}, ss {ss:#x}, rip {rip:#x}"));
     }
+    engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[FPU_CONTROL, MXCSR]);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use guest::NtStatus;
 use guest::mem::PAGE_SIZE;
 use kernel_model::io::Stream;
-use kernel_model::mm::{Protect, StackRegion};
+use kernel_model::mm::{Protect, StackRegion, VadKind};
 
 use super::environment;
 use super::modules::Modules;
@@ -44,13 +44,8 @@ const SESSION: u32 = 1;
 
 /// Creates everything and says where to start.
 pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules) -> Result<Start, NtStatus> {
-    let slide = config.aslr_seed.map_or(0, |seed| (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) << 24);
-    let region = target.reserve(
-        Some(PEB_REGION + slide),
-        PEB_REGION_SIZE / PAGE_SIZE,
-        kernel_model::mm::VadKind::Private,
-        Protect::READWRITE,
-    )?;
+    let slide = config.aslr_seed.map_or(0, |seed| (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44) << 24);
+    let region = reserve_near(target, Some(PEB_REGION + slide), PEB_REGION_SIZE / PAGE_SIZE)?;
     target.commit(region, 4, Protect::READWRITE)?;
     let peb = region * PAGE_SIZE;
     let teb = peb + TEB_OFFSET;
@@ -206,6 +201,14 @@ fn write_peb(target: &mut Target<'_>, modules: &Modules, peb: u64, parameters: u
     target.write(peb, &out.finish())
 }
 
+/// Reserves private memory at a place, or elsewhere if that is taken.
+fn reserve_near(target: &mut Target<'_>, at: Option<u64>, pages: u64) -> Result<u64, NtStatus> {
+    let kind = || VadKind::Private;
+    target
+        .reserve(at, pages, kind(), Protect::READWRITE)
+        .or_else(|_| target.reserve(None, pages, kind(), Protect::READWRITE))
+}
+
 /// Reserves the stack and commits its top, a guard page below: base, limit, lowest address.
 fn stack(target: &mut Target<'_>, modules: &Modules, at: u64, teb: u64) -> Result<(u64, u64, u64), NtStatus> {
     let image = modules.program().and_then(|m| m.image.as_ref());
@@ -214,9 +217,8 @@ fn stack(target: &mut Target<'_>, modules: &Modules, at: u64, teb: u64) -> Resul
     let reserve = reserve.max(0x1_0000).next_multiple_of(0x1_0000);
     let pages = reserve / PAGE_SIZE;
     let commit = image.map_or(0, |i| i.stack_commit).div_ceil(PAGE_SIZE).clamp(MIN_COMMIT, pages - 3);
-    let kind = || kernel_model::mm::VadKind::Private;
     let place = (reserve <= PEB_REGION - STACK_REGION).then_some(at);
-    let first = target.reserve(place, pages, kind(), Protect::READWRITE)?;
+    let first = reserve_near(target, place, pages)?;
     let end = first + pages;
     target.commit(end - commit, commit, Protect::READWRITE)?;
     target.commit(end - commit - 1, 1, Protect::READWRITE.with_guard())?;

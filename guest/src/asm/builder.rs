@@ -368,7 +368,7 @@ impl Asm<'_> {
     /// Loads a pointer from the TEB: `mov register, gs:[offset]`.
     ///
     /// The assembler's own `mov rax, [address]` is the form with a 64-bit address, which no compiler uses.
-    fn load_gs(&mut self, register: AsmRegister64, offset: i32) -> Result<(), AsmError> {
+    pub(super) fn load_gs(&mut self, register: AsmRegister64, offset: i32) -> Result<(), AsmError> {
         let memory = MemoryOperand::new(Register::None, Register::None, 1, offset.into(), 8, false, Register::GS);
         let load = Instruction::with2(Code::Mov_r64_rm64, Register::from(register), memory)?;
         Ok(self.assembler.add_instruction(load)?)

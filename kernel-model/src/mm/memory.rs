@@ -33,7 +33,7 @@ pub struct Frames {
     next: u32,
     limit: u32,
     free: Vec<Frame>,
-    /// Frames that code has been fetched from, one bit each.
+    /// Frames that code may have been fetched from, one bit each.
     code: Vec<u64>,
 }
 
@@ -123,7 +123,8 @@ impl Memory {
         let (Some(frame), Some(protect)) = (pte.frame(), pte.protect()) else {
             return Err(Fault { va, access, kind: FaultKind::NotMapped });
         };
-        if access == Access::Execute {
+        // The engine keeps the whole answer: it will not ask again before it fetches.
+        if protect.allows(Access::Execute) {
             self.frames.mark_code(frame);
         }
         Ok(Translation {

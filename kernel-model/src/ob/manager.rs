@@ -209,20 +209,17 @@ impl<B: Body> ObjectManager<B> {
     /// There are no security descriptors yet: whoever finds an object may have all of it.
     pub fn grant(&self, object_type: ObjectType, desired: AccessMask, named: bool) -> Result<AccessMask, NtStatus> {
         let mapping = self.type_info(object_type).map(|t| t.mapping).ok_or(NtStatus::INVALID_PARAMETER)?;
-        if desired.intersects(AccessMask::ACCESS_SYSTEM_SECURITY) {
-            return Err(NtStatus::PRIVILEGE_NOT_HELD);
-        }
-        let mut mask = desired.map_generic(&mapping);
+        let security = AccessMask::ACCESS_SYSTEM_SECURITY;
+        let mut mask = AccessMask(desired.map_generic(&mapping).0 & !security.0);
         if mask.intersects(AccessMask::MAXIMUM_ALLOWED) {
             mask = AccessMask(mask.0 & !AccessMask::MAXIMUM_ALLOWED.0 | mapping.all.0);
         }
-        if !named {
-            return Ok(AccessMask(mask.0 & mapping.valid.0));
-        }
-        if mask.0 == 0 || !mapping.valid.contains(mask) {
+        let known = AccessMask(mask.0 & mapping.valid.0);
+        if named && (known != mask || desired.0 == 0) {
             return Err(NtStatus::ACCESS_DENIED);
         }
-        Ok(mask)
+        // SeSecurityPrivilege, which an ordinary user's token does not have.
+        if desired.intersects(security) { Err(NtStatus::PRIVILEGE_NOT_HELD) } else { Ok(known) }
     }
 }
 

@@ -1,7 +1,12 @@
 //! The built-in `ntdll.dll`: every service's stub, then the run-time library by family.
 
 mod error;
+mod heap;
+pub(super) mod ldr;
+mod mem;
+pub(super) mod misc;
 mod start;
+mod string;
 
 use super::BuiltinDll;
 use super::builder::Module;
@@ -19,6 +24,11 @@ pub(super) fn build(profile: &'static Profile) -> Result<BuiltinDll, AsmError> {
         m.stub(service.name, number)?;
     }
     error::define(&mut m)?;
+    heap::define(&mut m)?;
+    ldr::define(&mut m)?;
+    misc::define(&mut m)?;
+    mem::define(&mut m)?;
+    string::define(&mut m)?;
     start::define(&mut m)?;
     m.link()
 }

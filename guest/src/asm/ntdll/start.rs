@@ -44,7 +44,6 @@ pub(super) fn define(m: &mut Module) -> Result<(), AsmError> {
     m.data("LdrpProcessStarted", &[0; 4])?;
     m.data("LdrpImageTlsCalled", &[0; 4])?;
     m.data("LdrpShutdownStarted", &[0; 4])?;
-    m.data("RtlpProcessHeap", &[0; 4])?;
     m.func("RtlUserThreadStart", user_thread_start)?;
     m.local("LdrpInitializeProcess", initialize_process)?;
     m.local("LdrpCallInitRoutines", call_init_routines)?;
