@@ -54,9 +54,19 @@ impl Block {
 
 const SLOTS: usize = 1 << 13;
 
+/// What counting needs of a block, small enough that many fit the host's cache.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    address: u64,
+    /// 0: the slot is empty, or its block needs more than counting.
+    size: u32,
+    count: u32,
+}
+
 /// Decoded blocks, one for each slot.
 pub(super) struct BlockCache {
-    slots: Box<[Block]>,
+    counts: Box<[Count; SLOTS]>,
+    blocks: Box<[Block; SLOTS]>,
 }
 
 fn slot(address: u64) -> usize {
@@ -65,29 +75,51 @@ fn slot(address: u64) -> usize {
 
 impl BlockCache {
     pub(super) fn new() -> Self {
-        Self { slots: vec![Block::default(); SLOTS].into_boxed_slice() }
+        Self { counts: Box::new([Count::default(); SLOTS]), blocks: Box::new([Block::default(); SLOTS]) }
     }
 
+    /// The slot and the instruction count of a block about which nothing else matters: no repeated string
+    /// instruction, nothing forbidden, and more than one instruction.
     #[inline]
+    pub(super) fn plain(&self, address: u64, size: u32) -> Option<(usize, u64)> {
+        let slot = slot(address);
+        let count = &self.counts[slot];
+        (count.address == address && count.size == size).then_some((slot, count.count.into()))
+    }
+
     pub(super) fn get(&self, address: u64, size: u32) -> Option<&Block> {
-        let block = &self.slots[slot(address)];
+        let block = &self.blocks[slot(address)];
         (block.address == address && block.size == size && size != 0).then_some(block)
     }
 
-    pub(super) fn insert(&mut self, block: Block) {
-        self.slots[slot(block.address)] = block;
+    /// The block in a slot.
+    #[inline]
+    pub(super) fn at(&self, slot: usize) -> Block {
+        self.blocks[slot % SLOTS]
     }
 
-    /// The code at an address was translated anew.
-    pub(super) fn forget(&mut self, address: u64) {
-        let block = &mut self.slots[slot(address)];
-        if block.address == address {
-            *block = Block::default();
+    pub(super) fn insert(&mut self, block: Block) {
+        let plain = block.rep.is_none() && block.forbidden.is_none() && block.count > 1;
+        let slot = slot(block.address);
+        self.blocks[slot] = block;
+        let size = if plain { block.size } else { 0 };
+        self.counts[slot] = Count { address: block.address, size, count: block.count };
+    }
+
+    /// The code at an address was translated anew. The slot that is empty now, if one is.
+    pub(super) fn forget(&mut self, address: u64) -> Option<usize> {
+        let slot = slot(address);
+        if self.blocks[slot].address != address {
+            return None;
         }
+        self.blocks[slot] = Block::default();
+        self.counts[slot] = Count::default();
+        Some(slot)
     }
 
     pub(super) fn clear(&mut self) {
-        self.slots.fill(Block::default());
+        self.blocks.fill(Block::default());
+        self.counts.fill(Count::default());
     }
 }
 

@@ -12,10 +12,10 @@ use memmap2::MmapRaw;
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::{X86CpuModel, uc_error};
 
-use super::blocks::{self, Block, BlockCache};
+use super::blocks;
 use super::exceptions::LastException;
 use super::ffi::Engine;
-use super::hooks::{self, NOT_REPEATING, Shared, StopAt, Trap};
+use super::hooks::{self, Shared, StopAt, Trap};
 use super::ram::Ram;
 use super::registers::{self, Reg, RegisterFile};
 use super::{Client, Exit, Flow, Page, boot};
@@ -73,20 +73,7 @@ impl Cpu {
         let memory = ram.mapping();
         // SAFETY: the CPU holds the mapping and drops it after the engine.
         unsafe { engine.map(memory.as_mut_ptr(), memory.len()) }.map_err(fail)?;
-        let shared = Shared {
-            client: None,
-            exit: None,
-            fault: None,
-            stop_at: None,
-            panic: None,
-            retired: 0,
-            limit: u64::MAX,
-            block: Block::default(),
-            repeating: NOT_REPEATING,
-            blocks: BlockCache::new(),
-            ram_private: ram.private(),
-            booting: true,
-        };
+        let shared = Shared::new(ram.private());
         let mut cpu = Self {
             engine,
             last_exception: None,
@@ -109,7 +96,7 @@ impl Cpu {
         self.shared.booting = false;
         self.shared.retired = 0;
         self.shared.blocks.clear();
-        self.shared.block = Block::default();
+        self.shared.jump();
         self.engine.flush_tlb();
         self.last_exception = LastException::new(&self.engine);
         Ok(())
@@ -120,7 +107,7 @@ impl Cpu {
     /// # Panics
     /// Goes on with a panic that the client raised inside the engine.
     pub fn run(&mut self, client: &mut dyn Client, limit: u64) -> Result<Exit, CpuError> {
-        self.shared.limit = limit;
+        self.shared.set_limit(limit);
         if self.shared.retired >= limit {
             return Ok(Exit::Budget);
         }
@@ -191,8 +178,7 @@ impl Cpu {
         }
         if matches!(exit, Exit::Exception(_) | Exit::Memory(_) | Exit::InvalidInstruction) && self.count {
             self.shared.retired = hooks::retired_at(&self.shared, client, registers::rip(&self.engine));
-            self.shared.block = Block::default();
-            self.shared.repeating = NOT_REPEATING;
+            self.shared.jump();
         }
         Ok(exit)
     }
@@ -225,7 +211,7 @@ impl Cpu {
     /// Sets every register.
     pub fn set_registers(&mut self, file: &RegisterFile) {
         file.write(&self.engine);
-        self.shared.repeating = NOT_REPEATING;
+        self.shared.jump();
     }
 
     /// Sets one register.

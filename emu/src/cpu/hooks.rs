@@ -42,16 +42,72 @@ pub(super) struct Shared {
     pub retired: u64,
     /// Where to stop.
     pub limit: u64,
-    pub block: Block,
+    /// Up to where counting is all that a plain block needs: the limit, or 0 while `repeating` says something.
+    pub plain_limit: u64,
+    current: Current,
     /// A repeated string instruction that the last block ended with: its next iterations do not count.
-    pub repeating: u64,
+    repeating: u64,
     pub blocks: BlockCache,
     pub ram_private: u64,
     pub booting: bool,
 }
 
+/// Where the block that runs is known.
+#[derive(Clone, Copy, Debug)]
+enum Current {
+    /// In the cache, in this slot.
+    Cached(usize),
+    /// Here, because the cache has lost it, or there is none.
+    Here(Block),
+}
+
 /// No address has a repeated instruction under way.
-pub(super) const NOT_REPEATING: u64 = u64::MAX;
+const NOT_REPEATING: u64 = u64::MAX;
+
+impl Shared {
+    pub(super) fn new(ram_private: u64) -> Self {
+        Self {
+            client: None,
+            exit: None,
+            fault: None,
+            stop_at: None,
+            panic: None,
+            retired: 0,
+            limit: u64::MAX,
+            plain_limit: u64::MAX,
+            current: Current::Here(Block::default()),
+            repeating: NOT_REPEATING,
+            blocks: BlockCache::new(),
+            ram_private,
+            booting: true,
+        }
+    }
+
+    /// The block that runs, or ran last.
+    fn block(&self) -> Block {
+        match self.current {
+            Current::Cached(slot) => self.blocks.at(slot),
+            Current::Here(block) => block,
+        }
+    }
+
+    /// Forgets where the program was: it goes on somewhere else.
+    pub(super) fn jump(&mut self) {
+        self.current = Current::Here(Block::default());
+        self.set_repeating(NOT_REPEATING);
+    }
+
+    /// Sets where counting ends.
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+        self.set_repeating(self.repeating);
+    }
+
+    fn set_repeating(&mut self, address: u64) {
+        self.repeating = address;
+        self.plain_limit = if address == NOT_REPEATING { self.limit } else { 0 };
+    }
+}
 
 /// Calls into the client; a panic stops the engine and is kept.
 ///
@@ -156,9 +212,10 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
         // In the hook of `syscall` RIP still points at the instruction; that of `int n` points after it.
         let after = if gate == Gate::Syscall { gate.instruction_len() } else { 0 };
         // A trap ends its block, so counting, where it is on, knows RIP already.
-        let rip = match shared.block.size {
+        let block = shared.block();
+        let rip = match block.size {
             0 => registers::rip(engine).wrapping_add(after),
-            _ => shared.block.end(),
+            _ => block.end(),
         };
         let mut trap = Trap { engine, regs: registers::read_trap(engine, rip), retired: shared.retired };
         if client.trap(gate, &mut trap) == Flow::Stop {
@@ -185,7 +242,8 @@ unsafe extern "C" fn on_interrupt(uc: *mut uc_engine, vector: u32, data: *mut c_
     let engine = unsafe { Engine::borrow(uc) };
     // `int n` ends its block and leaves RIP behind it; an exception leaves RIP at its instruction. So an
     // exception of the same number right after an `int n` belongs to another block.
-    let software = shared.block.ends_in_int && registers::rip(&engine) == shared.block.end();
+    let block = shared.block();
+    let software = block.ends_in_int && registers::rip(&engine) == block.end();
     if vector == 0x2e && software {
         // SAFETY: as above.
         unsafe { trap(uc, data, Gate::Int2e, Exit::Interrupt(0x2e)) };
@@ -199,76 +257,76 @@ unsafe extern "C" fn on_interrupt(uc: *mut uc_engine, vector: u32, data: *mut c_
 unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     // SAFETY: the hook was installed with this CPU's state.
     let shared = unsafe { &mut *data.cast::<Shared>() };
-    let block = match shared.blocks.get(address, size) {
-        Some(block) => *block,
-        // SAFETY: as above.
-        None => match unsafe { with_client(uc, data, |_, shared, client| decode(shared, client, address, size)) } {
-            Some(block) => block,
-            None => return,
-        },
-    };
-    // SAFETY: the reference that `with_client` made is gone.
-    let shared = unsafe { &mut *data.cast::<Shared>() };
-    let again = u64::from(shared.repeating == address);
-    if again == 0 && shared.block.is_restarted_by(&block) {
-        let uncount = |_: &Engine, shared: &mut Shared, client: &mut dyn Client| {
-            shared.retired = retired_at(shared, client, address);
-        };
-        // SAFETY: as above.
-        unsafe { with_client(uc, data, uncount) };
-    }
-    // SAFETY: as above.
-    let shared = unsafe { &mut *data.cast::<Shared>() };
-    let retired = shared.retired + u64::from(block.count) - again;
-    if retired > shared.limit || block.forbidden.is_some() {
-        // SAFETY: the engine passes itself, and the state is the CPU's.
-        unsafe { cut(uc, data, &block, again) };
+    if let Some((slot, count)) = shared.blocks.plain(address, size)
+        && shared.retired + count <= shared.plain_limit
+    {
+        shared.retired += count;
+        shared.current = Current::Cached(slot);
         return;
     }
-    shared.retired = retired;
-    shared.block = block;
-    shared.repeating = block.rep.map_or(NOT_REPEATING, |at| block.address.wrapping_add(at.into()));
+    // SAFETY: passed on.
+    unsafe { on_special_block(uc, address, size, data) };
 }
 
-/// Stops before a block that may not run to its end.
+/// A block that is new, or may not run to its end, or needs care in counting.
 ///
 /// # Safety
 /// As for [`with_client`].
 #[cold]
-unsafe fn cut(uc: *mut uc_engine, data: *mut c_void, block: &Block, again: u64) {
+unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
-        let allowed = shared.limit.saturating_sub(shared.retired) + again;
-        let mut code = vec![0; block.size as usize];
-        client.code(block.address, &mut code);
-        let forbidden = block.forbidden.map(|at| block.address.wrapping_add(at.into()));
-        let budget =
-            (u64::from(block.count) > allowed).then(|| blocks::nth_address(&code, block.address, allowed as u32));
-        match (forbidden, budget) {
-            (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
-                if at == block.address {
-                    shared.exit = Some(Exit::InvalidInstruction);
-                } else {
-                    shared.stop_at = Some(StopAt::Forbidden(at));
-                }
-            }
-            (_, Some(at)) if at == block.address => shared.exit = Some(Exit::Budget),
-            (_, Some(at)) => shared.stop_at = Some(StopAt::Budget(at)),
-            // The first arm takes every block with a forbidden instruction and no budget in its way.
-            (_, None) => {}
+        let before = shared.block();
+        let block = match shared.blocks.get(address, size) {
+            Some(block) => *block,
+            None => decode(client, address, size),
+        };
+        let again = u64::from(shared.repeating == address);
+        if again == 0 && before.is_restarted_by(&block) {
+            shared.retired = retired_at(shared, client, address);
         }
-        shared.block = Block { address: block.address, ..Block::default() };
-        engine.stop();
+        let retired = shared.retired + u64::from(block.count) - again;
+        if retired > shared.limit || block.forbidden.is_some() {
+            cut(engine, shared, client, &block, again);
+            return;
+        }
+        shared.retired = retired;
+        shared.blocks.insert(block);
+        shared.current = Current::Here(block);
+        shared.set_repeating(block.rep.map_or(NOT_REPEATING, |at| block.address.wrapping_add(at.into())));
     };
     // SAFETY: passed on to the caller.
     unsafe { with_client(uc, data, run) };
 }
 
-fn decode(shared: &mut Shared, client: &mut dyn Client, address: u64, size: u32) -> Block {
+/// Stops before a block that may not run to its end.
+fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Block, again: u64) {
+    let allowed = shared.limit.saturating_sub(shared.retired) + again;
+    let mut code = vec![0; block.size as usize];
+    client.code(block.address, &mut code);
+    let forbidden = block.forbidden.map(|at| block.address.wrapping_add(at.into()));
+    let budget =
+        (u64::from(block.count) > allowed).then(|| blocks::nth_address(&code, block.address, allowed as u32));
+    match (forbidden, budget) {
+        (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
+            if at == block.address {
+                shared.exit = Some(Exit::InvalidInstruction);
+            } else {
+                shared.stop_at = Some(StopAt::Forbidden(at));
+            }
+        }
+        (_, Some(at)) if at == block.address => shared.exit = Some(Exit::Budget),
+        (_, Some(at)) => shared.stop_at = Some(StopAt::Budget(at)),
+        // The first arm takes every block with a forbidden instruction and no budget in its way.
+        (_, None) => {}
+    }
+    shared.current = Current::Here(Block { address: block.address, ..Block::default() });
+    engine.stop();
+}
+
+fn decode(client: &mut dyn Client, address: u64, size: u32) -> Block {
     let mut code = vec![0; size as usize];
     let len = client.code(address, &mut code);
-    let block = blocks::decode(code.get(..len).unwrap_or(&[]), address, size);
-    shared.blocks.insert(block);
-    block
+    blocks::decode(code.get(..len).unwrap_or(&[]), address, size)
 }
 
 /// The engine has translated code: what was known of a block there may be wrong now.
@@ -277,7 +335,12 @@ unsafe extern "C" fn on_translated(
 ) {
     // SAFETY: the hook was installed with this CPU's state, and `now` is valid during the call.
     let (shared, block) = unsafe { (&mut *data.cast::<Shared>(), &*now) };
-    shared.blocks.forget(block.pc);
+    let current = shared.block();
+    if let (Some(slot), Current::Cached(at)) = (shared.blocks.forget(block.pc), shared.current)
+        && slot == at
+    {
+        shared.current = Current::Here(current);
+    }
 }
 
 unsafe extern "C" fn on_cpuid(uc: *mut uc_engine, _data: *mut c_void) -> c_int {
@@ -328,7 +391,7 @@ unsafe extern "C" fn on_instruction(uc: *mut uc_engine, address: u64, size: u32,
 
 /// Instructions retired when RIP is somewhere in the current block: those from RIP to its end have not been.
 pub(super) fn retired_at(shared: &Shared, client: &mut dyn Client, rip: u64) -> u64 {
-    let block = &shared.block;
+    let block = shared.block();
     if !block.contains(rip) {
         return shared.retired;
     }

@@ -6,11 +6,11 @@ use super::error::AsmError;
 
 pub(super) const SECTION_ALIGNMENT: u32 = 0x1000;
 const FILE_ALIGNMENT: u32 = 0x200;
-/// Size of the headers before the section table: DOS header and program, signature, file header, optional header.
+/// Where the NT headers are: behind a DOS header without a program.
 const NT_HEADERS: u32 = 0x80;
 const OPTIONAL_HEADER_SIZE: u16 = 240;
 const DIRECTORIES: usize = 16;
-/// 2023-05-17, when the profile's build number was young; fixed, so that the file never changes.
+/// Fixed, so that the file never changes: 2023-05-16.
 const TIMESTAMP: u32 = 0x6464_0000;
 
 /// A section: its contents and where they go.

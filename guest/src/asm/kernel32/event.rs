@@ -70,8 +70,8 @@ fn create(a: &mut Asm<'_>) -> Result<(), AsmError> {
     Ok(())
 }
 
-/// `CreateEventExW`: rcx = SECURITY_ATTRIBUTES or NULL, rdx = a name or NULL, r8d = flags, r9d = the access. A handle, with
-/// the last error ERROR_ALREADY_EXISTS if the event was there and 0 if it was not; or NULL.
+/// `CreateEventExW`: rcx = SECURITY_ATTRIBUTES or NULL, rdx = a name or NULL, r8d = flags, r9d = the access. A handle,
+/// with the last error ERROR_ALREADY_EXISTS if the event was there and 0 if it was not; or NULL.
 fn create_ex(a: &mut Asm<'_>) -> Result<(), AsmError> {
     const HANDLE: i32 = 0x28;
     const OBJECT: i32 = 0x30;

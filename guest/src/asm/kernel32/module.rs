@@ -46,8 +46,8 @@ fn get_module_handle(a: &mut Asm<'_>) -> Result<(), AsmError> {
     leave_failed(a, frame)
 }
 
-/// `GetModuleFileNameW`: rcx = a base or NULL for the program, rdx = a buffer, r8d = its units; the path's units. One that does
-/// not fit is cut to the buffer, its size returned and the last error ERROR_INSUFFICIENT_BUFFER.
+/// `GetModuleFileNameW`: rcx = a base or NULL for the program, rdx = a buffer, r8d = its units; the path's units. One
+/// that does not fit is cut to the buffer, its size returned and the last error ERROR_INSUFFICIENT_BUFFER.
 fn get_module_file_name(a: &mut Asm<'_>) -> Result<(), AsmError> {
     let image = a.offset("PEB", "ImageBaseAddress")?;
     let name = a.offset("LDR_DATA_TABLE_ENTRY", "FullDllName")?;

@@ -31,8 +31,8 @@ fn string_length(a: &mut Asm<'_>, import: &'static str) -> Result<(), AsmError> 
     Ok(())
 }
 
-/// rcx = UTF-16, edx = units, r8 = where UTF-8 goes, r9d = its room (at least 4): rax = bytes written, rdx = units taken. It
-/// stops where a longest sequence might not fit. An unpaired surrogate is written as U+FFFD.
+/// rcx = UTF-16, edx = units, r8 = where UTF-8 goes, r9d = its room (at least 4): rax = bytes written, rdx = units
+/// taken. It stops where a longest sequence might not fit. An unpaired surrogate is written as U+FFFD.
 fn utf8_from_utf16(a: &mut Asm<'_>) -> Result<(), AsmError> {
     let [mut next, mut one, mut two, mut three, mut four, mut unpaired, mut done] = a.labels();
     let frame = a.frame(&[rbx], 0x20)?;
@@ -137,8 +137,8 @@ fn continuation(a: &mut Asm<'_>, at: i32, shift: i32) -> Result<(), AsmError> {
     Ok(())
 }
 
-/// rcx = a UTF-8 C string, rdx = where UTF-16 goes, r8d = its room in units, the final zero included: eax = units before
-/// the zero, or -1 if there are too many. A byte that is no part of a sequence is written as U+FFFD.
+/// rcx = a UTF-8 C string, rdx = where UTF-16 goes, r8d = its room in units, the final zero included: eax = units
+/// before the zero, or -1 if there are too many. A byte that is no part of a sequence is written as U+FFFD.
 fn utf16_from_utf8(a: &mut Asm<'_>) -> Result<(), AsmError> {
     let [mut next, mut store, mut lead2, mut lead3, mut lead4, mut more] = a.labels();
     let [mut bad, mut end, mut full, mut pair] = a.labels();

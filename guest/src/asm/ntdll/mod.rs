@@ -1,6 +1,7 @@
 //! The built-in `ntdll.dll`: every service's stub, then the run-time library by family.
 
 mod error;
+mod export;
 mod heap;
 pub(super) mod ldr;
 mod mem;
@@ -25,6 +26,7 @@ pub(super) fn build(profile: &'static Profile) -> Result<BuiltinDll, AsmError> {
     }
     error::define(&mut m)?;
     heap::define(&mut m)?;
+    export::define(&mut m)?;
     ldr::define(&mut m)?;
     misc::define(&mut m)?;
     mem::define(&mut m)?;
