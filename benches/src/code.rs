@@ -90,35 +90,64 @@ pub fn query_counter(profile: &'static Profile, count: u32) -> Vec<u8> {
     })
 }
 
-/// Arithmetic, loads, stores and branches in the mixture of ordinary code; then `hlt`.
+/// The mixture that compiled programs are made of: integer arithmetic, loads and stores, a branch that is taken half
+/// of the time, a call and its return, floating point, a division; then `hlt`.
 pub fn mixed(rounds: u32) -> Vec<u8> {
+    looped(rounds, true)
+}
+
+/// Integer arithmetic, loads, stores and jumps, a jump every five instructions: the hardest case for counting by
+/// block.
+pub fn short_blocks(rounds: u32) -> Vec<u8> {
+    looped(rounds, false)
+}
+
+fn looped(rounds: u32, mixed: bool) -> Vec<u8> {
     assemble(|a| {
-        a.mov(ecx, rounds)?;
-        let mut top = a.create_label();
-        let mut odd = a.create_label();
-        let mut next = a.create_label();
+        let [mut top, mut odd, mut next, mut function, mut end] = std::array::from_fn(|_| a.create_label());
+        a.mov(esi, rounds)?;
+        a.mov(r8d, 0x1234_5677)?;
+        a.mov(r9d, 3)?;
+        a.cvtsi2sd(xmm1, r9d)?;
+        a.cvtsi2sd(xmm2, r8d)?;
         a.set_label(&mut top)?;
         a.mov(rax, qword_ptr(rsp + 0x20))?;
-        a.lea(rdx, ptr(rax + rcx * 4))?;
-        a.xor(rdx, r8)?;
-        a.mov(qword_ptr(rsp + 0x28), rdx)?;
-        a.imul_3(r9, rdx, 0x61)?;
+        a.lea(rdi, ptr(rax + rsi * 4))?;
+        a.xor(rdi, r8)?;
+        a.mov(qword_ptr(rsp + 0x28), rdi)?;
+        a.imul_3(r9, rdi, 0x61)?;
         a.add(r8, r9)?;
         a.shr(r9, 3)?;
         a.mov(qword_ptr(rsp + 0x20), r9)?;
-        a.test(dl, 1)?;
+        a.test(dil, 1)?;
         a.jnz(odd)?;
-        a.add(r10, rdx)?;
+        a.add(r10, rdi)?;
         a.movzx(r11d, byte_ptr(rsp + 0x28))?;
         a.jmp(next)?;
         a.set_label(&mut odd)?;
-        a.sub(r10, rdx)?;
+        a.sub(r10, rdi)?;
         a.movzx(r11d, byte_ptr(rsp + 0x29))?;
         a.set_label(&mut next)?;
         a.add(r10, r11)?;
         a.rol(r10, 5)?;
-        a.dec(ecx)?;
+        if mixed {
+            a.call(function)?;
+            a.mulsd(xmm2, xmm1)?;
+            a.addsd(xmm2, xmm1)?;
+            a.movsd_2(qword_ptr(rsp + 0x30), xmm2)?;
+            a.divsd(xmm2, xmm1)?;
+        }
+        a.dec(esi)?;
         a.jnz(top)?;
+        a.jmp(end)?;
+        a.set_label(&mut function)?;
+        a.mov(eax, r10d)?;
+        a.xor(edx, edx)?;
+        a.mov(ecx, 0x61)?;
+        a.div(ecx)?;
+        a.add(r10, rdx)?;
+        a.ret()?;
+        a.set_label(&mut end)?;
         a.hlt()
     })
 }

@@ -28,8 +28,16 @@ pub(super) enum StopAt {
     Forbidden(u64),
 }
 
-/// What a CPU and its hooks share while the engine runs.
+/// What a CPU and its hooks share while the engine runs. What counting touches comes first.
+#[repr(C)]
 pub(super) struct Shared {
+    /// Instructions retired up to the end of the current block.
+    pub retired: u64,
+    /// Up to where counting is all that a plain block needs: the limit, or 0 while `repeating` says something.
+    plain_limit: u64,
+    pub blocks: BlockCache,
+    /// The slot of the block that runs, or `HERE`.
+    current: u32,
     /// The client of the current run; dangling outside of one.
     pub client: Option<NonNull<dyn Client>>,
     pub exit: Option<Exit>,
@@ -38,28 +46,18 @@ pub(super) struct Shared {
     /// A place in the middle of the next block to stop at.
     pub stop_at: Option<StopAt>,
     pub panic: Option<Box<dyn Any + Send>>,
-    /// Instructions retired up to the end of the current block.
-    pub retired: u64,
     /// Where to stop.
-    pub limit: u64,
-    /// Up to where counting is all that a plain block needs: the limit, or 0 while `repeating` says something.
-    pub plain_limit: u64,
-    current: Current,
+    limit: u64,
+    /// The block that runs, where the cache has lost it or there is none.
+    here: Block,
     /// A repeated string instruction that the last block ended with: its next iterations do not count.
     repeating: u64,
-    pub blocks: BlockCache,
     pub ram_private: u64,
     pub booting: bool,
 }
 
-/// Where the block that runs is known.
-#[derive(Clone, Copy, Debug)]
-enum Current {
-    /// In the cache, in this slot.
-    Cached(usize),
-    /// Here, because the cache has lost it, or there is none.
-    Here(Block),
-}
+/// The block that runs is not in the cache.
+const HERE: u32 = u32::MAX;
 
 /// No address has a repeated instruction under way.
 const NOT_REPEATING: u64 = u64::MAX;
@@ -75,7 +73,8 @@ impl Shared {
             retired: 0,
             limit: u64::MAX,
             plain_limit: u64::MAX,
-            current: Current::Here(Block::default()),
+            current: HERE,
+            here: Block::default(),
             repeating: NOT_REPEATING,
             blocks: BlockCache::new(),
             ram_private,
@@ -85,15 +84,17 @@ impl Shared {
 
     /// The block that runs, or ran last.
     fn block(&self) -> Block {
-        match self.current {
-            Current::Cached(slot) => self.blocks.at(slot),
-            Current::Here(block) => block,
-        }
+        if self.current == HERE { self.here } else { self.blocks.at(self.current as usize) }
+    }
+
+    fn run_here(&mut self, block: Block) {
+        self.current = HERE;
+        self.here = block;
     }
 
     /// Forgets where the program was: it goes on somewhere else.
     pub(super) fn jump(&mut self) {
-        self.current = Current::Here(Block::default());
+        self.run_here(Block::default());
         self.set_repeating(NOT_REPEATING);
     }
 
@@ -261,7 +262,7 @@ unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data:
         && shared.retired + count <= shared.plain_limit
     {
         shared.retired += count;
-        shared.current = Current::Cached(slot);
+        shared.current = slot as u32;
         return;
     }
     // SAFETY: passed on.
@@ -291,7 +292,7 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
         }
         shared.retired = retired;
         shared.blocks.insert(block);
-        shared.current = Current::Here(block);
+        shared.run_here(block);
         shared.set_repeating(block.rep.map_or(NOT_REPEATING, |at| block.address.wrapping_add(at.into())));
     };
     // SAFETY: passed on to the caller.
@@ -304,8 +305,7 @@ fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Bl
     let mut code = vec![0; block.size as usize];
     client.code(block.address, &mut code);
     let forbidden = block.forbidden.map(|at| block.address.wrapping_add(at.into()));
-    let budget =
-        (u64::from(block.count) > allowed).then(|| blocks::nth_address(&code, block.address, allowed as u32));
+    let budget = (u64::from(block.count) > allowed).then(|| blocks::nth_address(&code, block.address, allowed as u32));
     match (forbidden, budget) {
         (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
             if at == block.address {
@@ -319,7 +319,7 @@ fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Bl
         // The first arm takes every block with a forbidden instruction and no budget in its way.
         (_, None) => {}
     }
-    shared.current = Current::Here(Block { address: block.address, ..Block::default() });
+    shared.run_here(Block { address: block.address, ..Block::default() });
     engine.stop();
 }
 
@@ -336,10 +336,8 @@ unsafe extern "C" fn on_translated(
     // SAFETY: the hook was installed with this CPU's state, and `now` is valid during the call.
     let (shared, block) = unsafe { (&mut *data.cast::<Shared>(), &*now) };
     let current = shared.block();
-    if let (Some(slot), Current::Cached(at)) = (shared.blocks.forget(block.pc), shared.current)
-        && slot == at
-    {
-        shared.current = Current::Here(current);
+    if shared.blocks.forget(block.pc) == Some(shared.current as usize) {
+        shared.run_here(current);
     }
 }
 

@@ -79,7 +79,22 @@ impl World {
     /// Whether something must be done outside the engine before the guest goes on.
     #[inline]
     fn must_stop(&self) -> bool {
-        self.kernel.mm.must_invalidate() || self.kernel.console.has_output() || self.observer.is_some()
+        self.kernel.mm.must_invalidate() || self.kernel.console.has_output()
+    }
+
+    /// Leaves a call for the run loop to finish.
+    #[cold]
+    fn park(&mut self, call: Call, row: Option<Row>, answer: Answer, before: Option<RegisterFile>) -> Flow {
+        self.pending = Some(Pending { call, row, answer, before });
+        Flow::Stop
+    }
+
+    /// A call while somebody watches: always finished by the run loop.
+    #[cold]
+    fn observed(&mut self, call: &mut Call, trap: &mut Trap<'_>) -> Flow {
+        let before = trap.registers();
+        let (row, answer) = self.answer(call, trap);
+        self.park(*call, row, answer, Some(before))
     }
 }
 
@@ -100,8 +115,10 @@ impl Client for World {
 
     #[inline]
     fn trap(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow {
-        let before = self.observer.is_some().then(|| trap.registers());
         let mut call = Call::new(gate, trap.regs);
+        if self.observer.is_some() {
+            return self.observed(&mut call, trap);
+        }
         let (row, answer) = self.answer(&mut call, trap);
         if let Answer::Status(status) = answer
             && !self.must_stop()
@@ -109,8 +126,7 @@ impl Client for World {
             trap.finish(&self.kernel.return_regs(&call, status));
             return Flow::Resume;
         }
-        self.pending = Some(Pending { call, row, answer, before });
-        Flow::Stop
+        self.park(call, row, answer, None)
     }
 
     fn tsc(&self, retired: u64) -> u64 {
