@@ -1,6 +1,7 @@
 //! The CPU itself: setting up, running, stopping exactly.
 
 use std::ffi::c_int;
+use std::ops::{Deref, DerefMut};
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -44,10 +45,44 @@ pub struct Cpu {
     // The order matters: the engine is closed before what it points to goes.
     engine: Engine,
     last_exception: Option<LastException>,
-    shared: Box<Shared>,
+    shared: SharedBox,
     count: bool,
     tracing: bool,
     _memory: Arc<MmapRaw>,
+}
+
+/// The state that hooks reach through a pointer of their own. It is reached from here only while the engine stands
+/// still, so the two never hold references to it at the same time.
+struct SharedBox(NonNull<Shared>);
+
+impl SharedBox {
+    fn new(shared: Shared) -> Self {
+        Self(NonNull::from(Box::leak(Box::new(shared))))
+    }
+}
+
+impl Deref for SharedBox {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        // SAFETY: allocated in `new`, freed in `drop`. Hooks run only inside `Engine::start`, which is never called
+        // while a reference from here is alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for SharedBox {
+    fn deref_mut(&mut self) -> &mut Shared {
+        // SAFETY: as above, and `&mut self` makes it the only one.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for SharedBox {
+    fn drop(&mut self) {
+        // SAFETY: it came from a `Box`, and is freed once. `Cpu` drops its engine, and so the hooks, before this.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
 }
 
 /// A client for the way into ring 3, which touches nothing but the CPU's own pages.
@@ -77,12 +112,12 @@ impl Cpu {
         let mut cpu = Self {
             engine,
             last_exception: None,
-            shared: Box::new(shared),
+            shared: SharedBox::new(shared),
             count: options.count,
             tracing: false,
             _memory: memory,
         };
-        hooks::install(&cpu.engine, &raw mut *cpu.shared, options.count).map_err(CpuError)?;
+        hooks::install(&cpu.engine, cpu.shared.0.as_ptr(), options.count).map_err(CpuError)?;
         cpu.boot(ram)?;
         Ok(cpu)
     }
@@ -247,7 +282,7 @@ impl Cpu {
     pub fn trace_instructions(&mut self) -> Result<(), CpuError> {
         if !self.tracing {
             self.tracing = true;
-            hooks::install_trace(&self.engine, &raw mut *self.shared).map_err(CpuError)?;
+            hooks::install_trace(&self.engine, self.shared.0.as_ptr()).map_err(CpuError)?;
             self.flush_code();
         }
         Ok(())

@@ -2,12 +2,12 @@
 //! `NtQueryEvent`.
 
 use guest::types::{ObjectAttributes, StructWriter};
-use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr, enums};
+use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::body::Body;
 use crate::cx::Cx;
 use crate::ke::{Event, EventKind};
-use crate::service::{NtResult, Service, Support, service};
+use crate::service::{Information, NtResult, Service, Support, class_name, service};
 
 const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named event may have all of it";
 
@@ -94,26 +94,15 @@ fn nt_pulse_event(cx: &mut Cx<'_>, handle: Handle, previous: Option<UserPtr<i32>
 ///
 /// `STATUS_INVALID_INFO_CLASS`, `STATUS_INFO_LENGTH_MISMATCH` (the length must be exactly 8 bytes).
 fn nt_query_event(
-    cx: &mut Cx<'_>, handle: Handle, class: u32, buffer: UserPtr<u32>, length: u32, return_length: Option<UserPtr<u32>>,
+    cx: &mut Cx<'_>, handle: Handle, class: u32, buffer: UserPtr<u8>, length: u32, return_length: Option<UserPtr<u32>>,
 ) -> NtResult {
-    const SIZE: u32 = 8;
-    let known = enums::by_name("EVENT_INFORMATION_CLASS").and_then(|e| e.member(class.into()));
-    known.ok_or(NtStatus::INVALID_INFO_CLASS)?;
-    if length != SIZE {
-        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
-    }
-    let mut mem = cx.mem();
-    mem.probe_write(buffer.va, SIZE.into())?;
-    if let Some(pointer) = return_length {
-        mem.probe(pointer)?;
-    }
+    const SIZE: usize = 8;
+    class_name("EVENT_INFORMATION_CLASS", class)?;
+    let out = Information { buffer, length, return_length };
+    out.probe(cx, SIZE)?;
     let event = cx.reference::<Event>(handle, QUERY_STATE)?;
     let (kind, state) = (event.kind.raw(), u64::from(event.signaled));
-    let mut mem = cx.mem();
-    let bytes = StructWriter::new(SIZE as usize, mem.width).field(0, 4, kind.into()).field(4, 4, state).finish();
-    mem.write(buffer.va, &bytes)?;
-    if let Some(pointer) = return_length {
-        mem.store(pointer, &SIZE)?;
-    }
+    let bytes = StructWriter::new(SIZE, cx.kernel.width).field(0, 4, kind.into()).field(4, 4, state).finish();
+    out.write(cx, &bytes)?;
     Ok(NtStatus::SUCCESS)
 }

@@ -2,12 +2,12 @@
 
 use guest::mem::{PAGE_SIZE, Width, Word};
 use guest::types::StructWriter;
-use guest::{GuestMemory, Handle, NtStatus, UserPtr, enums};
+use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::memory::Memory;
 use super::space::VadKind;
 use crate::cx::Cx;
-use crate::service::{NtResult, Service, Support, Unwind, service};
+use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQueryVirtualMemory => nt_query_virtual_memory,
@@ -28,8 +28,7 @@ fn nt_query_virtual_memory(
     cx: &mut Cx<'_>, process: Handle, base_address: u64, class: u32, buffer: UserPtr<u8>, length: u64,
     return_length: Option<UserPtr<Word>>,
 ) -> NtResult {
-    let name = enums::by_name("MEMORY_INFORMATION_CLASS").and_then(|e| e.member(class.into()));
-    let name = name.filter(|n| !n.starts_with("Max")).ok_or(NtStatus::INVALID_INFO_CLASS)?;
+    let name = class_name("MEMORY_INFORMATION_CLASS", class)?;
     if class != 0 {
         return Err(Unwind::unsupported(format!("MemoryInformationClass {name}")));
     }

@@ -2,11 +2,11 @@
 
 use guest::mem::PAGE_SIZE;
 use guest::types::StructWriter;
-use guest::{GuestMemory, NtStatus, UserPtr, enums};
+use guest::{GuestMemory, NtStatus, UserPtr};
 
 use crate::cx::Cx;
 use crate::ke::clock::TICK;
-use crate::service::{NtResult, Service, Support, Unwind, service};
+use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQuerySystemInformation => nt_query_system_information,
@@ -22,8 +22,7 @@ const ALLOCATION_GRANULARITY: u64 = 0x1_0000;
 fn nt_query_system_information(
     cx: &mut Cx<'_>, class: u32, buffer: UserPtr<u8>, length: u32, return_length: Option<UserPtr<u32>>,
 ) -> NtResult {
-    let name = enums::by_name("SYSTEM_INFORMATION_CLASS").and_then(|e| e.member(class.into()));
-    let name = name.filter(|n| !n.starts_with("Max")).ok_or(NtStatus::INVALID_INFO_CLASS)?;
+    let name = class_name("SYSTEM_INFORMATION_CLASS", class)?;
     if class != BASIC_INFORMATION {
         return Err(Unwind::unsupported(format!("SystemInformationClass {name}")));
     }

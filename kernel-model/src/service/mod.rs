@@ -2,11 +2,13 @@
 
 mod args;
 mod declare;
+mod information;
 mod outcome;
 mod table;
 
 pub use args::{Args, FromRaw, MAX_ARGS};
 pub(crate) use declare::service;
 pub use declare::{RawService, Service, ServiceFn, Support, arity};
+pub use information::{Information, class_name};
 pub use outcome::{NtResult, Unwind, Wait, WaitObject};
 pub use table::{Row, ServiceTable};
