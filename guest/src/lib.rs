@@ -8,6 +8,7 @@
 pub mod access;
 pub mod asm;
 pub mod convention;
+pub mod crt;
 pub mod enums;
 pub mod layout;
 pub mod mem;

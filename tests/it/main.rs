@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod crt;
 mod determinism;
 mod engine;
 mod example;

@@ -79,7 +79,7 @@ impl BlockCache {
     }
 
     /// The slot and the instruction count of a block about which nothing else matters: no repeated string
-    /// instruction, nothing forbidden, and more than one instruction.
+    /// instruction, nothing forbidden, and no block that was started again in its middle.
     #[inline]
     pub(super) fn plain(&self, address: u64, size: u32) -> Option<(usize, u64)> {
         let slot = slot(address);
@@ -99,7 +99,9 @@ impl BlockCache {
     }
 
     pub(super) fn insert(&mut self, block: Block) {
-        let plain = block.rep.is_none() && block.forbidden.is_none() && block.count > 1;
+        // One instruction alone may be a block started again, unless it is a jump.
+        let whole = block.count > 1 || block.ends_in_branch;
+        let plain = block.rep.is_none() && block.forbidden.is_none() && whole;
         let slot = slot(block.address);
         self.blocks[slot] = block;
         let size = if plain { block.size } else { 0 };

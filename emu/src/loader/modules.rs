@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
-use guest::{Profile, asm};
+use guest::{Profile, asm, crt};
 use kernel_model::mm::{Protect, VadKind};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
@@ -39,7 +39,7 @@ impl Module {
     }
 }
 
-/// The modules of a process, the program first, then ntdll and kernel32, then whatever else it needs.
+/// The modules of a process: the program first, then ntdll, kernel32 and kernelbase, then whatever else it needs.
 #[derive(Clone, Debug, Default)]
 pub struct Modules {
     list: Vec<Module>,
@@ -83,7 +83,7 @@ impl Modules {
             }
             Program::RawX64(bytes) => modules.map_raw(target, &config.name, bytes)?,
         }
-        let mut wanted: VecDeque<String> = ["ntdll.dll".to_string(), "kernel32.dll".to_string()].into();
+        let mut wanted: VecDeque<String> = ["ntdll.dll", "kernel32.dll", "kernelbase.dll"].map(String::from).into();
         let mut importer = 0;
         loop {
             while let Some(dll) = wanted.pop_front() {
@@ -274,7 +274,8 @@ impl Modules {
     fn order(&mut self) {
         let mut order = Vec::new();
         let mut seen = vec![false; self.list.len()];
-        let starts = self.find("ntdll.dll").into_iter().chain(self.find("kernel32.dll")).chain(0..self.list.len());
+        let first = ["ntdll.dll", "kernelbase.dll", "kernel32.dll"];
+        let starts = first.iter().filter_map(|dll| self.find(dll)).chain(0..self.list.len());
         for start in starts.collect::<Vec<_>>() {
             // A walk without recursion: a module is done when its imports are.
             let mut stack = vec![(start, 0)];
@@ -345,7 +346,7 @@ fn parse(file: &str, bytes: &[u8]) -> Result<PeImage, LoadError> {
 /// A DLL's name with its extension, an API set's name replaced by its host's.
 fn canonical(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
-    if lower.starts_with("api-ms-win-core-") || lower == "kernelbase.dll" || lower == "kernelbase" {
+    if lower.starts_with("api-ms-win-core-") {
         return "kernel32.dll".into();
     }
     if base_name(name).contains('.') { name.to_string() } else { format!("{name}.dll") }
@@ -363,6 +364,8 @@ fn builtin(profile: &'static Profile, name: &str) -> Result<Option<Builtin>, Loa
     let (dll, built) = match name.to_ascii_lowercase().as_str() {
         "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile)),
         "kernel32.dll" => ("kernel32.dll", asm::kernel32(profile)),
+        "kernelbase.dll" => return Ok(Some((parse(name, crt::KERNELBASE)?, Vec::new()))),
+        "msvcrt.dll" => return Ok(Some((parse(name, crt::MSVCRT)?, Vec::new()))),
         _ => return Ok(None),
     };
     let built = built.map_err(|e| LoadError::Builtin { dll, error: e.to_string() })?;

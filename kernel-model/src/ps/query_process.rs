@@ -43,7 +43,8 @@ fn nt_query_information_process(
         // ExitStatus, PebBaseAddress, AffinityMask, BasePriority, UniqueProcessId, InheritedFromUniqueProcessId
         BASIC_INFORMATION => {
             let writer = writer.field(0, 4, process.exit_status.0.into()).word(w, process.peb).word(2 * w, 1);
-            let writer = writer.field(3 * w, 4, 8).word(4 * w, process.id.0.into()).word(5 * w, process.parent.0.into());
+            let writer =
+                writer.field(3 * w, 4, 8).word(4 * w, process.id.0.into()).word(5 * w, process.parent.0.into());
             (writer.finish(), NtStatus::SUCCESS)
         }
         DEBUG_OBJECT_HANDLE => (writer.finish(), NtStatus::PORT_NOT_SET),

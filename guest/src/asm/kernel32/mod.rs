@@ -4,6 +4,7 @@ mod command_line;
 mod console;
 mod event;
 mod file;
+mod kernelbase;
 mod memory;
 mod module;
 mod process;
@@ -64,6 +65,9 @@ pub(super) fn build(profile: &'static Profile) -> Result<BuiltinDll, AsmError> {
         ("RtlMoveMemory", "NTDLL.RtlMoveMemory"),
         ("RtlZeroMemory", "NTDLL.RtlZeroMemory"),
     ] {
+        m.forward(name, to);
+    }
+    for (name, to) in kernelbase::FORWARDS {
         m.forward(name, to);
     }
     m.link()

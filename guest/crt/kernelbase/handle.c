@@ -1,0 +1,67 @@
+/* Semaphores, and modules by name, as far as C++'s run-time support asks for them. */
+#include "base.h"
+
+API NTSTATUS NtCreateSemaphore(HANDLE *, unsigned, void *, int, int);
+API NTSTATUS NtReleaseSemaphore(HANDLE, int, int *);
+API NTSTATUS LdrGetDllHandle(const wchar_t *, unsigned *, const UnicodeString *, HANDLE *);
+
+#define SEMAPHORE_ALL_ACCESS 0x1f0003
+#define STATUS_NOT_IMPLEMENTED ((NTSTATUS)0xc0000002)
+
+static BOOL status(NTSTATUS status) {
+    if (status >= 0) return 1;
+    RtlSetLastWin32ErrorAndNtStatusFromNtStatus(status);
+    return 0;
+}
+
+/* Named ones, and attributes, are not done. */
+HANDLE CreateSemaphoreW(void *attributes, int count, int most, const wchar_t *name) {
+    HANDLE semaphore = NULL;
+    if (attributes || name) {
+        status(STATUS_NOT_IMPLEMENTED);
+        return NULL;
+    }
+    return status(NtCreateSemaphore(&semaphore, SEMAPHORE_ALL_ACCESS, NULL, count, most)) ? semaphore : NULL;
+}
+HANDLE CreateSemaphoreA(void *attributes, int count, int most, const char *name) {
+    static const wchar_t some[] = L"?";
+    return CreateSemaphoreW(attributes, count, most, name ? some : NULL);
+}
+BOOL ReleaseSemaphore(HANDLE semaphore, int count, int *before) {
+    return status(NtReleaseSemaphore(semaphore, count, before));
+}
+
+/* Modules that the program was loaded with are there; nothing can be loaded later. */
+HANDLE LoadLibraryW(const wchar_t *name) {
+    size_t length = wide_length(name);
+    UnicodeString text = {(uint16_t)(2 * length), (uint16_t)(2 * length + 2), (wchar_t *)name};
+    HANDLE module = NULL;
+    if (length > 0x7ffe || LdrGetDllHandle(NULL, NULL, &text, &module) < 0) {
+        RtlSetLastWin32Error(ERROR_MOD_NOT_FOUND);
+        return NULL;
+    }
+    return module;
+}
+HANDLE LoadLibraryA(const char *name) {
+    wchar_t *wide = wide_copy(name);
+    if (!wide) {
+        RtlSetLastWin32Error(ERROR_NOT_ENOUGH_MEMORY);
+        return NULL;
+    }
+    HANDLE module = LoadLibraryW(wide);
+    RtlFreeHeap(heap(), 0, wide);
+    return module;
+}
+/* Modules stay until the process ends. */
+BOOL FreeLibrary(HANDLE module) { return module ? 1 : fail(ERROR_INVALID_HANDLE); }
+
+/* The local heap is the process heap. */
+void *LocalAlloc(unsigned flags, size_t size) { return RtlAllocateHeap(heap(), flags & 0x40 ? 8 : 0, size); }
+void *LocalFree(void *block) { return !block || RtlFreeHeap(heap(), 0, block) ? NULL : block; }
+
+#define ERROR_MR_MID_NOT_FOUND 317
+/* There are no message tables. */
+unsigned FormatMessageA(unsigned flags, const void *source, unsigned message, unsigned language, char *to, unsigned room, void *values) {
+    (void)flags, (void)source, (void)message, (void)language, (void)to, (void)room, (void)values;
+    return (unsigned)fail(ERROR_MR_MID_NOT_FOUND);
+}

@@ -1,0 +1,145 @@
+//! The built-in DLLs that are written in C: `kernelbase.dll` and `msvcrt.dll`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use guest::pe::{ExportTarget, ImportBy, PeImage};
+use sha2::{Digest, Sha256};
+use trapgate::End;
+
+use crate::support::fixture_machine;
+
+const LIBRARIES: [&str; 2] = ["kernelbase.dll", "msvcrt.dll"];
+
+/// What every program imports that `x86_64-w64-mingw32-gcc` links without further ado.
+const STARTUP: &[&str] = &[
+    "__C_specific_handler",
+    "___lc_codepage_func",
+    "___mb_cur_max_func",
+    "__getmainargs",
+    "__initenv",
+    "__iob_func",
+    "__set_app_type",
+    "__setusermatherr",
+    "_acmdln",
+    "_amsg_exit",
+    "_cexit",
+    "_commode",
+    "_errno",
+    "_fmode",
+    "_initterm",
+    "_lock",
+    "_onexit",
+    "_unlock",
+    "abort",
+    "calloc",
+    "exit",
+    "fprintf",
+    "fputc",
+    "free",
+    "fwrite",
+    "localeconv",
+    "malloc",
+    "memcpy",
+    "memset",
+    "signal",
+    "strerror",
+    "strlen",
+    "strncmp",
+    "vfprintf",
+    "wcslen",
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/crt")
+}
+
+fn bytes(file: &str) -> Vec<u8> {
+    std::fs::read(folder().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn image(file: &str) -> PeImage {
+    PeImage::parse(&bytes(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn exports(file: &str) -> BTreeSet<String> {
+    image(file).export_names().into_iter().map(|(name, _)| name).collect()
+}
+
+/// The names below `EXPORTS` in a module-definition file.
+fn defined(file: &str) -> BTreeSet<String> {
+    let stem = file.trim_end_matches(".dll");
+    let text = std::fs::read_to_string(folder().join(stem).join(format!("{stem}.def"))).expect("the definition file");
+    let (_, names) = text.split_once("EXPORTS\n").expect("a list of exports");
+    names.lines().filter_map(|line| line.split_whitespace().next()).map(|n| n.trim_matches('"').to_string()).collect()
+}
+
+#[test]
+fn the_built_images_are_what_the_manifest_says() {
+    let manifest: serde_json::Value = serde_json::from_slice(&bytes("MANIFEST.json")).expect("JSON");
+    let listed = manifest["libraries"].as_array().expect("a list");
+    assert_eq!(listed.iter().map(|l| l["file"].as_str().expect("a name")).collect::<Vec<_>>(), LIBRARIES);
+    for library in listed {
+        let file = library["file"].as_str().expect("a name");
+        let image = bytes(file);
+        let sum: String = Sha256::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(library["sha256"].as_str(), Some(sum.as_str()), "{file} was not built by build.sh");
+        assert_eq!(library["size"].as_u64(), Some(image.len() as u64), "{file}");
+    }
+}
+
+#[test]
+fn they_export_what_their_definitions_list() {
+    for file in LIBRARIES {
+        assert_eq!(exports(file), defined(file), "{file}");
+    }
+    let msvcrt = exports("msvcrt.dll");
+    let missing: Vec<_> = STARTUP.iter().filter(|name| !msvcrt.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn they_import_only_from_those_below_them() {
+    for (file, below) in [("kernelbase.dll", &["ntdll.dll"][..]), ("msvcrt.dll", &["kernel32.dll", "ntdll.dll"][..])] {
+        for import in image(file).imports().expect("imports") {
+            assert!(below.contains(&import.dll.to_ascii_lowercase().as_str()), "{file} imports from {}", import.dll);
+        }
+    }
+}
+
+#[test]
+fn kernel32_forwards_to_every_export_of_kernelbase() {
+    let profile = guest::Profile::default_profile();
+    let kernel32 = PeImage::parse(&guest::asm::kernel32(profile).expect("kernel32").image).expect("an image");
+    for name in exports("kernelbase.dll") {
+        let export = kernel32.export(&ImportBy::Name(name.clone())).expect("a good export table");
+        assert!(
+            matches!(&export, Some(ExportTarget::Forward(to)) if *to == format!("KERNELBASE.{name}")),
+            "{name}: {export:?}"
+        );
+    }
+}
+
+#[test]
+fn ordinary_c_programs_run() {
+    let mut ran = 0;
+    for fixture in fixtures::programs().filter(|f| f.name.starts_with("crt_")) {
+        let mut machine = fixture_machine(fixture.name);
+        let end = machine.run().expect("no engine failure");
+        assert!(matches!(end, End::Exit(_)), "{}: {end:?}", fixture.name);
+        let captured = machine.captured().expect("captured").clone();
+        assert_eq!(Some(String::from_utf8_lossy(&captured.stdout).as_ref()), fixture.stdout, "{}", fixture.name);
+        assert_eq!(Some(u32::from(end.exit_code())), fixture.exit_code, "{}", fixture.name);
+        assert!(machine.stats().missing.is_empty(), "{}: {:?}", fixture.name, machine.stats().missing);
+        ran += 1;
+    }
+    assert_eq!(ran, 5);
+}
+
+#[test]
+fn stderr_is_apart_and_written_at_once() {
+    let mut machine = fixture_machine("crt_hello");
+    machine.run().expect("no engine failure");
+    let captured = machine.captured().expect("captured");
+    assert_eq!(String::from_utf8_lossy(&captured.stderr), "this goes to stderr\r\n");
+}
