@@ -187,22 +187,26 @@ impl Kernel {
         Ok(handle)
     }
 
-    /// Finds the row of a call and fetches the stack arguments that the service has.
+    /// The row of a service number.
     ///
-    /// The error is the answer of a call that has no service (`STATUS_INVALID_SYSTEM_SERVICE`) or whose stack
-    /// arguments cannot be read (`STATUS_ACCESS_VIOLATION`).
+    /// `STATUS_INVALID_SYSTEM_SERVICE` for a number that no table has.
     #[inline]
-    pub fn decode(&mut self, ram: &mut dyn Phys, call: &mut Call) -> Result<Row, NtStatus> {
-        let row = *self.services.row(call.number).ok_or(NtStatus::INVALID_SYSTEM_SERVICE)?;
+    pub fn find(&mut self, number: u32) -> Result<Row, NtStatus> {
+        let row = *self.services.row(number).ok_or(NtStatus::INVALID_SYSTEM_SERVICE)?;
         if row.number >= ServiceTableId::Win32k.base() {
             // KiConvertToGuiThread
             self.ps.thread.gui = true;
         }
-        let count = row.arg_count();
-        if count > 4 {
-            self.fetch_stack_args(ram, call, count)?;
-        }
         Ok(row)
+    }
+
+    /// Fetches the stack arguments that a call's service has.
+    ///
+    /// `STATUS_ACCESS_VIOLATION` if they cannot be read.
+    #[inline]
+    pub fn fetch(&mut self, ram: &mut dyn Phys, row: &Row, call: &mut Call) -> Result<(), NtStatus> {
+        let count = row.arg_count();
+        if count > 4 { self.fetch_stack_args(ram, call, count) } else { Ok(()) }
     }
 
     fn fetch_stack_args(&mut self, ram: &mut dyn Phys, call: &mut Call, count: usize) -> Result<(), NtStatus> {
@@ -216,7 +220,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Runs the service of a call that [`Kernel::decode`] found.
+    /// Runs the service of a call.
     #[inline]
     pub fn execute(&mut self, ram: &mut dyn Phys, row: &Row, call: &Call) -> Answer {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };

@@ -402,13 +402,20 @@ pub(super) fn retired_at(shared: &Shared, client: &mut dyn Client, rip: u64) -> 
 /// A system call that has just arrived.
 pub struct Trap<'a> {
     engine: &'a Engine,
-    /// The registers it reads.
+    /// The registers it reads; RDX, R8 and R9 are zero until [`Trap::read_arguments`].
     pub regs: TrapRegs,
     /// Instructions retired, the trapping one included.
     pub retired: u64,
 }
 
 impl Trap<'_> {
+    /// Reads the second to fourth argument as well: reading a register of the engine costs more than most services
+    /// with one argument do.
+    #[inline]
+    pub fn read_arguments(&mut self) {
+        registers::read_arguments(self.engine, &mut self.regs);
+    }
+
     /// Every register, RIP at or after the instruction as the gate has it.
     pub fn registers(&self) -> RegisterFile {
         let mut file = RegisterFile::read(self.engine);

@@ -99,23 +99,22 @@ pub(super) fn read_general(engine: &Engine) -> RegisterFile {
     file
 }
 
-/// What a trap reads; RIP is known to the caller.
+/// What every trap reads: the number, the first argument and what the return needs. RIP is known to the caller.
 #[inline]
 pub(super) fn read_trap(engine: &Engine, rip: u64) -> TrapRegs {
-    const TRAP: [c_int; 8] = [
-        R::RAX as c_int,
-        R::RDX as c_int,
-        R::R8 as c_int,
-        R::R9 as c_int,
-        R::R10 as c_int,
-        R::RSP as c_int,
-        R::RBP as c_int,
-        R::RFLAGS as c_int,
-    ];
-    let mut v = [0; 8];
+    const TRAP: [c_int; 5] = [R::RAX as c_int, R::R10 as c_int, R::RSP as c_int, R::RBP as c_int, R::RFLAGS as c_int];
+    let mut v = [0; 5];
     engine.read(&TRAP, &mut v);
-    let [rax, rdx, r8, r9, r10, rsp, rbp, rflags] = v;
-    TrapRegs { rax, rdx, r8, r9, r10, rsp, rbp, rflags, rip }
+    let [rax, r10, rsp, rbp, rflags] = v;
+    TrapRegs { rax, r10, rsp, rbp, rflags, rip, ..TrapRegs::default() }
+}
+
+/// The second to fourth argument.
+#[inline]
+pub(super) fn read_arguments(engine: &Engine, regs: &mut TrapRegs) {
+    let mut v = [0; 3];
+    engine.read(&[R::RDX as c_int, R::R8 as c_int, R::R9 as c_int], &mut v);
+    [regs.rdx, regs.r8, regs.r9] = v;
 }
 
 /// What a return writes: seven registers, and XMM0-5 zero.

@@ -48,22 +48,32 @@ impl World {
         }
     }
 
+    /// Finds the row of a call and reads the registers its arguments are in.
+    #[inline]
+    fn find(&mut self, trap: &mut Trap<'_>) -> Result<Row, NtStatus> {
+        self.kernel.clock.instructions = trap.retired;
+        let row = self.kernel.find(trap.regs.number());
+        if self.observer.is_some() || !row.is_ok_and(|r| r.arg_count() <= 1) {
+            trap.read_arguments();
+        }
+        row
+    }
+
     /// Counts a call and runs its service.
     #[inline]
-    fn answer(&mut self, call: &mut Call, trap: &Trap<'_>) -> (Option<Row>, Answer) {
-        self.kernel.clock.instructions = trap.retired;
-        match self.kernel.decode(&mut self.ram, call) {
+    fn answer(&mut self, call: &mut Call, row: Result<Row, NtStatus>, trap: &Trap<'_>) -> Answer {
+        let ready = row.and_then(|row| self.kernel.fetch(&mut self.ram, &row, call).map(|()| row));
+        match ready {
             Ok(row) => {
                 self.stats.count(row.number);
                 self.observe_start(call, Some(&row), trap);
-                let answer = self.kernel.execute(&mut self.ram, &row, call);
-                (Some(row), answer)
+                self.kernel.execute(&mut self.ram, &row, call)
             }
             Err(status) => {
                 self.stats.calls += 1;
                 self.stats.unknown += u64::from(status == NtStatus::INVALID_SYSTEM_SERVICE);
-                self.observe_start(call, None, trap);
-                (None, Answer::Status(status))
+                self.observe_start(call, row.ok().as_ref(), trap);
+                Answer::Status(status)
             }
         }
     }
@@ -91,10 +101,12 @@ impl World {
 
     /// A call while somebody watches: always finished by the run loop.
     #[cold]
-    fn observed(&mut self, call: &mut Call, trap: &mut Trap<'_>) -> Flow {
+    fn observed(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow {
         let before = trap.registers();
-        let (row, answer) = self.answer(call, trap);
-        self.park(*call, row, answer, Some(before))
+        let row = self.find(trap);
+        let mut call = Call::new(gate, trap.regs);
+        let answer = self.answer(&mut call, row, trap);
+        self.park(call, row.ok(), answer, Some(before))
     }
 }
 
@@ -115,18 +127,19 @@ impl Client for World {
 
     #[inline]
     fn trap(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow {
-        let mut call = Call::new(gate, trap.regs);
         if self.observer.is_some() {
-            return self.observed(&mut call, trap);
+            return self.observed(gate, trap);
         }
-        let (row, answer) = self.answer(&mut call, trap);
+        let row = self.find(trap);
+        let mut call = Call::new(gate, trap.regs);
+        let answer = self.answer(&mut call, row, trap);
         if let Answer::Status(status) = answer
             && !self.must_stop()
         {
             trap.finish(&self.kernel.return_regs(&call, status));
             return Flow::Resume;
         }
-        self.park(call, row, answer, None)
+        self.park(call, row.ok(), answer, None)
     }
 
     fn tsc(&self, retired: u64) -> u64 {
