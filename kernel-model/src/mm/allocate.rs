@@ -2,10 +2,11 @@
 
 use bitflags::bitflags;
 use guest::mem::{PAGE_SIZE, Word};
-use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+use guest::{Handle, NtStatus, UserPtr};
 
 use super::memory::Memory;
 use super::protect::Protect;
+use super::region::Region;
 use super::space::{GRANULARITY, Vad, VadKind};
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, Unwind, service};
@@ -67,16 +68,10 @@ fn nt_allocate_virtual_memory(
     }
     let mut kind = AllocationType::check(allocation_type)?;
     let protect = Protect::from_raw(page_protection)?;
-    let mut mem = cx.mem();
-    let base = mem.load(base_address)?.0;
-    mem.probe(base_address)?;
-    let size = mem.load(region_size)?.0;
-    mem.probe(region_size)?;
-    let limits = mem.memory.space.limits;
-    if base > limits.highest {
-        return Err(NtStatus::INVALID_PARAMETER_2.into());
-    }
-    if size == 0 || size > limits.highest + 1 - base {
+    let region = Region::capture(cx, base_address, region_size)?;
+    region.check(cx, NtStatus::INVALID_PARAMETER_2, NtStatus::INVALID_PARAMETER_4)?;
+    let Region { base, size, .. } = region;
+    if size == 0 {
         return Err(NtStatus::INVALID_PARAMETER_4.into());
     }
     cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
@@ -93,7 +88,7 @@ fn nt_allocate_virtual_memory(
     let (first, last) = if kind.contains(AllocationType::RESERVE) {
         reserve(memory, base, size, kind, protect)?
     } else {
-        (base / PAGE_SIZE, (base + size - 1) / PAGE_SIZE)
+        (base / PAGE_SIZE, region.last_page())
     };
     if kind.contains(AllocationType::COMMIT) {
         let fresh = kind.contains(AllocationType::RESERVE);
@@ -106,9 +101,7 @@ fn nt_allocate_virtual_memory(
     } else if !kind.contains(AllocationType::RESERVE) {
         reset(memory, first, last)?;
     }
-    let mut mem = cx.mem();
-    mem.store(base_address, &Word(first * PAGE_SIZE))?;
-    mem.store(region_size, &Word((last - first + 1) * PAGE_SIZE))?;
+    region.write_back(cx, first, last)?;
     Ok(NtStatus::SUCCESS)
 }
 

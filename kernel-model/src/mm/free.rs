@@ -1,8 +1,9 @@
 //! `NtFreeVirtualMemory`.
 
 use guest::mem::{PAGE_SIZE, Word};
-use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+use guest::{Handle, NtStatus, UserPtr};
 
+use super::region::Region;
 use super::space::VadKind;
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, service};
@@ -26,32 +27,22 @@ fn nt_free_virtual_memory(
     if free_type != MEM_DECOMMIT && free_type != MEM_RELEASE {
         return Err(NtStatus::INVALID_PARAMETER_4.into());
     }
-    let mut mem = cx.mem();
-    let base = mem.load(base_address)?.0;
-    mem.probe(base_address)?;
-    let size = mem.load(region_size)?.0;
-    mem.probe(region_size)?;
-    let highest = mem.memory.space.limits.highest;
-    if base > highest {
-        return Err(NtStatus::INVALID_PARAMETER_2.into());
-    }
-    if size > highest + 1 - base {
-        return Err(NtStatus::INVALID_PARAMETER_3.into());
-    }
+    let region = Region::capture(cx, base_address, region_size)?;
+    region.check(cx, NtStatus::INVALID_PARAMETER_2, NtStatus::INVALID_PARAMETER_3)?;
     cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
     let memory = &mut cx.kernel.mm;
-    let first = base / PAGE_SIZE;
+    let first = region.base / PAGE_SIZE;
     let vad = memory.space.vad(first).ok_or(NtStatus::MEMORY_NOT_ALLOCATED)?;
     if vad.kind != VadKind::Private {
         return Err(NtStatus::UNABLE_TO_DELETE_SECTION.into());
     }
-    let last = if size == 0 {
+    let last = if region.size == 0 {
         if vad.first != first {
             return Err(NtStatus::FREE_VM_NOT_AT_BASE.into());
         }
         vad.last
     } else {
-        (base + size - 1) / PAGE_SIZE
+        region.last_page()
     };
     if last > vad.last {
         return Err(NtStatus::UNABLE_TO_FREE_VM.into());
@@ -60,9 +51,7 @@ fn nt_free_virtual_memory(
     if free_type == MEM_RELEASE {
         memory.space.carve(first, last);
     }
-    let mut mem = cx.mem();
     // The arguments may lie in what was just freed; the pages are gone all the same.
-    let _ = mem.store(base_address, &Word(first * PAGE_SIZE));
-    let _ = mem.store(region_size, &Word((last - first + 1) * PAGE_SIZE));
+    let _ = region.write_back(cx, first, last);
     Ok(NtStatus::SUCCESS)
 }

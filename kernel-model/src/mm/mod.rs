@@ -8,6 +8,7 @@ mod pages;
 mod protect;
 mod protect_services;
 mod query;
+mod region;
 mod space;
 mod user;
 

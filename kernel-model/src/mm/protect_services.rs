@@ -4,6 +4,7 @@ use guest::mem::{PAGE_SIZE, Word};
 use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::protect::Protect;
+use super::region::Region;
 use super::space::VadKind;
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, service};
@@ -21,22 +22,15 @@ fn nt_protect_virtual_memory(
     old_protection: UserPtr<u32>,
 ) -> NtResult {
     let protect = Protect::from_raw(new_protection)?;
-    let mut mem = cx.mem();
-    let base = mem.load(base_address)?.0;
-    mem.probe(base_address)?;
-    let size = mem.load(region_size)?.0;
-    mem.probe(region_size)?;
-    mem.probe(old_protection)?;
-    let highest = mem.memory.space.limits.highest;
-    if base > highest {
-        return Err(NtStatus::INVALID_PARAMETER_2.into());
-    }
-    if size == 0 || size > highest + 1 - base {
+    let region = Region::capture(cx, base_address, region_size)?;
+    cx.mem().probe(old_protection)?;
+    region.check(cx, NtStatus::INVALID_PARAMETER_2, NtStatus::INVALID_PARAMETER_3)?;
+    if region.size == 0 {
         return Err(NtStatus::INVALID_PARAMETER_3.into());
     }
     cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
     let memory = &mut cx.kernel.mm;
-    let (first, last) = (base / PAGE_SIZE, (base + size - 1) / PAGE_SIZE);
+    let (first, last) = (region.base / PAGE_SIZE, region.last_page());
     let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
     let is_image = vad.kind != VadKind::Private;
     if !is_image && protect.is_write_copy() {
@@ -51,9 +45,7 @@ fn nt_protect_virtual_memory(
     for vpn in first..=last {
         memory.protect_page(vpn, protect);
     }
-    let mut mem = cx.mem();
-    mem.store(old_protection, &old.raw())?;
-    mem.store(base_address, &Word(first * PAGE_SIZE))?;
-    mem.store(region_size, &Word((last - first + 1) * PAGE_SIZE))?;
+    cx.mem().store(old_protection, &old.raw())?;
+    region.write_back(cx, first, last)?;
     Ok(NtStatus::SUCCESS)
 }
