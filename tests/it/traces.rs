@@ -118,3 +118,19 @@ fn direct_system_calls_are_shown_as_direct() {
     assert_eq!(direct("hello").into_iter().collect::<Vec<_>>(), [(false, "syscall")]);
     assert!(direct("int2e").contains(&(true, "int2e")));
 }
+
+#[test]
+fn the_stubs_take_their_fallback_when_kuser_shared_data_says_so() {
+    let mut machine = fixture_machine("hello");
+    // KUSER_SHARED_DATA.SystemCall
+    assert!(machine.poke(0x7ffe_0308, &[1]));
+    let (end, records) = record(&mut machine, Wants { registers: true, ..Wants::default() });
+    assert_eq!(end.exit_code(), 0);
+    let records = records.borrow();
+    assert!(records.calls.len() > 3 && records.calls.iter().all(|c| c.gate == "int2e" && !c.direct));
+    // Each returns as by `syscall`, to the instruction after `int 2Eh`.
+    for call in records.calls.iter().filter(|c| c.after.is_some()) {
+        assert!(show(call).contains("rcx=rip"), "{}", show(call));
+        assert!(call.place.ends_with("+0x15"), "{}", call.place);
+    }
+}
