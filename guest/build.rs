@@ -145,7 +145,7 @@ impl Services {
             };
             let _ = writeln!(
                 text,
-                "Profile {{ name: {:?}, description: {:?}, arch: Arch::{}, stub_style: &STUB_STYLES[{}], layouts: {:?}, version: ({}, {}, {}), nt: &[{}], win32k: &[{}] }},",
+                "Profile {{ name: {:?}, description: {:?}, arch: Arch::{}, stub_style: &STUB_STYLES[{}], layouts: {:?}, version: ({}, {}, {}), highest_user_address: {:#x}, sysret_r9_is_rbp: {}, nt: &[{}], win32k: &[{}] }},",
                 p["name"],
                 p["description"],
                 if p["arch"] == "x64" { "X64" } else { "X86" },
@@ -154,6 +154,8 @@ impl Services {
                 p["major"],
                 p["minor"],
                 p["build"],
+                hex(&p["highest_user_address"]),
+                p["sysret_r9"] == "rbp",
                 table(0),
                 table(1),
             );

@@ -83,9 +83,11 @@ impl TrapRegs {
         self.rsp.wrapping_add(STACK_ARGS)
     }
 
-    /// What KiSystemServiceExit leaves by `sysretq`, whichever of the two gates was used.
-    pub const fn on_return(&self, status: u64) -> ReturnRegs {
-        ReturnRegs { rax: status, rcx: self.rip, rdx: 0, r8: self.rsp, r9: self.rbp, r10: 0, r11: self.rflags }
+    /// What KiSystemServiceExit leaves by `sysretq`, whichever of the two gates was used. R9 is RBP, or 0 on the
+    /// builds that leave it so.
+    pub const fn on_return(&self, status: u64, r9_is_rbp: bool) -> ReturnRegs {
+        let r9 = if r9_is_rbp { self.rbp } else { 0 };
+        ReturnRegs { rax: status, rcx: self.rip, rdx: 0, r8: self.rsp, r9, r10: 0, r11: self.rflags }
     }
 }
 

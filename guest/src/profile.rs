@@ -56,6 +56,10 @@ pub struct Profile {
     pub layouts: &'static str,
     /// Major version, minor version, build number.
     pub version: (u32, u32, u32),
+    /// `MmHighestUserAddress`: the last byte of user space.
+    pub highest_user_address: u64,
+    /// A return by `sysretq` leaves RBP in R9; otherwise 0.
+    pub sysret_r9_is_rbp: bool,
     /// Indexes into the service list by row; `u16::MAX` is a hole.
     nt: &'static [u16],
     win32k: &'static [u16],

@@ -169,7 +169,7 @@ impl Kernel {
             services: Arc::new(ServiceTable::new(profile, services())),
             clock: Clock::default(),
             ob,
-            mm: Memory::new(frames, Limits::X64),
+            mm: Memory::new(frames, Limits { highest: profile.highest_user_address, ..Limits::X64 }),
             console: Console::default(),
             ps: Processes { process, thread },
         }
@@ -246,6 +246,6 @@ impl Kernel {
 
     /// The registers a call returns with.
     pub fn return_regs(&self, call: &Call, status: NtStatus) -> ReturnRegs {
-        call.regs.on_return(status.0.into())
+        call.regs.on_return(status.0.into(), self.profile.sysret_r9_is_rbp)
     }
 }

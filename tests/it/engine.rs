@@ -44,7 +44,7 @@ impl Client for Flat {
         if !self.resume {
             return Flow::Stop;
         }
-        trap.finish(&ReturnRegs { rax: 0x1234, ..trap.regs.on_return(0x1234) });
+        trap.finish(&ReturnRegs { rax: 0x1234, ..trap.regs.on_return(0x1234, true) });
         Flow::Resume
     }
 }

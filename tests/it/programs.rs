@@ -126,3 +126,42 @@ fn aslr_moves_things_and_nothing_else_changes() {
     assert_ne!(one.0, other.0);
     assert_eq!((&none.1, &one.1), (&one.1, &other.1), "what it prints stays the same");
 }
+
+/// Programs that find their numbers through ntdll run the same on every build: the numbers differ, the service does not.
+#[test]
+fn programs_run_on_every_profile() {
+    for profile in guest::Profile::all() {
+        for name in ["hello", "events", "memory", "peb", "heap", "tls", "wait", "time", "names", "badptr", "crt_hello"]
+        {
+            let fixture = fixtures::get(name).expect("the fixture");
+            let mut config = fixture_config(fixture);
+            config.profile = profile;
+            let mut machine =
+                trapgate::Machine::new(&config).unwrap_or_else(|e| panic!("{}: {name}: {e}", profile.name));
+            let end = machine.run().expect("no engine failure");
+            let printed = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
+            assert_eq!(Some(printed.as_str()), fixture.stdout, "{}: {name}: {end:?}", profile.name);
+        }
+    }
+}
+
+/// R9 after a return: RBP, and 0 on Windows 11 24H2 and later; R8 is RSP on all.
+#[test]
+fn the_registers_a_return_leaves_are_the_builds() {
+    use trapgate::cpu::Reg;
+    for profile in guest::Profile::all() {
+        let mut config = fixture_config(fixtures::get("hello").expect("the fixture"));
+        config.profile = profile;
+        let mut machine = trapgate::Machine::new(&config).expect("a machine");
+        let mut registers = machine.registers();
+        registers.set(Reg::Rbp, 0x1234_5678);
+        machine.set_registers(&registers);
+        let wants = trapgate::trace::Wants { registers: true, ..Default::default() };
+        let (_, records) = crate::support::record(&mut machine, wants);
+        let records = records.borrow();
+        let first = records.calls.first().expect("a call");
+        let (before, after) = (first.before.expect("before"), first.after.expect("after"));
+        let r9 = if profile.version.2 >= 26100 { 0 } else { before.get(Reg::Rbp) };
+        assert_eq!((after.get(Reg::R9), after.get(Reg::R8)), (r9, before.get(Reg::Rsp)), "{}", profile.name);
+    }
+}

@@ -5,40 +5,48 @@ use guest::services::ServiceTableId;
 use guest::{Profile, asm};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
-/// The published pattern of Windows 10 1511 and later: `mov r10,rcx; mov eax,n; test byte [7FFE0308h],1; jnz L;
-/// syscall; ret; L: int 2Eh; ret`.
-fn pattern(number: u32) -> Vec<u8> {
+/// The published patterns. Up to Windows 10 1507: `mov r10,rcx; mov eax,n; syscall; ret`. Windows 10 1511 and later:
+/// `mov r10,rcx; mov eax,n; test byte [7FFE0308h],1; jnz L; syscall; ret; L: int 2Eh; ret`.
+fn pattern(profile: &Profile, number: u32) -> (Vec<u8>, Vec<Mnemonic>) {
+    use Mnemonic::{Int, Jne, Mov, Ret, Syscall, Test};
     let [a, b, c, d] = number.to_le_bytes();
-    vec![
-        0x4c, 0x8b, 0xd1, 0xb8, a, b, c, d, 0xf6, 0x04, 0x25, 0x08, 0x03, 0xfe, 0x7f, 0x01, 0x75, 0x03, 0x0f, 0x05,
-        0xc3, 0xcd, 0x2e, 0xc3,
-    ]
+    let start = [0x4c, 0x8b, 0xd1, 0xb8, a, b, c, d];
+    if profile.version.2 < 10586 {
+        return ([&start[..], &[0x0f, 0x05, 0xc3]].concat(), vec![Mov, Mov, Syscall, Ret]);
+    }
+    let rest = [0xf6, 0x04, 0x25, 0x08, 0x03, 0xfe, 0x7f, 0x01, 0x75, 0x03, 0x0f, 0x05, 0xc3, 0xcd, 0x2e, 0xc3];
+    ([&start[..], &rest].concat(), vec![Mov, Mov, Test, Jne, Syscall, Ret, Int, Ret])
 }
 
 #[test]
-fn every_service_has_its_stub() {
+fn every_service_of_every_profile_has_its_stub() {
+    let mut stubs = 0;
     for profile in Profile::all() {
         let dll = asm::ntdll(profile).expect("the built-in ntdll assembles");
         let image = PeImage::parse(&dll.image).expect("it is an image");
         let find = |name: &str| match image.export(&ImportBy::Name(name.into())).expect("a sound export table") {
             Some(ExportTarget::Rva(rva)) => rva,
-            other => panic!("{name}: {other:?}"),
+            other => panic!("{}: {name}: {other:?}", profile.name),
         };
-        let mut count = 0;
+        let mut last = None;
         for (number, service) in profile.services(ServiceTableId::Nt) {
             let rva = find(service.name);
             let zw = service.name.replacen("Nt", "Zw", 1);
             assert_eq!(rva, find(&zw), "{zw} is {}", service.name);
-            let bytes = image.slice(rva.into(), 24).expect("the stub's bytes");
-            assert_eq!(bytes, pattern(number), "{}", service.name);
+            let (expected, mnemonics) = pattern(profile, number);
+            let bytes = image.slice(rva.into(), expected.len() as u64).expect("the stub's bytes");
+            assert_eq!(bytes, expected, "{}: {}", profile.name, service.name);
             let mut decoder = Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE);
             let decoded: Vec<Mnemonic> = decoder.iter().map(|i| i.mnemonic()).collect();
-            use Mnemonic::{Int, Jne, Mov, Ret, Syscall, Test};
-            assert_eq!(decoded, [Mov, Mov, Test, Jne, Syscall, Ret, Int, Ret], "{}", service.name);
-            count += 1;
+            assert_eq!(decoded, mnemonics, "{}: {}", profile.name, service.name);
+            // One after the other, 16 or 32 bytes apart, by number.
+            let stride = if profile.version.2 < 10586 { 16 } else { 32 };
+            assert!(last.is_none_or(|(n, r)| number == n + 1 && rva == r + stride), "{}", service.name);
+            last = Some((number, rva));
+            stubs += 1;
         }
-        assert_eq!(count, profile.table_size(ServiceTableId::Nt), "{}: a row without a service", profile.name);
     }
+    assert!(stubs > 6000, "{stubs} stubs");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum Command {
     Stubs(StubsOptions),
     /// Show the service tables: number, name, arguments, support level and gap
     Ssdt(SsdtOptions),
+    /// List the Windows builds a machine can be
+    Profiles(ProfilesOptions),
 }
 
 /// Where the guest's system DLLs come from.
@@ -158,6 +160,13 @@ pub struct StubsOptions {
 pub struct SsdtOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ProfilesOptions {
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -8,7 +8,8 @@ use std::time::Instant;
 use guest::{Profile, services};
 
 use super::args::{
-    FlowOptions, Format, MachineOptions, ProfileOption, Raw, Root, RunOptions, SsdtOptions, StubsOptions, TraceOptions,
+    FlowOptions, Format, MachineOptions, ProfileOption, ProfilesOptions, Raw, Root, RunOptions, SsdtOptions,
+    StubsOptions, TraceOptions,
 };
 use crate::loader::Program;
 use crate::machine::{Config, Crash, End, HostConsole, Machine, Stdio};
@@ -148,6 +149,16 @@ pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
         print_json(&rows)?;
     } else {
         print(&view::ssdt_text(&rows, Paint::new(io::stdout().is_terminal())));
+    }
+    Ok(0)
+}
+
+pub(super) fn profiles(options: &ProfilesOptions) -> Outcome {
+    let rows = view::profile_rows();
+    if options.json {
+        print_json(&rows)?;
+    } else {
+        print(&view::profiles_text(&rows, Paint::new(io::stdout().is_terminal())));
     }
     Ok(0)
 }

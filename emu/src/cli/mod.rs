@@ -1,4 +1,4 @@
-//! The command line: `run`, `trace`, `flow`, `stubs`, `ssdt`.
+//! The command line: `run`, `trace`, `flow`, `stubs`, `ssdt`, `profiles`.
 
 mod args;
 mod commands;
@@ -21,6 +21,7 @@ pub fn main() -> ExitCode {
         Command::Flow(options) => commands::flow(options),
         Command::Stubs(options) => commands::stubs(options),
         Command::Ssdt(options) => commands::ssdt(options),
+        Command::Profiles(options) => commands::profiles(options),
     };
     match result {
         Ok(code) => ExitCode::from(code),

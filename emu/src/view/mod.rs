@@ -2,12 +2,14 @@
 
 mod flow;
 mod paint;
+mod profiles;
 mod ssdt;
 mod stubs;
 mod summary;
 
 pub use flow::{Flow, FlowFinder, flow_svg, flow_text};
 pub use paint::Paint;
+pub use profiles::{ProfileRow, profile_rows, profiles_text};
 pub use ssdt::{SsdtRow, ssdt_rows, ssdt_text};
 pub use stubs::{StubView, stub_views, stubs_text};
 pub use summary::summary;

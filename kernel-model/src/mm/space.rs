@@ -46,7 +46,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// x64, Windows 8.1 and later: user space ends below 7FFFFFFF0000.
+    /// x64, Windows 8.1 and later: user space ends below 7FFFFFFF0000. A profile says its own highest address.
     pub const X64: Self = Self { lowest: 0x1_0000, highest: 0x7fff_fffe_ffff, search_from: 0x200_0000_0000 };
 }
 
