@@ -1,7 +1,5 @@
 //! Modules: mapping images, binding imports.
 
-use std::collections::VecDeque;
-
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
 use guest::{Profile, asm, crt};
@@ -54,7 +52,7 @@ const MAX_FORWARDS: usize = 16;
 const MAX_MODULES: usize = 256;
 /// Where raw code is put.
 const RAW_BASE: u64 = 0x1000_0000;
-/// What an image without a stated protection would get, and what private pages start with.
+/// `AllocationProtect` of every image region.
 const ANY: Protect = Protect::EXECUTE_WRITECOPY;
 
 /// Places that a seed picks: a 64-bit linear congruential generator (Knuth's constants), high bits used.
@@ -68,61 +66,40 @@ impl Slide {
     }
 }
 
+/// What loading needs beside the modules themselves.
+struct Loading<'a, 'b> {
+    target: &'a mut Target<'b>,
+    config: &'a ProcessConfig,
+    slide: Slide,
+}
+
 impl Modules {
     /// Loads the program and everything it needs.
     pub(super) fn load(target: &mut Target<'_>, config: &ProcessConfig) -> Result<Self, LoadError> {
         let mut modules = Self::default();
-        let mut slide = Slide(config.aslr_seed);
+        let mut loading = Loading { target, config, slide: Slide(config.aslr_seed) };
         match &config.program {
             Program::Pe(bytes) => {
                 let image = parse(&config.name, bytes)?;
                 if image.is_dll {
                     return Err(LoadError::IsDll { file: config.name.clone() });
                 }
-                modules.map(target, &config.name, image, Vec::new(), &mut slide)?;
+                modules.map(&mut loading, &config.name, image, Vec::new())?;
             }
-            Program::RawX64(bytes) => modules.map_raw(target, &config.name, bytes)?,
+            Program::RawX64(bytes) => modules.map_raw(loading.target, &config.name, bytes)?,
         }
-        let mut wanted: VecDeque<String> = ["ntdll.dll", "kernel32.dll", "kernelbase.dll"].map(String::from).into();
-        let mut importer = 0;
-        loop {
-            while let Some(dll) = wanted.pop_front() {
-                modules.load_dll(target, config, importer, &dll, &mut slide)?;
-            }
-            let Some(imports) = modules.slots.get(importer) else { break };
-            wanted.extend(imports.iter().map(|i| i.dll.clone()));
-            let forwards = modules.forwarded_dlls(importer)?;
-            wanted.extend(forwards);
-            while let Some(dll) = wanted.pop_front() {
-                modules.load_dll(target, config, importer, &dll, &mut slide)?;
-            }
-            importer += 1;
+        for dll in ["ntdll.dll", "kernel32.dll", "kernelbase.dll"] {
+            modules.load_dll(&mut loading, &config.name, dll)?;
         }
-        for index in 0..modules.list.len() {
-            modules.bind(index)?;
+        // Binding a module loads what it needs, which is then bound in its turn.
+        let mut index = 0;
+        while index < modules.list.len() {
+            modules.bind(&mut loading, index)?;
+            index += 1;
         }
         modules.order();
-        modules.commit(target)?;
+        modules.commit(loading.target)?;
         Ok(modules)
-    }
-
-    /// The DLLs that a module's exports forward to are needed as soon as somebody imports them; finding them
-    /// early keeps binding simple.
-    fn forwarded_dlls(&self, importer: usize) -> Result<Vec<String>, LoadError> {
-        let mut dlls = Vec::new();
-        for import in self.slots.get(importer).into_iter().flatten() {
-            let Some(image) = self.find(&import.dll).and_then(|i| self.list.get(i)?.image.as_ref()) else { continue };
-            for (_, by) in &import.slots {
-                let export =
-                    image.export(by).map_err(|error| LoadError::BadImage { file: import.dll.clone(), error })?;
-                if let Some(ExportTarget::Forward(text)) = export
-                    && let Some((dll, _)) = text.rsplit_once('.')
-                {
-                    dlls.push(format!("{dll}.dll"));
-                }
-            }
-        }
-        Ok(dlls)
     }
 
     /// A module by file name.
@@ -139,6 +116,11 @@ impl Modules {
     /// All modules in load order.
     pub fn iter(&self) -> impl Iterator<Item = &Module> {
         self.list.iter()
+    }
+
+    /// A module by its place in load order.
+    pub fn get(&self, index: usize) -> Option<&Module> {
+        self.list.get(index)
     }
 
     /// The program.
@@ -164,21 +146,19 @@ impl Modules {
         }
     }
 
-    fn load_dll(
-        &mut self, target: &mut Target<'_>, config: &ProcessConfig, importer: usize, dll: &str, slide: &mut Slide,
-    ) -> Result<(), LoadError> {
-        if self.find(dll).is_some() {
-            return Ok(());
+    /// The index of a DLL, loaded now unless it is already.
+    fn load_dll(&mut self, loading: &mut Loading<'_, '_>, importer: &str, dll: &str) -> Result<usize, LoadError> {
+        if let Some(index) = self.find(dll) {
+            return Ok(index);
         }
         let name = canonical(dll);
-        if let Some((image, symbols)) = builtin(target.profile(), &name)? {
-            return self.map(target, &name, image, symbols, slide);
+        if let Some((image, symbols)) = builtin(loading.target.profile(), &name)? {
+            return self.map(loading, &name, image, symbols);
         }
-        let importer = self.list.get(importer).map_or(config.name.clone(), |m| m.name.clone());
-        let missing = || LoadError::MissingDll { file: importer.clone(), dll: dll.to_string() };
+        let missing = || LoadError::MissingDll { file: importer.to_string(), dll: dll.to_string() };
         // A name with a separator would leave the program's folder.
         let plain = base_name(dll) == dll && dll != ".." && !dll.contains('\0');
-        let folder = config.dll_folder.as_ref().filter(|_| plain).ok_or_else(missing)?;
+        let folder = loading.config.dll_folder.as_ref().filter(|_| plain).ok_or_else(missing)?;
         let path = std::fs::read_dir(folder)
             .map_err(|_| missing())?
             .flatten()
@@ -186,13 +166,14 @@ impl Modules {
         let path = path.ok_or_else(missing)?.path();
         let bytes = read_file(&path)?;
         let image = parse(&path.display().to_string(), &bytes)?;
-        self.map(target, &name, image, Vec::new(), slide)
+        self.map(loading, &name, image, Vec::new())
     }
 
+    /// Maps an image; its index.
     fn map(
-        &mut self, target: &mut Target<'_>, name: &str, mut image: PeImage, mut symbols: Vec<(u32, String)>,
-        slide: &mut Slide,
-    ) -> Result<(), LoadError> {
+        &mut self, loading: &mut Loading<'_, '_>, name: &str, mut image: PeImage, mut symbols: Vec<(u32, String)>,
+    ) -> Result<usize, LoadError> {
+        let Loading { target, slide, .. } = loading;
         let bad = |error| LoadError::BadImage { file: name.to_string(), error };
         if self.list.len() >= MAX_MODULES {
             return Err(bad(guest::pe::PeError::Malformed(format!("it is one of more than {MAX_MODULES} modules"))));
@@ -220,7 +201,7 @@ impl Modules {
         let path = guest_path(&file, self.list.is_empty());
         self.list.push(Module { name: file, path, base, size, image: Some(image), symbols });
         self.slots.push(imports);
-        Ok(())
+        Ok(self.list.len() - 1)
     }
 
     fn map_raw(&mut self, target: &mut Target<'_>, name: &str, code: &[u8]) -> Result<(), LoadError> {
@@ -236,12 +217,16 @@ impl Modules {
     }
 
     /// Fills a module's import slots with addresses.
-    fn bind(&mut self, index: usize) -> Result<(), LoadError> {
+    fn bind(&mut self, loading: &mut Loading<'_, '_>, index: usize) -> Result<(), LoadError> {
         let imports = self.slots.get(index).cloned().unwrap_or_default();
         let file = self.list.get(index).map_or(String::new(), |m| m.name.clone());
-        for import in imports {
+        for import in &imports {
+            // In the order of the import table, whatever the forwarders then add.
+            self.load_dll(loading, &file, &import.dll)?;
+        }
+        for import in &imports {
             for (slot, by) in &import.slots {
-                let address = self.resolve(&file, &import.dll, by, 0)?;
+                let address = self.resolve(loading, &file, &import.dll, by, 0)?;
                 if let Some(image) = self.list.get_mut(index).and_then(|m| m.image.as_mut())
                     && let Some(place) = image.bytes.get_mut(*slot as usize..*slot as usize + 8)
                 {
@@ -252,9 +237,13 @@ impl Modules {
         Ok(())
     }
 
-    fn resolve(&self, file: &str, dll: &str, by: &ImportBy, depth: usize) -> Result<u64, LoadError> {
+    /// The address of an export, through whatever DLLs it is forwarded; those are loaded on the way.
+    fn resolve(
+        &mut self, loading: &mut Loading<'_, '_>, file: &str, dll: &str, by: &ImportBy, depth: usize,
+    ) -> Result<u64, LoadError> {
         let missing = || LoadError::MissingExport { file: file.into(), dll: dll.into(), symbol: by.to_string() };
-        let module = self.find(dll).and_then(|i| self.list.get(i)).ok_or_else(missing)?;
+        let index = self.load_dll(loading, file, dll)?;
+        let module = self.list.get(index).ok_or_else(missing)?;
         let image = module.image.as_ref().ok_or_else(missing)?;
         let export = image.export(by).map_err(|error| LoadError::BadImage { file: dll.into(), error })?;
         match export.ok_or_else(missing)? {
@@ -265,7 +254,7 @@ impl Modules {
                     Some(n) => ImportBy::Ordinal(n.parse().map_err(|_| missing())?),
                     None => ImportBy::Name(symbol.to_string()),
                 };
-                self.resolve(file, &format!("{next}.dll"), &by, depth + 1)
+                self.resolve(loading, file, &format!("{next}.dll"), &by, depth + 1)
             }
         }
     }

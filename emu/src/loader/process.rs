@@ -57,7 +57,7 @@ pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &
     write_teb(target, teb, peb, (stack_base, stack_limit, reserved), tls)?;
     target.kernel.ps.process.peb = peb;
     target.kernel.ps.thread.teb = teb;
-    let start = modules.find("ntdll.dll").and_then(|i| modules.iter().nth(i)?.symbol("RtlUserThreadStart"));
+    let start = modules.find("ntdll.dll").and_then(|i| modules.get(i)?.symbol("RtlUserThreadStart"));
     Ok(Start {
         rip: start.ok_or(NtStatus::ENTRYPOINT_NOT_FOUND)?,
         rcx: modules.program().map_or(0, |m| m.entry()),
@@ -121,7 +121,7 @@ fn loader_lists(target: &mut Target<'_>, modules: &Modules) -> Result<u64, NtSta
     let mut strings = place(listed.len());
     let mut entries = Vec::new();
     for &index in &listed {
-        let Some(module) = modules.iter().nth(index) else { continue };
+        let Some(module) = modules.get(index) else { continue };
         let path = wide(&module.path);
         target.write(strings, &path)?;
         let name_at = strings + path.len() as u64 - wide(&module.name).len() as u64;
