@@ -45,10 +45,6 @@ impl ObjectBody for Body {
         Self::Directory(directory)
     }
 
-    fn from_link(target: ObjectName) -> Self {
-        Self::SymbolicLink(target)
-    }
-
     fn try_acquire(&mut self) -> Option<bool> {
         match self {
             Self::Event(event) => Some(event.try_acquire()),

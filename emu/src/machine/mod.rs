@@ -9,7 +9,6 @@ mod world;
 use std::path::Path;
 
 use guest::Profile;
-use guest::mem::Access;
 use kernel_model::Kernel;
 use kernel_model::mm::Phys;
 
@@ -196,7 +195,7 @@ impl Machine {
     }
 }
 
-/// Whether an address can be read as code, for messages.
+/// Reads code bytes without side effects, to the end of the page at least; how many could be read.
 pub(crate) fn code_at(kernel: &Kernel, ram: &dyn Phys, va: u64, buf: &mut [u8]) -> usize {
     if kernel.mm.peek(ram, va, buf).is_some() {
         return buf.len();
@@ -205,9 +204,4 @@ pub(crate) fn code_at(kernel: &Kernel, ram: &dyn Phys, va: u64, buf: &mut [u8]) 
     let len = buf.len().min((0x1000 - va % 0x1000) as usize);
     let part = buf.get_mut(..len).unwrap_or(&mut []);
     kernel.mm.peek(ram, va, part).map_or(0, |()| len)
-}
-
-/// The `ExceptionInformation[0]` of an access violation.
-pub(crate) fn access_code(access: Access) -> u64 {
-    access as u64
 }

@@ -1,6 +1,5 @@
 //! The run loop: from exit to exit.
 
-use guest::convention::Gate;
 use guest::{FaultKind, NtStatus};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use kernel_model::kernel::WaitEnd;
@@ -9,7 +8,7 @@ use kernel_model::{Answer, Call};
 
 use super::end::{Crash, End};
 use super::world::Pending;
-use super::{Machine, MachineError, access_code, code_at};
+use super::{Machine, MachineError, code_at};
 use crate::cpu::{Exit, Reg};
 use crate::loader::update_kuser;
 use crate::trace::{CallEnd, View};
@@ -36,8 +35,7 @@ impl Machine {
             let exit = self.cpu.run(&mut self.world, tick.min(self.max_instructions))?;
             self.world.kernel.clock.instructions = self.cpu.retired();
             let end = match exit {
-                Exit::Syscall => self.after_trap(),
-                Exit::Interrupt(0x2e) => self.after_trap(),
+                Exit::Syscall | Exit::Interrupt(0x2e) => self.after_trap(),
                 Exit::Budget if self.cpu.retired() >= self.max_instructions => Some(End::Budget),
                 Exit::Budget => {
                     self.tick();
@@ -177,7 +175,7 @@ impl Machine {
         match exit {
             Exit::Memory(fault) => {
                 let what = format!("{} {:#x}: {}", fault.access.verb(), fault.va, why(fault.kind));
-                (fault.status(), 0, what, vec![access_code(fault.access), fault.va])
+                (fault.status(), 0, what, vec![fault.access as u64, fault.va])
             }
             Exit::InvalidInstruction => plain(NtStatus::ILLEGAL_INSTRUCTION, "an instruction this CPU does not have"),
             Exit::Exception(0) => plain(NtStatus::INTEGER_DIVIDE_BY_ZERO, "division by zero, or its result too large"),
@@ -233,9 +231,7 @@ fn why(kind: FaultKind) -> &'static str {
     }
 }
 
-/// The bytes of the instruction a call came from.
+/// The address of the instruction a call came from.
 pub(crate) fn trap_address(call: &Call) -> u64 {
-    match call.gate {
-        Gate::Syscall | Gate::Int2e => call.regs.rip.wrapping_sub(call.gate.instruction_len()),
-    }
+    call.regs.rip.wrapping_sub(call.gate.instruction_len())
 }

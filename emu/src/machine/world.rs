@@ -143,9 +143,7 @@ impl Client for World {
     }
 
     fn tsc(&self, retired: u64) -> u64 {
-        let mut clock = self.kernel.clock.clone();
-        clock.instructions = retired;
-        clock.tsc()
+        self.kernel.clock.tsc_at(retired)
     }
 
     fn instruction(&mut self, insn: &Insn<'_>) {

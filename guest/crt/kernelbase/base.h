@@ -31,14 +31,7 @@ enum {
     ERROR_INVALID_FLAGS = 1004, ERROR_NO_UNICODE_TRANSLATION = 1113,
 };
 
-static inline char *teb(void) {
-    char *found;
-    __asm__("movq %%gs:0x30, %0" : "=r"(found));
-    return found;
-}
-#define FIELD(type, base, offset) (*(type *)((char *)(base) + (offset)))
-static inline char *peb(void) { return FIELD(char *, teb(), 0x60); }
-static inline char *process_parameters(void) { return FIELD(char *, peb(), 0x20); }
+#include "../teb.h"
 static inline HANDLE heap(void) { return FIELD(HANDLE, peb(), 0x30); }
 
 /* FALSE, with a last error. */

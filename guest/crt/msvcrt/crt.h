@@ -57,15 +57,7 @@ API int TlsSetValue(unsigned, void *);
 #define STATUS_ACCESS_DENIED ((NTSTATUS)0xc0000022)
 #define STATUS_PIPE_BROKEN ((NTSTATUS)0xc000014b)
 
-/* The TEB and what hangs on it. */
-static inline char *teb(void) {
-    char *found;
-    __asm__("movq %%gs:0x30, %0" : "=r"(found));
-    return found;
-}
-#define FIELD(type, base, offset) (*(type *)((char *)(base) + (offset)))
-static inline char *peb(void) { return FIELD(char *, teb(), 0x60); }
-static inline char *process_parameters(void) { return FIELD(char *, peb(), 0x20); }
+#include "../teb.h"
 static inline unsigned thread_id(void) { return FIELD(unsigned, teb(), 0x48); }
 
 /* errno values */

@@ -21,8 +21,12 @@ pub struct Clock {
 }
 
 impl Clock {
+    fn nanoseconds_at(&self, instructions: u64) -> u64 {
+        instructions.wrapping_mul(NS_PER_INSTRUCTION).wrapping_add(self.skipped)
+    }
+
     fn nanoseconds(&self) -> u64 {
-        self.instructions.wrapping_mul(NS_PER_INSTRUCTION).wrapping_add(self.skipped)
+        self.nanoseconds_at(self.instructions)
     }
 
     /// `KeQueryInterruptTime` with full precision: 100 ns units since boot.
@@ -57,7 +61,12 @@ impl Clock {
 
     /// The time-stamp counter: one count a nanosecond.
     pub fn tsc(&self) -> u64 {
-        UPTIME * 100 + self.nanoseconds()
+        self.tsc_at(self.instructions)
+    }
+
+    /// The same when this many instructions have retired.
+    pub fn tsc_at(&self, instructions: u64) -> u64 {
+        UPTIME * 100 + self.nanoseconds_at(instructions)
     }
 
     /// Instructions until the next clock tick, at least one.

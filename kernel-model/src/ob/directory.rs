@@ -57,11 +57,6 @@ impl Directory {
             }
         }
     }
-
-    /// Every entry, by upper-case name.
-    pub fn iter(&self) -> impl Iterator<Item = (&ObjectName, ObjectId)> {
-        self.entries.values().flatten().map(|(name, id)| (name, *id))
-    }
 }
 
 /// Where a look-up ended.

@@ -23,8 +23,6 @@ pub trait Body: Clone {
     fn from_directory(directory: Directory) -> Self;
     /// Tries to satisfy a wait, with its side effects. `None`: the object cannot be waited on.
     fn try_acquire(&mut self) -> Option<bool>;
-    /// A symbolic link as a body.
-    fn from_link(target: ObjectName) -> Self;
 }
 
 /// An object with its header.
@@ -106,11 +104,6 @@ impl<B: Body> ObjectManager<B> {
 
     pub(super) fn link_target(&self, id: ObjectId) -> Option<&[u16]> {
         self.get(id)?.body.link_target()
-    }
-
-    /// How many objects there are.
-    pub fn count(&self) -> usize {
-        self.objects.iter().flatten().count()
     }
 
     /// `ObMakePermanentObject` for what exists from boot on.

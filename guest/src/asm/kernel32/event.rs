@@ -5,11 +5,12 @@ use iced_x86::code_asm::*;
 use super::text::{LONGEST_NAME, with_wide_name};
 use super::{
     ERROR_ALREADY_EXISTS, ERROR_FILENAME_EXCED_RANGE, ERROR_INVALID_PARAMETER, OBJ_INHERIT, OBJ_OPENIF, leave_bool,
-    leave_error, leave_failed,
+    leave_error, leave_failed, leave_value,
 };
 use crate::NtStatus;
 use crate::asm::builder::{Asm, Module, asm};
 use crate::asm::error::AsmError;
+use crate::asm::frame::Frame;
 
 const EVENT_ALL_ACCESS: u32 = 0x1f_0003;
 /// `CREATE_EVENT_MANUAL_RESET`, `CREATE_EVENT_INITIAL_SET`.
@@ -130,17 +131,14 @@ fn create_ex(a: &mut Asm<'_>) -> Result<(), AsmError> {
         bind &mut failed;
     }
     leave_failed(a, frame)?;
-    a.bind(&mut too_long)?;
-    leave_error(a, frame, ERROR_FILENAME_EXCED_RANGE)?;
-    a.bind(&mut bad)?;
-    leave_error(a, frame, ERROR_INVALID_PARAMETER)
+    leave_refused(a, frame, &mut too_long, &mut bad)
 }
 
 /// `OpenEventW`: ecx = the access, edx = inheritable, r8 = the name; a handle or NULL.
 fn open(a: &mut Asm<'_>) -> Result<(), AsmError> {
     const HANDLE: i32 = 0x28;
     const OBJECT: i32 = 0x30;
-    let [mut not_inherited, mut bad, mut failed, mut too_long] = a.labels();
+    let [mut not_inherited, mut bad, mut too_long] = a.labels();
     let frame = a.frame(&[rbx], OBJECT + SIZE)?;
     asm! { a;
         test r8, r8;
@@ -162,16 +160,16 @@ fn open(a: &mut Asm<'_>) -> Result<(), AsmError> {
         mov edx, ebx;
         lea r8, qword_ptr(rsp + OBJECT);
         invoke_import "NtOpenEvent";
-        test eax, eax;
-        js failed;
-        mov rax, qword_ptr(rsp + HANDLE);
-        leave frame;
-        bind &mut failed;
     }
-    leave_failed(a, frame)?;
-    a.bind(&mut too_long)?;
+    leave_value(a, frame, HANDLE)?;
+    leave_refused(a, frame, &mut too_long, &mut bad)
+}
+
+/// Ends a function for a name that is too long, and for an argument that is wrong.
+fn leave_refused(a: &mut Asm<'_>, frame: Frame, too_long: &mut CodeLabel, bad: &mut CodeLabel) -> Result<(), AsmError> {
+    a.bind(too_long)?;
     leave_error(a, frame, ERROR_FILENAME_EXCED_RANGE)?;
-    a.bind(&mut bad)?;
+    a.bind(bad)?;
     leave_error(a, frame, ERROR_INVALID_PARAMETER)
 }
 

@@ -2,7 +2,7 @@
 
 use iced_x86::code_asm::*;
 
-use super::{CURRENT_PROCESS, ERROR_INVALID_PARAMETER, leave_bool, leave_error, leave_failed};
+use super::{CURRENT_PROCESS, ERROR_INVALID_PARAMETER, leave_bool, leave_error, leave_value};
 use crate::NtStatus;
 use crate::asm::builder::{Asm, Module, asm};
 use crate::asm::error::AsmError;
@@ -57,7 +57,7 @@ fn with_current_process(a: &mut Asm<'_>, ex: &'static str, fourth: bool) -> Resu
 
 /// `VirtualAllocEx`: rcx = the process, rdx = where or NULL, r8 = bytes, r9d = what to do, fifth the protection.
 fn alloc(a: &mut Asm<'_>) -> Result<(), AsmError> {
-    let [mut failed, mut low, mut address_ok] = a.labels();
+    let [mut low, mut address_ok] = a.labels();
     let frame = a.frame(&[], 0x48)?;
     asm! { a;
         // An address that rounds down to 0 would let the system choose.
@@ -75,13 +75,8 @@ fn alloc(a: &mut Asm<'_>) -> Result<(), AsmError> {
         xor r8d, r8d;
         lea r9, qword_ptr(rsp + 0x38);
         invoke_import "NtAllocateVirtualMemory";
-        test eax, eax;
-        js failed;
-        mov rax, qword_ptr(rsp + 0x30);
-        leave frame;
-        bind &mut failed;
     }
-    leave_failed(a, frame)?;
+    leave_value(a, frame, 0x30)?;
     a.bind(&mut low)?;
     leave_error(a, frame, ERROR_INVALID_PARAMETER)
 }
@@ -127,7 +122,6 @@ fn protect(a: &mut Asm<'_>) -> Result<(), AsmError> {
 /// `VirtualQueryEx`: rcx = the process, rdx = an address, r8 = a MEMORY_BASIC_INFORMATION, r9 = its bytes; how many
 /// were written, or 0.
 fn query(a: &mut Asm<'_>) -> Result<(), AsmError> {
-    let [mut failed] = a.labels();
     let frame = a.frame(&[], 0x38)?;
     asm! { a;
         mov qword_ptr(rsp + 0x20), r9;
@@ -137,13 +131,8 @@ fn query(a: &mut Asm<'_>) -> Result<(), AsmError> {
         lea rax, qword_ptr(rsp + 0x30);
         mov qword_ptr(rsp + 0x28), rax;
         invoke_import "NtQueryVirtualMemory";
-        test eax, eax;
-        js failed;
-        mov rax, qword_ptr(rsp + 0x30);
-        leave frame;
-        bind &mut failed;
     }
-    leave_failed(a, frame)
+    leave_value(a, frame, 0x30)
 }
 
 /// `ReadProcessMemory`: rcx = the process, rdx = an address there, r8 = a buffer here, r9 = bytes, fifth where their

@@ -86,6 +86,19 @@ fn leave_bool(a: &mut Asm<'_>, frame: Frame) -> Result<(), AsmError> {
     leave_failed(a, frame)
 }
 
+/// Ends a function that answers what lies at `rsp + at`, or 0 with the last error, by the status in eax.
+fn leave_value(a: &mut Asm<'_>, frame: Frame, at: i32) -> Result<(), AsmError> {
+    let [mut failed] = a.labels();
+    asm! { a;
+        test eax, eax;
+        js failed;
+        mov rax, qword_ptr(rsp + at);
+        leave frame;
+        bind &mut failed;
+    }
+    leave_failed(a, frame)
+}
+
 /// Ends a function with the last error from the status in eax, and 0: FALSE or NULL.
 fn leave_failed(a: &mut Asm<'_>, frame: Frame) -> Result<(), AsmError> {
     asm! { a;

@@ -3,7 +3,7 @@
 use iced_x86::code_asm::*;
 
 use super::text::with_wide_name;
-use super::{ERROR_INSUFFICIENT_BUFFER, leave_failed};
+use super::{ERROR_INSUFFICIENT_BUFFER, leave_failed, leave_value};
 use crate::NtStatus;
 use crate::asm::builder::{Asm, Module, asm};
 use crate::asm::error::AsmError;
@@ -20,7 +20,7 @@ pub(super) fn define(m: &mut Module) -> Result<(), AsmError> {
 /// `GetModuleHandleW`: rcx = a module's name, or NULL for the program; its base, or NULL with ERROR_MOD_NOT_FOUND.
 fn get_module_handle(a: &mut Asm<'_>) -> Result<(), AsmError> {
     let image = a.offset("PEB", "ImageBaseAddress")?;
-    let [mut named, mut failed] = a.labels();
+    let [mut named] = a.labels();
     let frame = a.frame(&[], 0x38)?;
     asm! { a;
         test rcx, rcx;
@@ -37,13 +37,8 @@ fn get_module_handle(a: &mut Asm<'_>) -> Result<(), AsmError> {
         lea r8, qword_ptr(rsp + 0x20);
         lea r9, qword_ptr(rsp + 0x30);
         invoke_import "LdrGetDllHandle";
-        test eax, eax;
-        js failed;
-        mov rax, qword_ptr(rsp + 0x30);
-        leave frame;
-        bind &mut failed;
     }
-    leave_failed(a, frame)
+    leave_value(a, frame, 0x30)
 }
 
 /// `GetModuleFileNameW`: rcx = a base or NULL for the program, rdx = a buffer, r8d = its units; the path's units. One
@@ -97,7 +92,7 @@ fn get_module_file_name(a: &mut Asm<'_>) -> Result<(), AsmError> {
 /// `GetProcAddress`: rcx = a base or NULL for the program, rdx = a name, or an ordinal below 10000 hexadecimal.
 fn get_proc_address(a: &mut Asm<'_>) -> Result<(), AsmError> {
     let image = a.offset("PEB", "ImageBaseAddress")?;
-    let [mut given, mut ordinal, mut look_up, mut failed] = a.labels();
+    let [mut given, mut ordinal, mut look_up] = a.labels();
     let frame = a.frame(&[rbx], 0x40)?;
     asm! { a;
         test rcx, rcx;
@@ -120,11 +115,6 @@ fn get_proc_address(a: &mut Asm<'_>) -> Result<(), AsmError> {
         mov rcx, rbx;
         lea r9, qword_ptr(rsp + 0x30);
         invoke_import "LdrGetProcedureAddress";
-        test eax, eax;
-        js failed;
-        mov rax, qword_ptr(rsp + 0x30);
-        leave frame;
-        bind &mut failed;
     }
-    leave_failed(a, frame)
+    leave_value(a, frame, 0x30)
 }
