@@ -26,6 +26,7 @@ fn main() {
     let services = Services::read(&data);
     write("services.rs", services.tables());
     write("profiles.rs", services.profiles(&data));
+    write("stubs.rs", stub_styles(&csv(&data.join("stubs.csv")), &csv(&data.join("routines.csv"))));
     write("status.rs", statuses(&csv(&data.join("ntstatus.csv"))));
     write("enums.rs", enums(&json(&data.join("enums.json"))));
     write("layouts.rs", layouts(&csv(&data.join("structs.csv"))));
@@ -58,30 +59,71 @@ fn hex(text: &str) -> u64 {
 struct Services {
     /// Every service name of both tables, sorted, with its table (0 NT, 1 win32k).
     names: Vec<(String, u8)>,
+    /// The builds' columns in the order of their release.
+    columns: Vec<String>,
     numbers: Rows,
     signatures: Value,
-    argbytes: BTreeMap<String, (u32, u32)>,
+    /// Argument counts of the newest builds: 64-bit arguments, bytes that an x86 stub pops.
+    argbytes: BTreeMap<String, (Option<u32>, Option<u32>)>,
+    /// Argument counts by architecture and name, where they were read off a build's stubs.
+    by_build: BTreeMap<(String, String), BTreeMap<String, String>>,
+    turbo: BTreeMap<String, BTreeMap<String, String>>,
 }
+
+/// The last build whose stubs' argument counts were read.
+const LAST_COUNTED: &str = "w10_1803";
 
 impl Services {
     fn read(data: &Path) -> Self {
-        let numbers = csv(&data.join("syscalls.csv"));
+        let head = fs::read_to_string(data.join("syscalls_all.csv")).expect("syscalls_all.csv");
+        let columns = head.lines().next().expect("a header line").split(',').skip(3).map(String::from).collect();
+        let mut numbers = csv(&data.join("syscalls_all.csv"));
+        fill_gaps(&mut numbers, &csv(&data.join("syscalls_gapfill.csv")));
         let names: BTreeSet<(String, u8)> =
             numbers.iter().map(|r| (r["name"].clone(), u8::from(r["table"] != "nt"))).collect();
         let argbytes = csv(&data.join("argbytes.csv"))
             .iter()
-            .filter(|r| !r["x64_args"].is_empty())
-            .map(|r| {
-                let x86 = r["x86_ret_bytes"].parse().unwrap_or(0);
-                (r["name"].clone(), (r["x64_args"].parse().expect("a number"), x86))
-            })
+            .map(|r| (r["name"].clone(), (r["x64_args"].parse().ok(), r["x86_ret_bytes"].parse().ok())))
             .collect();
+        let by_build = csv(&data.join("argcount_by_build.csv"));
+        let by_build = by_build.into_iter().map(|r| ((r["arch"].clone(), r["name"].clone()), r)).collect();
+        let turbo = csv(&data.join("wow64_eax.csv")).into_iter().map(|r| (r["name"].clone(), r)).collect();
         let signatures = json(&data.join("signatures.json"));
-        Self { names: names.into_iter().collect(), numbers, signatures, argbytes }
+        Self { names: names.into_iter().collect(), columns, numbers, signatures, argbytes, by_build, turbo }
     }
 
     fn arity(&self, name: &str) -> Option<u32> {
-        self.argbytes.get(name).map(|a| a.0).or_else(|| Some(self.signatures[name]["args"].as_array()?.len() as u32))
+        let known = self.argbytes.get(name).and_then(|a| a.0);
+        known.or_else(|| Some(self.signatures[name]["args"].as_array()?.len() as u32))
+    }
+
+    /// The count that was read off the stubs of a build, or of the nearest one before it, or else after it.
+    fn counted(&self, arch: &str, name: &str, column: &str) -> Option<u32> {
+        let row = self.by_build.get(&(arch.into(), name.into()))?;
+        let position = |c: &str| self.columns.iter().position(|k| k == c);
+        let at = position(column)?;
+        let known: BTreeMap<usize, u32> =
+            row.iter().filter_map(|(c, v)| Some((position(c)?, v.parse().ok()?))).collect();
+        let before = known.range(..=at).next_back();
+        before.or_else(|| known.iter().next()).map(|(_, count)| *count)
+    }
+
+    /// Arguments of a service in a build, and 4-byte slots its 32-bit stub pops, where somebody knows.
+    fn counts(&self, name: &str, column: &str) -> (Option<u32>, Option<u32>) {
+        let position = |c: &str| self.columns.iter().position(|k| k == c);
+        let old = position(column) <= position(LAST_COUNTED);
+        let newest = self.argbytes.get(name).copied().unwrap_or_default();
+        let slots = newest.1.map(|bytes| bytes / 4);
+        let read = |arch| self.counted(arch, name, column);
+        let pick = |read: Option<u32>, newest: Option<u32>| if old { read.or(newest) } else { newest.or(read) };
+        let (args, slots) = (pick(read("x64"), self.arity(name)), pick(read("x86"), slots));
+        (args.or(slots), slots.or(args))
+    }
+
+    fn turbo_index(&self, name: &str, column: &str) -> u64 {
+        let row = self.turbo.get(name);
+        let cell = row.and_then(|r| r.get(column)).filter(|c| !c.is_empty());
+        cell.map_or(0, |c| hex(c) >> 16)
     }
 
     fn tables(&self) -> String {
@@ -93,9 +135,8 @@ impl Services {
             let count = self.arity(name);
             let _ = write!(
                 services,
-                "ServiceInfo {{ name: {name:?}, table: {}, arg_count: {count:?}, x86_bytes: {:?}, ret: {:?}, args: &[",
+                "ServiceInfo {{ name: {name:?}, table: {}, arg_count: {count:?}, ret: {:?}, args: &[",
                 if *table == 0 { "ServiceTableId::Nt" } else { "ServiceTableId::Win32k" },
-                self.argbytes.get(name).map(|a| a.1),
                 self.signatures[name]["ret"].as_str().unwrap_or(""),
             );
             for arg in self.signatures[name]["args"].as_array().into_iter().flatten() {
@@ -122,64 +163,155 @@ impl Services {
         services + "];\n" + &arity + "}\n"
     }
 
-    /// One table of indexes into `SERVICES` by service number, for each profile and table.
+    /// The rows of one table of a profile: index into `SERVICES`, arguments, 32-bit slots, turbo index. Holes and
+    /// unknown counts are the types' largest values.
+    fn rows(&self, profile: &BTreeMap<String, String>, which: u8, index: &BTreeMap<&str, usize>) -> String {
+        let column = &profile["syscalls_column"];
+        let mut rows: BTreeMap<u64, &str> = BTreeMap::new();
+        for r in &self.numbers {
+            let number = r.get(column).map_or("", String::as_str);
+            if r["arch"] == profile["arch"] && u8::from(r["table"] != "nt") == which && !number.is_empty() {
+                rows.insert(hex(number) & 0xfff, &r["name"]);
+            }
+        }
+        let size = rows.keys().last().map_or(0, |n| n + 1);
+        let cell = |n| {
+            let Some(name) = rows.get(&n) else { return "(65535,255,255,0)".to_string() };
+            let (args, slots) = self.counts(name, column);
+            let byte = |count: Option<u32>| count.unwrap_or(255);
+            let turbo = self.turbo_index(name, &profile["turbo_column"]);
+            format!("({},{},{},{turbo})", index[name], byte(args), byte(slots))
+        };
+        (0..size).map(cell).collect::<Vec<_>>().join(",")
+    }
+
     fn profiles(&self, data: &Path) -> String {
         let index: BTreeMap<&str, usize> = self.names.iter().enumerate().map(|(i, (n, _))| (n.as_str(), i)).collect();
-        let styles: BTreeMap<String, usize> =
-            csv(&data.join("stubs.csv")).iter().enumerate().map(|(i, r)| (r["style"].clone(), i)).collect();
-        let mut text = stub_styles(&csv(&data.join("stubs.csv")));
-        text.push_str("static PROFILES: &[Profile] = &[\n");
-        for p in csv(&data.join("profiles.csv")) {
-            let table = |which: u8| {
-                let mut rows: BTreeMap<u64, usize> = BTreeMap::new();
-                for r in &self.numbers {
-                    let number = r.get(&p["syscalls_column"]).map_or("", String::as_str);
-                    if r["arch"] == p["arch"] && u8::from(r["table"] != "nt") == which && !number.is_empty() {
-                        rows.insert(hex(number) & 0xfff, index[r["name"].as_str()]);
-                    }
-                }
-                let size = rows.keys().last().map_or(0, |n| n + 1);
-                let cells: Vec<String> =
-                    (0..size).map(|n| rows.get(&n).map_or("u16::MAX".into(), |i| i.to_string())).collect();
-                cells.join(",")
+        let stubs = csv(&data.join("stubs.csv"));
+        let style =
+            |name: &str| stubs.iter().position(|r| r["style"] == name).unwrap_or_else(|| panic!("style {name}"));
+        let mut text = String::from("static PROFILES: &[Profile] = &[\n");
+        let rows = csv(&data.join("profiles.csv"));
+        for p in &rows {
+            let wow64 = match p["wow64_style"].as_str() {
+                "" => "None".to_string(),
+                name => format!(
+                    "Some(Wow64 {{ stub_style: &crate::stub::STUB_STYLES[{}], layouts: {:?} }})",
+                    style(name),
+                    p["wow64_layouts"]
+                ),
             };
             let _ = writeln!(
                 text,
-                "Profile {{ name: {:?}, description: {:?}, arch: Arch::{}, stub_style: &STUB_STYLES[{}], layouts: {:?}, version: ({}, {}, {}), highest_user_address: {:#x}, sysret_r9_is_rbp: {}, nt: &[{}], win32k: &[{}] }},",
+                "Profile {{ name: {:?}, column: {:?}, description: {:?}, arch: Arch::{}, stub_style: &crate::stub::STUB_STYLES[{}], wow64: {wow64}, layouts: {:?}, shared_data: {:?}, version: ({}, {}, {}), highest_user_address: {:#x}, sysret_r9_is_rbp: {}, table_mask: {}, nt: &[{}], win32k: &[{}] }},",
                 p["name"],
+                p["syscalls_column"],
                 p["description"],
                 if p["arch"] == "x64" { "X64" } else { "X86" },
-                styles[&p["stub_style"]],
+                style(&p["stub_style"]),
                 p["layouts"],
+                p["shared_data"],
                 p["major"],
                 p["minor"],
                 p["build"],
                 hex(&p["highest_user_address"]),
                 p["sysret_r9"] == "rbp",
-                table(0),
-                table(1),
+                p["table_mask"],
+                self.rows(p, 0, &index),
+                self.rows(p, 1, &index),
             );
         }
         text + "];\n"
     }
 }
 
-fn stub_styles(rows: &Rows) -> String {
-    let mut text = String::from("static STUB_STYLES: &[StubStyle] = &[\n");
-    for r in rows {
-        let (before, after) = r["bytes"].split_once("{n}").expect("a pattern with {n}");
-        let bytes = |h: &str| {
-            let list: Vec<String> = (0..h.len() / 2).map(|i| format!("0x{}", &h[2 * i..2 * i + 2])).collect();
-            list.join(",")
+/// Fills holes of the tables from a second source.
+fn fill_gaps(numbers: &mut Rows, gaps: &Rows) {
+    let mut at: BTreeMap<(String, String), usize> =
+        numbers.iter().enumerate().map(|(i, r)| ((r["arch"].clone(), r["name"].clone()), i)).collect();
+    for gap in gaps {
+        let key = (gap["arch"].clone(), gap["name"].clone());
+        let row = *at.entry(key).or_insert_with(|| {
+            let mut row = BTreeMap::from([("table".to_string(), "win32k".to_string())]);
+            row.extend(["arch", "name"].map(|c| (c.to_string(), gap[c].clone())));
+            numbers.push(row);
+            numbers.len() - 1
+        });
+        let cell = numbers[row].entry(gap["build"].clone()).or_default();
+        assert!(cell.is_empty(), "{} of {} has a number already", gap["name"], gap["build"]);
+        cell.clone_from(&gap["number"]);
+    }
+}
+
+/// A pattern such as `b8{n}0f05c3` as pieces.
+fn pattern(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (fixed, hole, after) = match rest.split_once('{') {
+            Some((fixed, tail)) => {
+                let (hole, after) = tail.split_once('}').expect("a closed brace");
+                (fixed, hole, after)
+            }
+            None => (rest, "", ""),
         };
+        if !fixed.is_empty() {
+            let _ = write!(out, "Piece::Bytes(&[{}]),", byte_list(fixed));
+        }
+        out += &match hole {
+            "" => String::new(),
+            "n" => "Piece::Number,".into(),
+            "m" => "Piece::NumberAndTurbo,".into(),
+            "r" => "Piece::RetBytes,".into(),
+            "t" => "Piece::Turbo,".into(),
+            "w" => "Piece::Address(\"Wow64SystemServiceCall\"),".into(),
+            name => format!("Piece::Address({name:?}),"),
+        };
+        rest = after;
+    }
+    format!("&[{out}]")
+}
+
+fn byte_list(hex: &str) -> String {
+    let list: Vec<String> = (0..hex.len() / 2).map(|i| format!("0x{}", &hex[2 * i..2 * i + 2])).collect();
+    list.join(",")
+}
+
+fn stub_styles(rows: &Rows, routines: &Rows) -> String {
+    let mut text = String::from("pub(crate) static ROUTINES: &[Routine] = &[\n");
+    for r in routines {
+        let symbol = |s: &str| {
+            let (name, at) = s.split_once('@').expect("a symbol with its offset");
+            format!("({name:?}, {at})")
+        };
+        let symbols: Vec<String> = r["symbols"].split(' ').map(symbol).collect();
         let _ = writeln!(
             text,
-            "StubStyle {{ name: {:?}, stride: {}, before_number: &[{}], after_number: &[{}], pad: &[{}] }},",
+            "Routine {{ name: {:?}, is_data: {}, code: {}, symbols: &[{}] }},",
+            r["routine"],
+            r["section"] == "data",
+            pattern(&r["bytes"]),
+            symbols.join(",")
+        );
+    }
+    text.push_str("];\npub(crate) static STUB_STYLES: &[StubStyle] = &[\n");
+    for r in rows {
+        let or_plain = |key: &str| pattern(if r[key].is_empty() { &r["bytes"] } else { &r[key] });
+        let own = |name: &&str| routines.iter().any(|x| x["routine"] == **name);
+        let names: Vec<&str> = r["routines"].split(' ').filter(|n| !n.is_empty()).collect();
+        assert!(names.iter().all(own), "{}: an unknown routine", r["style"]);
+        let gates: Vec<String> = r["gates"].split(' ').map(|g| format!("{g:?}")).collect();
+        let _ = writeln!(
+            text,
+            "StubStyle {{ name: {:?}, bits: {}, gates: &[{}], align: {}, code: {}, no_args: {}, no_turbo: {}, pad: &[{}], routines: &{names:?} }},",
             r["style"],
-            r["stride"],
-            bytes(before),
-            bytes(after),
-            bytes(&r["pad"]),
+            if r["arch"] == "x64" { 64 } else { 32 },
+            gates.join(","),
+            r["align"],
+            pattern(&r["bytes"]),
+            or_plain("no_args"),
+            or_plain("no_turbo"),
+            byte_list(&r["pad"]),
         );
     }
     text + "];\n"

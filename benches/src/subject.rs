@@ -79,7 +79,7 @@ impl Client for Flat {
 fn instructions(code: &[u8], count: bool, expected: u64) -> f64 {
     let mut ram = Ram::new(8).expect("memory");
     ram.write(Frame(1), 0, code);
-    let mut cpu = Cpu::new(&mut ram, Options { count }).expect("a CPU");
+    let mut cpu = Cpu::new(&mut ram, Options { count, ..Options::default() }).expect("a CPU");
     let mut regs = RegisterFile::default();
     regs.set(Reg::Rip, code::BASE);
     regs.set(Reg::Rsp, STACK + 0x800);
@@ -177,7 +177,7 @@ struct Steps {
 impl Steps {
     fn watch(machine: &mut Machine, stub: u64) -> std::rc::Rc<std::cell::Cell<u64>> {
         let count = std::rc::Rc::new(std::cell::Cell::new(0));
-        let stride = Profile::default_profile().stub_style.stride as u64;
+        let stride = Profile::default_profile().stub_style.align as u64;
         let steps = Self { stub: stub..stub + stride, count: std::rc::Rc::clone(&count), done: false };
         machine.observe(Box::new(steps)).expect("an observer");
         count

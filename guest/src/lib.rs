@@ -16,6 +16,7 @@ pub mod pe;
 pub mod profile;
 pub mod services;
 pub mod status;
+pub mod stub;
 pub mod types;
 
 pub use access::{AccessMask, GenericMapping};

@@ -1,9 +1,11 @@
 //! Machine profiles: which Windows build a machine is. A profile is a row in `data/profiles.csv`.
 
-use crate::layout::{self, BuildLayouts};
-use crate::services::{self, ServiceInfo, ServiceTableId};
+use crate::layout::{self, BuildLayouts, StructLayout};
+use crate::mem::Width;
+use crate::services::{self, ServiceTableId};
+use crate::stub::{StubService, StubStyle};
 
-/// The native architecture of a profile's kernel.
+/// An architecture: of a kernel, of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Arch {
     /// 32-bit x86.
@@ -12,33 +14,39 @@ pub enum Arch {
     X64,
 }
 
-/// The byte pattern of a build's system-call stubs, the service number left out.
-#[derive(Debug)]
-pub struct StubStyle {
-    /// The style's name in the data.
-    pub name: &'static str,
-    /// Distance from one stub to the next, in bytes.
-    pub stride: usize,
-    /// The bytes before the 32-bit little-endian service number.
-    pub before_number: &'static [u8],
-    /// The bytes after it.
-    pub after_number: &'static [u8],
-    /// What fills the stride.
-    pub pad: &'static [u8],
+impl Arch {
+    /// The name in profiles' names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86 => "x86",
+            Self::X64 => "x64",
+        }
+    }
+
+    /// The width of its pointers.
+    pub const fn width(self) -> Width {
+        match self {
+            Self::X86 => Width::W32,
+            Self::X64 => Width::W64,
+        }
+    }
+
+    /// Its code's operand and address size as decoders count it.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::X86 => 32,
+            Self::X64 => 64,
+        }
+    }
 }
 
-impl StubStyle {
-    /// The stub for service `number`, without padding.
-    pub fn bytes(&self, number: u32) -> Vec<u8> {
-        [self.before_number, &number.to_le_bytes(), self.after_number].concat()
-    }
-
-    /// Where the trapping instruction is in the stub: `syscall` (0F 05), or `int 2Eh` (CD 2E) if that is asked for.
-    pub fn offset_of(&self, int2e: bool) -> Option<usize> {
-        let trap: &[u8] = if int2e { &[0xcd, 0x2e] } else { &[0x0f, 0x05] };
-        let at = self.after_number.windows(2).position(|w| w == trap)?;
-        Some(self.before_number.len() + 4 + at)
-    }
+/// How a 64-bit build runs 32-bit programs.
+#[derive(Debug)]
+pub struct Wow64 {
+    /// How the stubs of its 32-bit ntdll are made.
+    pub stub_style: &'static StubStyle,
+    /// The build whose layouts hold for 32-bit structures.
+    layouts: &'static str,
 }
 
 /// One Windows build as a machine: numbers, layouts, stub style.
@@ -46,23 +54,38 @@ impl StubStyle {
 pub struct Profile {
     /// The name on the command line, for instance `win10-22h2-x64`.
     pub name: &'static str,
+    /// The build's column in the tables of service numbers, for instance `w10_22h2`.
+    pub column: &'static str,
     /// The name a person would use.
     pub description: &'static str,
     /// The kernel's architecture.
     pub arch: Arch,
     /// How its stubs are made.
     pub stub_style: &'static StubStyle,
+    /// How it runs 32-bit programs; `None` on a 32-bit kernel.
+    pub wow64: Option<Wow64>,
     /// The build whose structure layouts hold for it.
     pub layouts: &'static str,
+    /// The build whose `KUSER_SHARED_DATA` it has.
+    pub shared_data: &'static str,
     /// Major version, minor version, build number.
     pub version: (u32, u32, u32),
     /// `MmHighestUserAddress`: the last byte of user space.
     pub highest_user_address: u64,
     /// A return by `sysretq` leaves RBP in R9; otherwise 0.
     pub sysret_r9_is_rbp: bool,
-    /// Indexes into the service list by row; `u16::MAX` is a hole.
-    nt: &'static [u16],
-    win32k: &'static [u16],
+    /// The bits of a service number, from bit 12 on, that pick the table.
+    pub table_mask: u32,
+    nt: &'static [Cell],
+    win32k: &'static [Cell],
+}
+
+/// A row of a table: index into the service list, arguments, 32-bit slots, turbo index. A hole, and a count
+/// nobody knows, is the type's largest value.
+type Cell = (u16, u8, u8, u8);
+
+fn known(count: u8) -> Option<u32> {
+    (count != u8::MAX).then_some(count.into())
 }
 
 include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
@@ -76,9 +99,12 @@ impl Profile {
         PROFILES
     }
 
-    /// A profile by its name.
+    /// A profile by its name, or by its column in the tables and its architecture: `w10_22h2-x64`.
     pub fn by_name(name: &str) -> Option<&'static Profile> {
-        PROFILES.iter().find(|p| p.name == name)
+        let by_column = |p: &&Profile| {
+            name.strip_prefix(p.column).is_some_and(|r| r.strip_prefix(['-', '_']) == Some(p.arch.name()))
+        };
+        PROFILES.iter().find(|p| p.name == name).or_else(|| PROFILES.iter().find(by_column))
     }
 
     /// The default profile.
@@ -87,7 +113,7 @@ impl Profile {
         Self::by_name(Self::DEFAULT).unwrap_or(&PROFILES[0])
     }
 
-    fn rows(&self, table: ServiceTableId) -> &'static [u16] {
+    fn rows(&self, table: ServiceTableId) -> &'static [Cell] {
         match table {
             ServiceTableId::Nt => self.nt,
             ServiceTableId::Win32k => self.win32k,
@@ -100,26 +126,49 @@ impl Profile {
     }
 
     /// The service in row `row` of a table.
-    pub fn service(&self, table: ServiceTableId, row: usize) -> Option<&'static ServiceInfo> {
-        self.rows(table).get(row).and_then(|&i| services::all().get(usize::from(i)))
+    pub fn service(&self, table: ServiceTableId, row: usize) -> Option<StubService> {
+        let &(index, args, slots, turbo) = self.rows(table).get(row)?;
+        let info = services::all().get(usize::from(index))?;
+        let number = table.base() + u32::try_from(row).ok()?;
+        Some(StubService { info, number, args: known(args), slots: known(slots), turbo: turbo.into() })
     }
 
-    /// The rows of a table in order: service number (with the table's bits) and service.
-    pub fn services(&self, table: ServiceTableId) -> impl Iterator<Item = (u32, &'static ServiceInfo)> {
-        let rows = self.rows(table).iter().zip(table.base()..);
-        rows.filter_map(|(&i, number)| Some((number, services::all().get(usize::from(i))?)))
+    /// The rows of a table in order, holes left out.
+    pub fn services(&self, table: ServiceTableId) -> impl Iterator<Item = StubService> {
+        (0..self.table_size(table)).filter_map(move |row| self.service(table, row))
     }
 
     /// The service number of a service, by NT name, with the table's bits.
     pub fn number(&self, name: &str) -> Option<u32> {
         let index = services::all().binary_search_by(|s| s.name.cmp(name)).ok()?;
         let table = services::all().get(index)?.table;
-        let row = self.rows(table).iter().position(|&i| usize::from(i) == index)?;
+        let row = self.rows(table).iter().position(|cell| usize::from(cell.0) == index)?;
         Some(table.base() + u32::try_from(row).ok()?)
     }
 
-    /// The structure layouts of this build.
+    /// How stubs of code of this architecture are made; `None`: the build does not run such code.
+    pub fn stub_style_for(&self, arch: Arch) -> Option<&'static StubStyle> {
+        match (arch, &self.wow64) {
+            (Arch::X86, Some(wow64)) => Some(wow64.stub_style),
+            _ => (arch == self.arch).then_some(self.stub_style),
+        }
+    }
+
+    /// The structure layouts of this build's kernel and native programs.
     pub fn layout(&self) -> &'static BuildLayouts {
         layout::of_build(self.layouts)
+    }
+
+    /// The structure layouts for code of this architecture.
+    pub fn layout_for(&self, arch: Arch) -> &'static BuildLayouts {
+        match (arch, &self.wow64) {
+            (Arch::X86, Some(wow64)) => layout::of_build(wow64.layouts),
+            _ => self.layout(),
+        }
+    }
+
+    /// The layout of `KUSER_SHARED_DATA`.
+    pub fn shared_data_layout(&self) -> Option<&'static StructLayout> {
+        layout::of_build(self.shared_data).get("KUSER_SHARED_DATA")
     }
 }

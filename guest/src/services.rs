@@ -75,8 +75,6 @@ pub struct ServiceInfo {
     pub table: ServiceTableId,
     /// The number of arguments; `None` for the newer win32k services nobody has published.
     pub arg_count: Option<u32>,
-    /// The bytes an x86 stub pops.
-    pub x86_bytes: Option<u32>,
     /// The C return type, empty if unknown.
     pub ret: &'static str,
     /// The arguments, empty if unknown.

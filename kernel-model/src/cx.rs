@@ -23,7 +23,8 @@ impl Cx<'_> {
     /// The caller's memory, with the caller's rights.
     #[inline]
     pub fn mem(&mut self) -> UserMemory<'_> {
-        UserMemory { memory: &mut self.kernel.mm, ram: self.ram, width: self.kernel.width }
+        let width = self.kernel.width();
+        UserMemory { memory: &mut self.kernel.mm, ram: self.ram, width }
     }
 
     /// Probes where a new handle is to go, and sets it to NULL, which is what a failing call leaves there.

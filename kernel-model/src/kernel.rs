@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use guest::convention::{Gate, ReturnRegs, TrapRegs};
+use guest::convention::{Gate, ReturnRegs, ReturnRules, TrapRegs};
 use guest::mem::Width;
 use guest::services::ServiceTableId;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, Profile};
@@ -15,7 +15,7 @@ use crate::ke::Clock;
 use crate::mm::{Limits, Memory, Phys};
 use crate::ob::{Directory, Entry, HandleAttributes, ObjectManager};
 use crate::ps::{Process, ProcessId, Processes, Thread, ThreadId};
-use crate::service::{Args, Row, Service, ServiceTable, Unwind, Wait};
+use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
 use crate::{ex, io, ke, mm, ob, ps};
 
 /// The whole state of the executive. Cloning it is a snapshot.
@@ -23,8 +23,6 @@ use crate::{ex, io, ke, mm, ob, ps};
 pub struct Kernel {
     /// Which Windows this is.
     pub profile: &'static Profile,
-    /// The width of user pointers.
-    pub width: Width,
     /// The service tables.
     pub services: Arc<ServiceTable>,
     /// The virtual clock.
@@ -71,7 +69,11 @@ impl Call {
     /// A call with the arguments that came in registers.
     #[inline]
     pub fn new(gate: Gate, regs: TrapRegs) -> Self {
-        Self { gate, regs, number: regs.number(), args: Args::from_registers(regs.register_args()) }
+        let args = match gate.width() {
+            Width::W32 => Args::default(),
+            Width::W64 => Args::from_registers(regs.register_args()),
+        };
+        Self { gate, regs, number: regs.number(), args }
     }
 }
 
@@ -152,6 +154,8 @@ impl Kernel {
             object: ob.create(Body::Process(id)),
             handles: ob::HandleTable::default(),
             peb: 0,
+            width: profile.arch.width(),
+            sysexit_to: 0,
             image: image.to_string(),
             exit_status: NtStatus::PENDING,
         };
@@ -165,11 +169,10 @@ impl Kernel {
         };
         Self {
             profile,
-            width: Width::W64,
             services: Arc::new(ServiceTable::new(profile, services())),
             clock: Clock::default(),
             ob,
-            mm: Memory::new(frames, Limits { highest: profile.highest_user_address, ..Limits::X64 }),
+            mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
             ps: Processes { process, thread },
         }
@@ -192,30 +195,39 @@ impl Kernel {
     /// `STATUS_INVALID_SYSTEM_SERVICE` for a number that no table has.
     #[inline]
     pub fn find(&mut self, number: u32) -> Result<Row, NtStatus> {
-        let row = *self.services.row(number).ok_or(NtStatus::INVALID_SYSTEM_SERVICE)?;
-        if row.number >= ServiceTableId::Win32k.base() {
-            // KiConvertToGuiThread
+        // A thread's own table ends where win32k begins: any such number makes it a GUI thread first
+        // (KiConvertToGuiThread), and is looked up again after.
+        if self.services.table_of(number) == Some(ServiceTableId::Win32k) {
             self.ps.thread.gui = true;
         }
-        Ok(row)
+        self.services.row(number).copied().ok_or(NtStatus::INVALID_SYSTEM_SERVICE)
     }
 
-    /// Fetches the stack arguments that a call's service has.
+    /// Fetches the arguments of a call that are in memory.
     ///
-    /// `STATUS_ACCESS_VIOLATION` if they cannot be read.
+    /// `STATUS_ACCESS_VIOLATION` if they cannot be read. An address of the kernel's is first replaced by the
+    /// lowest one there is, which cannot be read either.
     #[inline]
     pub fn fetch(&mut self, ram: &mut dyn Phys, row: &Row, call: &mut Call) -> Result<(), NtStatus> {
-        let count = row.arg_count();
-        if count > 4 { self.fetch_stack_args(ram, call, count) } else { Ok(()) }
+        let len = row.memory_bytes(call.gate.width());
+        if len > 0 { self.fetch_from_memory(ram, row, call, len) } else { Ok(()) }
     }
 
-    fn fetch_stack_args(&mut self, ram: &mut dyn Phys, call: &mut Call, count: usize) -> Result<(), NtStatus> {
-        let mut bytes = [0u8; 8 * crate::service::MAX_ARGS];
-        let bytes = bytes.get_mut(..8 * (count.min(crate::service::MAX_ARGS) - 4)).unwrap_or(&mut []);
-        let mut mem = mm::UserMemory { memory: &mut self.mm, ram, width: self.width };
-        mem.read(call.regs.stack_args(), bytes).map_err(|fault| fault.status())?;
-        for (i, word) in bytes.as_chunks::<8>().0.iter().enumerate() {
-            call.args.set(4 + i, u64::from_le_bytes(*word));
+    fn fetch_from_memory(
+        &mut self, ram: &mut dyn Phys, row: &Row, call: &mut Call, len: usize,
+    ) -> Result<(), NtStatus> {
+        let mut bytes = [0u8; 8 * MAX_ARGS];
+        let bytes = bytes.get_mut(..len).unwrap_or(&mut []);
+        let width = call.gate.width();
+        let mut mem = mm::UserMemory { memory: &mut self.mm, ram, width };
+        mem.read(call.regs.memory_args(call.gate), bytes).map_err(|fault| fault.status())?;
+        match width {
+            Width::W32 => row.widen(bytes.as_chunks().0, &mut call.args),
+            Width::W64 => {
+                for (i, word) in bytes.as_chunks().0.iter().enumerate() {
+                    call.args.set(4 + i, u64::from_le_bytes(*word));
+                }
+            }
         }
         Ok(())
     }
@@ -245,7 +257,15 @@ impl Kernel {
     }
 
     /// The registers a call returns with.
+    #[inline]
     pub fn return_regs(&self, call: &Call, status: NtStatus) -> ReturnRegs {
-        call.regs.on_return(status.0.into(), self.profile.sysret_r9_is_rbp)
+        let rules = ReturnRules { r9_is_rbp: self.profile.sysret_r9_is_rbp, sysexit_to: self.ps.process.sysexit_to };
+        call.regs.on_return(call.gate, status.0, rules)
+    }
+
+    /// The width of the running process's pointers.
+    #[inline]
+    pub fn width(&self) -> Width {
+        self.ps.process.width
     }
 }

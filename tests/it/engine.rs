@@ -1,6 +1,6 @@
 //! The CPU: exits, rings, counting, code that changes.
 
-use guest::convention::{Gate, ReturnRegs};
+use guest::convention::{Gate, ReturnRules};
 use guest::mem::Access;
 use guest::{Fault, FaultKind};
 use kernel_model::mm::{Frame, Phys};
@@ -44,7 +44,8 @@ impl Client for Flat {
         if !self.resume {
             return Flow::Stop;
         }
-        trap.finish(&ReturnRegs { rax: 0x1234, ..trap.regs.on_return(0x1234, true) });
+        let rules = ReturnRules { r9_is_rbp: true, sysexit_to: trap.regs.rip as u32 };
+        trap.finish(&trap.regs.on_return(gate, 0x1234, rules));
         Flow::Resume
     }
 }

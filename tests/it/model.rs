@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use guest::Profile;
 use guest::{AccessMask, Handle};
 use kernel_model::mm::{AddressSpace, Limits, Protect, Vad, VadKind};
 use kernel_model::ob::{Entry, HandleAttributes, HandleTable, ObjectId};
@@ -75,7 +76,7 @@ proptest! {
     #[test]
     fn regions_never_overlap(acts in prop::collection::vec((0u64..64, 1u64..12, any::<bool>(), any::<bool>()), 0..200)) {
         const BASE: u64 = 0x20_0000;
-        let limits = Limits { search_from: BASE << 12, ..Limits::X64 };
+        let limits = Limits { search_from: BASE << 12, ..Limits::new(Profile::default_profile()) };
         let mut space = AddressSpace::new(limits);
         // Which pages of the window are reserved.
         let mut model = [false; 256];

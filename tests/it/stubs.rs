@@ -1,61 +1,175 @@
-//! Every NT service's stub, byte for byte, in the built-in ntdll.
+//! Every service's stub of every build, byte for byte: against published patterns, and in the built-in DLLs.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use guest::pe::{ExportTarget, ImportBy, PeImage};
-use guest::services::ServiceTableId;
-use guest::{Profile, asm};
-use iced_x86::{Decoder, DecoderOptions, Mnemonic};
+use guest::services::ServiceTableId::{self, Nt, Win32k};
+use guest::stub::{StubService, StubStyle};
+use guest::{Arch, Profile, asm};
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
+use serde_json::Value;
 
-/// The published patterns. Up to Windows 10 1507: `mov r10,rcx; mov eax,n; syscall; ret`. Windows 10 1511 and later:
-/// `mov r10,rcx; mov eax,n; test byte [7FFE0308h],1; jnz L; syscall; ret; L: int 2Eh; ret`.
-fn pattern(profile: &Profile, number: u32) -> (Vec<u8>, Vec<Mnemonic>) {
-    use Mnemonic::{Int, Jne, Mov, Ret, Syscall, Test};
-    let [a, b, c, d] = number.to_le_bytes();
-    let start = [0x4c, 0x8b, 0xd1, 0xb8, a, b, c, d];
-    if profile.version.2 < 10586 {
-        return ([&start[..], &[0x0f, 0x05, 0xc3]].concat(), vec![Mov, Mov, Syscall, Ret]);
+/// The published patterns (tests/data/stubs.json) by name; `{n}` is the number, `{r}` what `ret` pops, `{t}` the
+/// turbo index, `{w}` the address of `Wow64SystemServiceCall`.
+fn patterns() -> BTreeMap<String, Value> {
+    let list: Vec<Value> = serde_json::from_str(include_str!("../data/stubs.json")).expect("patterns");
+    list.into_iter().map(|p| (p["id"].as_str().expect("a name").to_string(), p)).collect()
+}
+
+fn bytes_of(pattern: &str, holes: &[(&str, &[u8])]) -> Vec<u8> {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let filled = holes.iter().fold(pattern.replace(' ', ""), |text, (hole, bytes)| text.replace(hole, &hex(bytes)));
+    assert!(!filled.contains('{'), "{filled}");
+    filled
+        .as_bytes()
+        .chunks(2)
+        .map(|d| u8::from_str_radix(str::from_utf8(d).expect("text"), 16).expect("hex"))
+        .collect()
+}
+
+/// What the published pattern of a style makes of a service, padding included.
+fn expected(pattern: &Value, service: &StubService, merged: bool, callee: u32) -> Vec<u8> {
+    let pops = 4 * service.slots.unwrap_or(0) as u16;
+    let number = if merged { service.number | service.turbo << 16 } else { service.number };
+    let text = |key: &str| pattern[key].as_str();
+    let chosen = match (text("noargs"), text("alt_t0")) {
+        (Some(short), _) if pops == 0 => short,
+        (_, Some(short)) if service.turbo == 0 => short,
+        _ => text("bytes").expect("bytes"),
+    };
+    let holes: [(&str, &[u8]); 4] = [
+        ("{n}", &number.to_le_bytes()),
+        ("{r}", &pops.to_le_bytes()),
+        ("{t}", &service.turbo.to_le_bytes()),
+        ("{w}", &callee.to_le_bytes()),
+    ];
+    let mut bytes = bytes_of(chosen, &holes);
+    // 4-byte steps where the pattern names no stride.
+    let stride = pattern["stride"].as_u64().unwrap_or(4) as usize;
+    let pad = bytes_of(pattern["pad"].as_str().unwrap_or("90"), &[]);
+    let fill = bytes.len().next_multiple_of(stride) - bytes.len();
+    bytes.extend(pad.iter().cycle().take(fill));
+    bytes
+}
+
+/// The style's name in the published list: the two forms of Windows 10's WOW64 stubs differ in what they call.
+fn published(style: &StubStyle) -> &str {
+    if style.name == "wow64_w10_1507" { "wow64_w10" } else { style.name }
+}
+
+fn decode(bits: u32, bytes: &[u8]) -> Vec<Instruction> {
+    Decoder::with_ip(bits, bytes, 0x1000, DecoderOptions::NONE).iter().collect()
+}
+
+/// What a stub does, told from its instructions: the number it loads, how it leaves, what it pops.
+fn check_decoded(style: &StubStyle, service: &StubService, bytes: &[u8]) {
+    let code = decode(style.bits, bytes);
+    let name = service.info.name;
+    assert!(code.iter().all(|i| i.mnemonic() != Mnemonic::INVALID), "{}: {name}", style.name);
+    let number = code.iter().find(|i| i.op0_register() == iced_x86::Register::EAX).expect("mov eax,n").immediate32();
+    assert_eq!(number & 0xffff, service.number, "{name}");
+    let leaves = |m: Mnemonic| code.iter().any(|i| i.mnemonic() == m);
+    let gate = match style.gates[0] {
+        "syscall" => leaves(Mnemonic::Syscall),
+        "int2e" => leaves(Mnemonic::Int),
+        "sysenter" => leaves(Mnemonic::Sysenter) || leaves(Mnemonic::Call),
+        _ => leaves(Mnemonic::Call),
+    };
+    assert!(gate, "{}: {name}", style.name);
+    if style.bits == 32 {
+        let ret = code.iter().find(|i| i.mnemonic() == Mnemonic::Ret).expect("a return");
+        let pops = if ret.op_count() == 1 { u32::from(ret.immediate16()) } else { 0 };
+        assert_eq!(pops, 4 * service.slots.unwrap_or(0), "{}: {name}", style.name);
     }
-    let rest = [0xf6, 0x04, 0x25, 0x08, 0x03, 0xfe, 0x7f, 0x01, 0x75, 0x03, 0x0f, 0x05, 0xc3, 0xcd, 0x2e, 0xc3];
-    ([&start[..], &rest].concat(), vec![Mov, Mov, Test, Jne, Syscall, Ret, Int, Ret])
 }
 
 #[test]
-fn every_service_of_every_profile_has_its_stub() {
-    let mut stubs = 0;
+fn every_stub_of_every_build_is_the_published_pattern() {
+    let patterns = patterns();
+    let (mut stubs, mut styles) = (0, BTreeSet::new());
     for profile in Profile::all() {
+        for style in [Arch::X86, Arch::X64].iter().filter_map(|a| profile.stub_style_for(*a)) {
+            let pattern = &patterns[published(style)];
+            let merged = matches!(style.name, "wow64_w8" | "wow64_w10" | "wow64_w10_1507");
+            for service in profile.services(Nt).chain(profile.services(Win32k)) {
+                let stub = style.padded(&service);
+                let mut bytes = stub.bytes;
+                for (at, routine) in stub.addresses {
+                    assert_eq!(routine, "Wow64SystemServiceCall");
+                    bytes[at..at + 4].copy_from_slice(&0x7712_3456_u32.to_le_bytes());
+                }
+                let name = service.info.name;
+                assert_eq!(bytes, expected(pattern, &service, merged, 0x7712_3456), "{}: {name}", profile.name);
+                check_decoded(style, &service, &bytes);
+                stubs += 1;
+            }
+            styles.insert(style.name);
+        }
+    }
+    assert_eq!(styles.len(), StubStyle::all().len(), "every style is some build's");
+    assert!(stubs > 159_000, "{stubs} stubs");
+}
+
+/// The table's own words: builds, sizes and numbers that any published table has.
+#[test]
+fn numbers_that_are_well_known() {
+    let rows = |name: &str, table: ServiceTableId| Profile::by_name(name).expect("a profile").table_size(table);
+    assert_eq!((rows("xp-sp3-x86", Nt), rows("xp-sp3-x86", Win32k)), (284, 667));
+    assert_eq!((rows("win7-sp1-x64", Nt), rows("win7-sp1-x86", Nt)), (401, 401));
+    assert_eq!((rows("win11-25h2-x64", Nt), rows("nt31-x86", Nt)), (489, 179));
+    for (profile, name, number) in [
+        ("win10-22h2-x64", "NtClose", 0xf),
+        ("win10-22h2-x64", "NtCreateEvent", 0x48),
+        ("win10-22h2-x64", "NtTerminateProcess", 0x2c),
+        ("win10-22h2-x64", "NtWriteFile", 8),
+        ("xp-sp3-x86", "NtClose", 0x19),
+        ("xp-sp3-x86", "NtCreateFile", 0x25),
+        ("win7-sp1-x86", "NtCreateFile", 0x42),
+        ("win7-sp1-x64", "NtCreateFile", 0x52),
+    ] {
+        assert_eq!(Profile::by_name(profile).and_then(|p| p.number(name)), Some(number), "{profile}: {name}");
+    }
+    assert!(std::ptr::eq(Profile::by_name("w10_1703-x64").unwrap(), Profile::by_name("win10-1703-x64").unwrap()));
+}
+
+/// A build whose service took other arguments than today's says so.
+#[test]
+fn argument_counts_are_the_builds_own() {
+    let args = |profile: &str, name: &str| {
+        let profile = Profile::by_name(profile).expect("a profile");
+        let number = profile.number(name).expect("a number") as usize;
+        let table = if number < 0x1000 { Nt } else { Win32k };
+        let service = profile.service(table, number & 0xfff).expect("a service");
+        (service.args, service.slots)
+    };
+    // argcount_by_build.csv
+    assert_eq!(args("vista-sp2-x64", "NtWaitForWorkViaWorkerFactory").0, Some(2));
+    assert_eq!(args("win8-x64", "NtWaitForWorkViaWorkerFactory").0, Some(4));
+    assert_eq!(args("win10-22h2-x64", "NtWaitForWorkViaWorkerFactory").0, Some(5));
+    assert_eq!(args("xp-sp3-x86", "NtUserCreateWindowEx").1, Some(15));
+    assert_eq!(args("win10-1507-x86", "NtUserCreateWindowEx").1, Some(17));
+    assert_eq!(args("win10-22h2-x64", "NtUserCreateWindowEx"), (Some(17), Some(17)));
+}
+
+#[test]
+fn the_built_in_ntdll_has_every_stub_in_order() {
+    for profile in Profile::all().iter().filter(|p| p.arch == Arch::X64) {
         let dll = asm::ntdll(profile).expect("the built-in ntdll assembles");
         let image = PeImage::parse(&dll.image).expect("it is an image");
         let find = |name: &str| match image.export(&ImportBy::Name(name.into())).expect("a sound export table") {
             Some(ExportTarget::Rva(rva)) => rva,
             other => panic!("{}: {name}: {other:?}", profile.name),
         };
-        let mut last = None;
-        for (number, service) in profile.services(ServiceTableId::Nt) {
-            let rva = find(service.name);
-            let zw = service.name.replacen("Nt", "Zw", 1);
-            assert_eq!(rva, find(&zw), "{zw} is {}", service.name);
-            let (expected, mnemonics) = pattern(profile, number);
-            let bytes = image.slice(rva.into(), expected.len() as u64).expect("the stub's bytes");
-            assert_eq!(bytes, expected, "{}: {}", profile.name, service.name);
-            let mut decoder = Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE);
-            let decoded: Vec<Mnemonic> = decoder.iter().map(|i| i.mnemonic()).collect();
-            assert_eq!(decoded, mnemonics, "{}: {}", profile.name, service.name);
-            // One after the other, 16 or 32 bytes apart, by number.
-            let stride = if profile.version.2 < 10586 { 16 } else { 32 };
-            assert!(last.is_none_or(|(n, r)| number == n + 1 && rva == r + stride), "{}", service.name);
-            last = Some((number, rva));
-            stubs += 1;
+        let mut next = None;
+        for service in profile.services(Nt) {
+            let name = service.info.name;
+            let rva = find(name);
+            assert_eq!(rva, find(&name.replacen("Nt", "Zw", 1)), "{name}");
+            let expected = profile.stub_style.padded(&service).bytes;
+            assert_eq!(image.slice(rva.into(), expected.len() as u64).expect("the stub"), expected, "{name}");
+            assert!(next.is_none_or(|n| n == rva), "{name} follows the one before");
+            next = Some(rva + expected.len() as u32);
         }
-    }
-    assert!(stubs > 6000, "{stubs} stubs");
-}
-
-#[test]
-fn numbers_that_are_well_known() {
-    let profile = Profile::by_name("win10-22h2-x64").expect("the profile");
-    // Published in any table of Windows 10 22H2.
-    for (name, number) in [("NtClose", 0xf), ("NtCreateEvent", 0x48), ("NtTerminateProcess", 0x2c), ("NtWriteFile", 8)]
-    {
-        assert_eq!(profile.number(name), Some(number), "{name}");
     }
 }
 

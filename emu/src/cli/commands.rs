@@ -133,7 +133,7 @@ pub(super) fn flow(options: &FlowOptions) -> Outcome {
 
 pub(super) fn stubs(options: &StubsOptions) -> Outcome {
     let profile = profile(&options.profile)?;
-    let views = view::stub_views(profile, &options.names)
+    let views = view::stub_views(profile, profile.stub_style, &options.names)
         .map_err(|name| format!("{} has no service called {name}", profile.name))?;
     if options.json {
         print_json(&views)?;

@@ -27,12 +27,26 @@ pub(super) struct Block {
     pub last: u32,
     /// That is a jump, call or return.
     pub ends_in_branch: bool,
+    /// That may lead to another code segment, so to code of another width.
+    pub ends_in_far: bool,
+    /// It is 32-bit code.
+    pub is_32: bool,
 }
 
 impl Block {
     /// The first address after it.
     pub(super) fn end(&self) -> u64 {
         self.address.wrapping_add(self.size.into())
+    }
+
+    /// How its code is decoded.
+    pub(super) fn bits(&self) -> u32 {
+        if self.is_32 { 32 } else { 64 }
+    }
+
+    /// What it is known by: the same bytes are another block for code of another width.
+    pub(super) fn key(&self) -> u64 {
+        self.address ^ mode_key(self.is_32)
     }
 
     /// Whether an address is in it.
@@ -54,10 +68,15 @@ impl Block {
 
 const SLOTS: usize = 1 << 13;
 
+/// What tells blocks of 32-bit code from others: a bit that no user address has.
+pub(super) const fn mode_key(is_32: bool) -> u64 {
+    if is_32 { 1 << 63 } else { 0 }
+}
+
 /// What counting needs of a block, small enough that many fit the host's cache.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
-    address: u64,
+    key: u64,
     /// 0: the slot is empty, or its block needs more than counting.
     size: u32,
     count: u32,
@@ -81,15 +100,15 @@ impl BlockCache {
     /// The slot and the instruction count of a block about which nothing else matters: no repeated string
     /// instruction, nothing forbidden, and no block that was started again in its middle.
     #[inline]
-    pub(super) fn plain(&self, address: u64, size: u32) -> Option<(usize, u64)> {
+    pub(super) fn plain(&self, address: u64, mode: u64, size: u32) -> Option<(usize, u64)> {
         let slot = slot(address);
         let count = &self.counts[slot];
-        (count.address == address && count.size == size).then_some((slot, count.count.into()))
+        (count.key == address ^ mode && count.size == size).then_some((slot, count.count.into()))
     }
 
-    pub(super) fn get(&self, address: u64, size: u32) -> Option<&Block> {
+    pub(super) fn get(&self, address: u64, mode: u64, size: u32) -> Option<&Block> {
         let block = &self.blocks[slot(address)];
-        (block.address == address && block.size == size && size != 0).then_some(block)
+        (block.key() == address ^ mode && block.size == size && size != 0).then_some(block)
     }
 
     /// The block in a slot.
@@ -101,11 +120,11 @@ impl BlockCache {
     pub(super) fn insert(&mut self, block: Block) {
         // One instruction alone may be a block started again, unless it is a jump.
         let whole = block.count > 1 || block.ends_in_branch;
-        let plain = block.rep.is_none() && block.forbidden.is_none() && whole;
+        let plain = block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far;
         let slot = slot(block.address);
         self.blocks[slot] = block;
         let size = if plain { block.size } else { 0 };
-        self.counts[slot] = Count { address: block.address, size, count: block.count };
+        self.counts[slot] = Count { key: block.key(), size, count: block.count };
     }
 
     /// The code at an address was translated anew. The slot that is empty now, if one is.
@@ -125,8 +144,8 @@ impl BlockCache {
     }
 }
 
-fn decoder(code: &[u8], address: u64) -> Decoder<'_> {
-    Decoder::with_ip(64, code, address, DecoderOptions::NONE)
+fn decoder(code: &[u8], bits: u32, address: u64) -> Decoder<'_> {
+    Decoder::with_ip(bits, code, address, DecoderOptions::NONE)
 }
 
 /// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX.
@@ -139,10 +158,10 @@ fn is_repeated(insn: &Instruction) -> bool {
 }
 
 /// Decodes a block of `size` bytes.
-pub(super) fn decode(code: &[u8], address: u64, size: u32) -> Block {
-    let mut block = Block { address, size, ..Block::default() };
+pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
+    let mut block = Block { address, size, is_32: bits == 32, ..Block::default() };
     let mut insn = Instruction::default();
-    let mut decoder = decoder(code, address);
+    let mut decoder = decoder(code, bits, address);
     while decoder.can_decode() && decoder.position() < size as usize {
         block.last = decoder.position() as u32;
         decoder.decode_out(&mut insn);
@@ -153,14 +172,15 @@ pub(super) fn decode(code: &[u8], address: u64, size: u32) -> Block {
     }
     block.rep = is_repeated(&insn).then_some(block.last);
     block.ends_in_branch = insn.flow_control() != FlowControl::Next;
+    block.ends_in_far = block.count > 0 && is_far(&insn);
     block.ends_in_int = matches!(insn.code(), Code::Int_imm8 | Code::Int3 | Code::Int1) && block.count > 0;
     block
 }
 
 /// How many instructions lie between the start of some code and the address `rip` in it.
-pub(super) fn count_before(code: &[u8], address: u64, rip: u64) -> u32 {
+pub(super) fn count_before(code: &[u8], bits: u32, address: u64, rip: u64) -> u32 {
     let mut insn = Instruction::default();
-    let mut decoder = decoder(code, address);
+    let mut decoder = decoder(code, bits, address);
     let mut count = 0;
     while decoder.can_decode() && decoder.ip() < rip {
         decoder.decode_out(&mut insn);
@@ -170,9 +190,9 @@ pub(super) fn count_before(code: &[u8], address: u64, rip: u64) -> u32 {
 }
 
 /// The address of instruction `index` (from 0) of some code.
-pub(super) fn nth_address(code: &[u8], address: u64, index: u32) -> u64 {
+pub(super) fn nth_address(code: &[u8], bits: u32, address: u64, index: u32) -> u64 {
     let mut insn = Instruction::default();
-    let mut decoder = decoder(code, address);
+    let mut decoder = decoder(code, bits, address);
     for _ in 0..index {
         if decoder.can_decode() {
             decoder.decode_out(&mut insn);
@@ -184,9 +204,9 @@ pub(super) fn nth_address(code: &[u8], address: u64, index: u32) -> u64 {
 /// The first byte that the instruction at the start of `code` accesses in the page at `page`: the engine tells the
 /// page of a fault and no more. `value` gives a register's value, segment bases included.
 pub(super) fn accessed_in_page(
-    code: &[u8], address: u64, page: u64, value: impl Fn(Register) -> Option<u64>,
+    code: &[u8], bits: u32, address: u64, page: u64, value: impl Fn(Register) -> Option<u64>,
 ) -> Option<u64> {
-    let insn = decoder(code, address).decode();
+    let insn = decoder(code, bits, address).decode();
     let mut factory = InstructionInfoFactory::new();
     let memory = factory.info(&insn).used_memory().to_vec();
     memory.iter().find_map(|used| {
@@ -199,8 +219,8 @@ pub(super) fn accessed_in_page(
 
 /// Whether the instruction at the start of `code` reads descriptor tables: it loads a segment register or
 /// changes CS.
-pub(super) fn reads_descriptors(code: &[u8], address: u64) -> bool {
-    let insn = decoder(code, address).decode();
+pub(super) fn reads_descriptors(code: &[u8], bits: u32, address: u64) -> bool {
+    let insn = decoder(code, bits, address).decode();
     let by_mnemonic = matches!(
         insn.mnemonic(),
         Mnemonic::Lar
@@ -210,13 +230,19 @@ pub(super) fn reads_descriptors(code: &[u8], address: u64) -> bool {
             | Mnemonic::Lfs
             | Mnemonic::Lgs
             | Mnemonic::Lss
-            | Mnemonic::Iret
-            | Mnemonic::Iretd
-            | Mnemonic::Iretq
-            | Mnemonic::Retf
+            | Mnemonic::Lds
+            | Mnemonic::Les
     );
-    let far = insn.is_jmp_far() || insn.is_call_far() || insn.is_jmp_far_indirect() || insn.is_call_far_indirect();
-    by_mnemonic || far || insn.op0_register().is_segment_register()
+    by_mnemonic || is_far(&insn) || insn.op0_register().is_segment_register()
+}
+
+/// Whether an instruction loads CS.
+fn is_far(insn: &Instruction) -> bool {
+    matches!(insn.mnemonic(), Mnemonic::Iret | Mnemonic::Iretd | Mnemonic::Iretq | Mnemonic::Retf)
+        || insn.is_jmp_far()
+        || insn.is_call_far()
+        || insn.is_jmp_far_indirect()
+        || insn.is_call_far_indirect()
 }
 
 #[cfg(test)]
@@ -226,7 +252,7 @@ mod tests {
     #[test]
     fn a_block_is_counted_and_its_rep_found() {
         // mov eax,1; nop; rep movsb
-        let block = decode(&[0xb8, 1, 0, 0, 0, 0x90, 0xf3, 0xa4], 0x1000, 8);
+        let block = decode(&[0xb8, 1, 0, 0, 0, 0x90, 0xf3, 0xa4], 64, 0x1000, 8);
         assert_eq!((block.count, block.rep, block.forbidden), (3, Some(6), None));
         assert_eq!(block.end(), 0x1008);
     }
@@ -234,21 +260,21 @@ mod tests {
     #[test]
     fn the_first_vex_instruction_is_found() {
         // nop; vxorps xmm0,xmm0,xmm0; nop
-        let block = decode(&[0x90, 0xc5, 0xf8, 0x57, 0xc0, 0x90], 0, 6);
+        let block = decode(&[0x90, 0xc5, 0xf8, 0x57, 0xc0, 0x90], 64, 0, 6);
         assert_eq!((block.count, block.forbidden), (3, Some(1)));
     }
 
     #[test]
     fn positions_inside_a_block() {
         let code = [0xb8, 1, 0, 0, 0, 0x90, 0x90, 0xc3];
-        assert_eq!(count_before(&code, 0x1000, 0x1006), 2);
-        assert_eq!(nth_address(&code, 0x1000, 2), 0x1006);
+        assert_eq!(count_before(&code, 64, 0x1000, 0x1006), 2);
+        assert_eq!(nth_address(&code, 64, 0x1000, 2), 0x1006);
     }
 
     #[test]
     fn segment_loads_are_recognised() {
-        assert!(reads_descriptors(&[0x8e, 0xd8], 0), "mov ds,eax");
-        assert!(!reads_descriptors(&[0x8c, 0xd8], 0), "mov eax,ds");
-        assert!(!reads_descriptors(&[0x8b, 0x00], 0), "mov eax,[rax]");
+        assert!(reads_descriptors(&[0x8e, 0xd8], 64, 0), "mov ds,eax");
+        assert!(!reads_descriptors(&[0x8c, 0xd8], 64, 0), "mov eax,ds");
+        assert!(!reads_descriptors(&[0x8b, 0x00], 64, 0), "mov eax,[rax]");
     }
 }

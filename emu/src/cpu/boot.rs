@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 
+use guest::Arch;
 use guest::mem::Access;
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::uc_x86_mmr;
@@ -14,18 +15,68 @@ use super::ram::{FRAME, Ram};
 pub(super) const TABLES: u64 = 0xffff_f780_0000_1000;
 const CODE: u64 = TABLES + FRAME as u64;
 
-/// Selectors with their descriptors (Windows x64): limit and base are flat, only access and size bits differ. The
-/// one for 32-bit code, 20h, is left out as long as 32-bit code is not supported: going there is #GP.
-const GDT: &[(usize, u64)] = &[
-    (0x10, 0x0020_9b00_0000_0000), // KGDT64_R0_CODE
-    (0x18, 0x00cf_9300_0000_ffff), // KGDT64_R0_DATA
-    (0x28, 0x00cf_f300_0000_ffff), // KGDT64_R3_DATA
-    (0x30, 0x0020_fb00_0000_0000), // KGDT64_R3_CODE
-    (0x50, 0x0040_f300_0000_3c00), // KGDT64_R3_CMTEB
-];
-const GDT_LIMIT: u32 = 0x57;
-const USER_CODE: u64 = 0x33;
-const USER_DATA: u64 = 0x2b;
+/// The selectors of a kernel, and the descriptors behind them.
+struct Selectors {
+    /// Limit and base are flat, only access and size bits differ.
+    gdt: &'static [(usize, u64)],
+    limit: u32,
+    user_code: u64,
+    user_data: u64,
+    gs: u64,
+    teb: u64,
+}
+
+const X64: Selectors = Selectors {
+    gdt: &[
+        (0x10, 0x0020_9b00_0000_0000), // KGDT64_R0_CODE
+        (0x18, 0x00cf_9300_0000_ffff), // KGDT64_R0_DATA
+        (0x20, 0x00cf_fb00_0000_ffff), // KGDT64_R3_CMCODE
+        (0x28, 0x00cf_f300_0000_ffff), // KGDT64_R3_DATA
+        (0x30, 0x0020_fb00_0000_0000), // KGDT64_R3_CODE
+        (0x50, 0x0040_f300_0000_3c00), // KGDT64_R3_CMTEB
+    ],
+    limit: 0x57,
+    user_code: 0x33,
+    user_data: 0x2b,
+    gs: 0x2b,
+    teb: 0x53,
+};
+
+/// The engine is a 64-bit CPU for 32-bit kernels too: their programs run in compatibility mode, and the kernel's
+/// code segment, which the way in needs, is a 64-bit one.
+const X86: Selectors = Selectors {
+    gdt: &[
+        (0x08, 0x0020_9b00_0000_0000), // KGDT_R0_CODE
+        (0x10, 0x00cf_9300_0000_ffff), // KGDT_R0_DATA
+        (0x18, 0x00cf_fb00_0000_ffff), // KGDT_R3_CODE
+        (0x20, 0x00cf_f300_0000_ffff), // KGDT_R3_DATA
+        (0x38, 0x0040_f300_0000_0fff), // KGDT_R3_TEB
+    ],
+    limit: 0x3f,
+    user_code: 0x1b,
+    user_data: 0x23,
+    gs: 0,
+    teb: 0x3b,
+};
+
+fn selectors(arch: Arch) -> &'static Selectors {
+    match arch {
+        Arch::X86 => &X86,
+        Arch::X64 => &X64,
+    }
+}
+
+/// The selector of 64-bit user code.
+pub(super) const USER_CODE_64: u64 = 0x33;
+
+/// Puts the base of the TEB that FS leads to into its descriptor: FS may be loaded again.
+pub(super) fn set_teb_base(ram: &mut Ram, arch: Arch, base: u32) {
+    let teb = selectors(arch).teb as usize & !7;
+    let flat = selectors(arch).gdt.iter().find(|(selector, _)| *selector == teb).map_or(0, |(_, d)| *d);
+    let base = u64::from(base);
+    let descriptor = flat | (base & 0xff_ffff) << 16 | (base >> 24) << 56;
+    ram.write_private(0, teb, &descriptor.to_le_bytes());
+}
 /// Interrupts enabled, and the bit that is always one.
 const USER_FLAGS: u64 = 0x202;
 
@@ -33,33 +84,47 @@ const USER_FLAGS: u64 = 0x202;
 /// `mov rax,cr4; or eax,600h` (OSFXSR, OSXMMEXCPT) `; mov cr4,rax`
 /// `mov rax,cr0; and eax,-0Dh` (no EM, no TS) `; or eax,22h` (NE, MP) `; mov cr0,rax`
 /// `mov ax,2Bh; mov ds,ax; mov es,ax; mov gs,ax; mov ax,53h; mov fs,ax; xor eax,eax; iretq`
-const ENTER: &[u8] = &[
-    0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x06, 0x00, 0x00, 0x0f, 0x22, 0xe0, 0x0f, 0x20, 0xc0, 0x83, 0xe0, 0xf3, 0x83, 0xc8,
-    0x22, 0x0f, 0x22, 0xc0, 0x66, 0xb8, 0x2b, 0x00, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe8, 0x66, 0xb8, 0x53, 0x00, 0x8e,
-    0xe0, 0x31, 0xc0, 0x48, 0xcf,
-];
+///
+/// (the selectors are a 64-bit kernel's here: data, GS, TEB).
+fn enter(s: &Selectors) -> Vec<u8> {
+    let mut code = vec![
+        0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x06, 0x00, 0x00, 0x0f, 0x22, 0xe0, 0x0f, 0x20, 0xc0, 0x83, 0xe0, 0xf3, 0x83,
+        0xc8, 0x22, 0x0f, 0x22, 0xc0,
+    ];
+    let load = |selector: u64, segments: &[u8]| {
+        let [low, high, ..] = selector.to_le_bytes();
+        let moves = segments.iter().flat_map(|segment| [0x8e, *segment]);
+        [0x66, 0xb8, low, high].into_iter().chain(moves).collect::<Vec<u8>>()
+    };
+    code.extend(load(s.user_data, &[0xd8, 0xc0]));
+    code.extend(load(s.gs, &[0xe8]));
+    code.extend(load(s.teb, &[0xe0]));
+    code.extend([0x31, 0xc0, 0x48, 0xcf]);
+    code
+}
 /// The x87 control word and MXCSR that Windows x64 gives a new thread: all exceptions masked, x87 precision 53 bits.
 const FPU_CONTROL: u64 = 0x27f;
 const MXCSR: u64 = 0x1f80;
 
 /// Writes the CPU's own pages and starts the engine into ring 3. It stops at address 0, where nothing is
 /// mapped: that is the end of the way in.
-pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram) -> Result<(), String> {
-    for (selector, descriptor) in GDT {
+pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch) -> Result<(), String> {
+    let s = selectors(arch);
+    for (selector, descriptor) in s.gdt {
         ram.write_private(0, *selector, &descriptor.to_le_bytes());
     }
-    let frame = [0, USER_CODE, USER_FLAGS, 0, USER_DATA].map(u64::to_le_bytes).concat();
+    let frame = [0, s.user_code, USER_FLAGS, 0, s.user_data].map(u64::to_le_bytes).concat();
     let stack = FRAME - frame.len();
-    ram.write_private(1, 0, ENTER);
+    ram.write_private(1, 0, &enter(s));
     ram.write_private(1, stack, &frame);
-    let gdtr = uc_x86_mmr { selector: 0, base: TABLES, limit: GDT_LIMIT, flags: 0 };
+    let gdtr = uc_x86_mmr { selector: 0, base: TABLES, limit: s.limit, flags: 0 };
     engine.write_struct(R::GDTR as c_int, &gdtr).map_err(|e| format!("GDTR: {e:?}"))?;
     engine.write(&[R::RSP as c_int], &[CODE + stack as u64]);
     let result = engine.start(CODE);
     let mut state = [0; 4];
     engine.read(&[R::CS as c_int, R::SS as c_int, R::RIP as c_int, R::RFLAGS as c_int], &mut state);
     let [cs, ss, rip, flags] = state;
-    if result.is_ok() || [cs & 0xffff, ss & 0xffff, rip, flags & 0x3002] != [USER_CODE, USER_DATA, 0, 2] {
+    if result.is_ok() || [cs & 0xffff, ss & 0xffff, rip, flags & 0x3002] != [s.user_code, s.user_data, 0, 2] {
         return Err(format!("{result:?}, cs {cs:#x}, ss {ss:#x}, rip {rip:#x}"));
     }
     engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[FPU_CONTROL, MXCSR]);

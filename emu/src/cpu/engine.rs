@@ -6,9 +6,9 @@ use std::panic::resume_unwind;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use guest::Fault;
 use guest::convention::{Gate, ReturnRegs};
 use guest::mem::Access;
+use guest::{Arch, Fault};
 use memmap2::MmapRaw;
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::{X86CpuModel, uc_error};
@@ -32,15 +32,17 @@ pub struct Options {
     /// Count instructions. Without it there are no budgets, RDTSC stands still and VEX-coded instructions
     /// are not caught: only for measuring what counting costs.
     pub count: bool,
+    /// The kernel's architecture: selectors, and the code that user mode starts in.
+    pub arch: Arch,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { count: true }
+        Self { count: true, arch: Arch::X64 }
     }
 }
 
-/// An x86-64 CPU in user mode.
+/// A CPU in user mode.
 pub struct Cpu {
     // The order matters: the engine is closed before what it points to goes.
     engine: Engine,
@@ -101,14 +103,14 @@ impl Client for Nobody {
 }
 
 impl Cpu {
-    /// A CPU over `ram`, in ring 3 with 64-bit code, all registers zero.
+    /// A CPU over `ram`, in ring 3 with code of the kernel's architecture, all registers zero.
     pub fn new(ram: &mut Ram, options: Options) -> Result<Self, CpuError> {
         let fail = |e: uc_error| CpuError(format!("{e:?}"));
         let engine = Engine::open(X86CpuModel::WESTMERE).map_err(fail)?;
         let memory = ram.mapping();
         // SAFETY: the CPU holds the mapping and drops it after the engine.
         unsafe { engine.map(memory.as_mut_ptr(), memory.len()) }.map_err(fail)?;
-        let shared = Shared::new(ram.private());
+        let shared = Shared::new(ram.private(), options.arch);
         let mut cpu = Self {
             engine,
             last_exception: None,
@@ -125,7 +127,7 @@ impl Cpu {
     fn boot(&mut self, ram: &mut Ram) -> Result<(), CpuError> {
         let mut nobody = Nobody;
         self.shared.client = Some(erase(&mut nobody));
-        let result = boot::enter_ring_3(&self.engine, ram);
+        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch);
         self.shared.client = None;
         result.map_err(CpuError)?;
         self.shared.booting = false;
@@ -212,7 +214,7 @@ impl Cpu {
             last.forget(&self.engine, vector);
         }
         if matches!(exit, Exit::Exception(_) | Exit::Memory(_) | Exit::InvalidInstruction) && self.count {
-            self.shared.retired = hooks::retired_at(&self.shared, client, registers::rip(&self.engine));
+            self.shared.retired = hooks::retired_at(&self.shared, client, registers::rip(&self.engine), self.bits());
             self.shared.jump();
         }
         Ok(exit)
@@ -228,7 +230,7 @@ impl Cpu {
             let mut code = [0; 15];
             let len = client.code(rip, &mut code);
             let value = registers::by_iced(&self.engine);
-            blocks::accessed_in_page(code.get(..len).unwrap_or(&[]), rip, page, value)
+            blocks::accessed_in_page(code.get(..len).unwrap_or(&[]), self.bits(), rip, page, value)
         };
         Fault { va: va.unwrap_or(fault.va), ..fault }
     }
@@ -261,9 +263,20 @@ impl Cpu {
         self.engine.write(&[R::GS_BASE as c_int], &[base]);
     }
 
+    /// Sets the base of FS, where 32-bit user code finds its TEB: in the descriptor and in the register.
+    pub fn set_fs_base(&mut self, ram: &mut Ram, base: u32) {
+        boot::set_teb_base(ram, self.shared.arch, base);
+        self.engine.write(&[R::FS_BASE as c_int], &[base.into()]);
+    }
+
+    /// 64 or 32: how the code at RIP is decoded.
+    pub fn bits(&self) -> u32 {
+        registers::bits(&self.engine)
+    }
+
     /// Returns from a system call that a run stopped at.
     pub fn finish_trap(&mut self, regs: &ReturnRegs) {
-        registers::write_return(&self.engine, regs);
+        registers::write_return(&self.engine, regs, None);
     }
 
     /// Forgets every translation: a page has lost rights, or lies elsewhere.

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use guest::convention::{Gate, ReturnRegs, TrapRegs};
-use guest::mem::Access;
-use guest::{Fault, FaultKind};
+use guest::mem::{Access, Width};
+use guest::{Arch, Fault, FaultKind};
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::{HookType, MemType, Prot, TlbEntry, TranslationBlock, X86Insn, uc_engine};
 
@@ -33,8 +33,11 @@ pub(super) enum StopAt {
 pub(super) struct Shared {
     /// Instructions retired up to the end of the current block.
     pub retired: u64,
-    /// Up to where counting is all that a plain block needs: the limit, or 0 while `repeating` says something.
+    /// Up to where counting is all that a plain block needs: the limit, or 0 while `repeating` says something or the
+    /// code's width is to be asked for.
     plain_limit: u64,
+    /// [`blocks::mode_key`] of the code that runs.
+    mode: u64,
     pub blocks: BlockCache,
     /// The slot of the block that runs, or `HERE`.
     current: u32,
@@ -52,6 +55,7 @@ pub(super) struct Shared {
     here: Block,
     /// A repeated string instruction that the last block ended with: its next iterations do not count.
     repeating: u64,
+    pub arch: Arch,
     pub ram_private: u64,
     pub booting: bool,
 }
@@ -63,7 +67,7 @@ const HERE: u32 = u32::MAX;
 const NOT_REPEATING: u64 = u64::MAX;
 
 impl Shared {
-    pub(super) fn new(ram_private: u64) -> Self {
+    pub(super) fn new(ram_private: u64, arch: Arch) -> Self {
         Self {
             client: None,
             exit: None,
@@ -72,14 +76,22 @@ impl Shared {
             panic: None,
             retired: 0,
             limit: u64::MAX,
-            plain_limit: u64::MAX,
+            plain_limit: 0,
+            mode: 0,
             current: HERE,
             here: Block::default(),
             repeating: NOT_REPEATING,
             blocks: BlockCache::new(),
+            arch,
             ram_private,
             booting: true,
         }
+    }
+
+    /// Whether the code that runs is 32-bit code.
+    fn runs_32(&self, engine: &Engine) -> bool {
+        // Without counting nobody has asked yet.
+        if self.block().size == 0 { registers::bits(engine) == 32 } else { self.mode != 0 }
     }
 
     /// The block that runs, or ran last.
@@ -96,12 +108,14 @@ impl Shared {
     pub(super) fn jump(&mut self) {
         self.run_here(Block::default());
         self.set_repeating(NOT_REPEATING);
+        self.plain_limit = 0;
     }
 
     /// Sets where counting ends.
     pub(super) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
-        self.set_repeating(self.repeating);
+        // The next block sets the rest.
+        self.plain_limit = 0;
     }
 
     fn set_repeating(&mut self, address: u64) {
@@ -188,7 +202,7 @@ fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, 
         let rip = registers::rip(engine);
         let len = client.code(rip, &mut code);
         let code = code.get(..len).unwrap_or(&[]);
-        if shared.booting || blocks::reads_descriptors(code, rip) {
+        if shared.booting || blocks::reads_descriptors(code, registers::bits(engine), rip) {
             return Some(page);
         }
     }
@@ -203,6 +217,15 @@ fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, 
 
 unsafe extern "C" fn on_syscall(uc: *mut uc_engine, data: *mut c_void) {
     // SAFETY: the hook was installed with this CPU's state.
+    let shared = unsafe { &mut *data.cast::<Shared>() };
+    // SAFETY: the engine passes itself.
+    let engine = unsafe { Engine::borrow(uc) };
+    if shared.runs_32(&engine) {
+        shared.exit = Some(Exit::Foreign);
+        engine.stop();
+        return;
+    }
+    // SAFETY: as above.
     unsafe { trap(uc, data, Gate::Syscall, Exit::Syscall) };
 }
 
@@ -210,15 +233,20 @@ unsafe extern "C" fn on_syscall(uc: *mut uc_engine, data: *mut c_void) {
 /// As for [`with_client`].
 unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
     let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
-        // In the hook of `syscall` RIP still points at the instruction; that of `int n` points after it.
-        let after = if gate == Gate::Syscall { gate.instruction_len() } else { 0 };
+        // In the hooks of `syscall` and `sysenter` RIP still points at the instruction, and the engine then adds its
+        // length; that of `int n` points after it.
+        let after = match gate {
+            Gate::Syscall | Gate::Sysenter => gate.instruction_len(),
+            Gate::Int2e | Gate::Int2e32 => 0,
+        };
         // A trap ends its block, so counting, where it is on, knows RIP already.
         let block = shared.block();
         let rip = match block.size {
             0 => registers::rip(engine).wrapping_add(after),
             _ => block.end(),
         };
-        let mut trap = Trap { engine, regs: registers::read_trap(engine, rip), retired: shared.retired };
+        let regs = registers::read_trap(engine, gate, rip);
+        let mut trap = Trap { engine, regs, retired: shared.retired, gate, after };
         if client.trap(gate, &mut trap) == Flow::Stop {
             shared.exit = Some(exit);
             engine.stop();
@@ -231,6 +259,11 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
 unsafe extern "C" fn on_sysenter(uc: *mut uc_engine, data: *mut c_void) {
     // SAFETY: the hook was installed with this CPU's state.
     let shared = unsafe { &mut *data.cast::<Shared>() };
+    if shared.arch == Arch::X86 {
+        // SAFETY: as above.
+        unsafe { trap(uc, data, Gate::Sysenter, Exit::Sysenter) };
+        return;
+    }
     shared.exit = Some(Exit::Sysenter);
     // SAFETY: the engine passes itself.
     unsafe { Engine::borrow(uc) }.stop();
@@ -246,8 +279,17 @@ unsafe extern "C" fn on_interrupt(uc: *mut uc_engine, vector: u32, data: *mut c_
     let block = shared.block();
     let software = block.ends_in_int && registers::rip(&engine) == block.end();
     if vector == 0x2e && software {
+        let gate = match (shared.arch, shared.runs_32(&engine)) {
+            (Arch::X64, false) => Gate::Int2e,
+            (Arch::X86, _) => Gate::Int2e32,
+            (Arch::X64, true) => {
+                shared.exit = Some(Exit::Foreign);
+                engine.stop();
+                return;
+            }
+        };
         // SAFETY: as above.
-        unsafe { trap(uc, data, Gate::Int2e, Exit::Interrupt(0x2e)) };
+        unsafe { trap(uc, data, gate, Exit::Interrupt(0x2e)) };
         return;
     }
     let vector = vector as u8;
@@ -258,7 +300,7 @@ unsafe extern "C" fn on_interrupt(uc: *mut uc_engine, vector: u32, data: *mut c_
 unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     // SAFETY: the hook was installed with this CPU's state.
     let shared = unsafe { &mut *data.cast::<Shared>() };
-    if let Some((slot, count)) = shared.blocks.plain(address, size)
+    if let Some((slot, count)) = shared.blocks.plain(address, shared.mode, size)
         && shared.retired + count <= shared.plain_limit
     {
         shared.retired += count;
@@ -277,13 +319,15 @@ unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data:
 unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
         let before = shared.block();
-        let block = match shared.blocks.get(address, size) {
+        let bits = registers::bits(engine);
+        shared.mode = blocks::mode_key(bits == 32);
+        let block = match shared.blocks.get(address, shared.mode, size) {
             Some(block) => *block,
-            None => decode(client, address, size),
+            None => decode(client, bits, address, size),
         };
         let again = u64::from(shared.repeating == address);
         if again == 0 && before.is_restarted_by(&block) {
-            shared.retired = retired_at(shared, client, address);
+            shared.retired = retired_at(shared, client, address, bits);
         }
         let retired = shared.retired + u64::from(block.count) - again;
         if retired > shared.limit || block.forbidden.is_some() {
@@ -294,6 +338,9 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
         shared.blocks.insert(block);
         shared.run_here(block);
         shared.set_repeating(block.rep.map_or(NOT_REPEATING, |at| block.address.wrapping_add(at.into())));
+        if block.ends_in_far {
+            shared.plain_limit = 0;
+        }
     };
     // SAFETY: passed on to the caller.
     unsafe { with_client(uc, data, run) };
@@ -305,7 +352,8 @@ fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Bl
     let mut code = vec![0; block.size as usize];
     client.code(block.address, &mut code);
     let forbidden = block.forbidden.map(|at| block.address.wrapping_add(at.into()));
-    let budget = (u64::from(block.count) > allowed).then(|| blocks::nth_address(&code, block.address, allowed as u32));
+    let budget = (u64::from(block.count) > allowed)
+        .then(|| blocks::nth_address(&code, block.bits(), block.address, allowed as u32));
     match (forbidden, budget) {
         (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
             if at == block.address {
@@ -323,10 +371,10 @@ fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Bl
     engine.stop();
 }
 
-fn decode(client: &mut dyn Client, address: u64, size: u32) -> Block {
+fn decode(client: &mut dyn Client, bits: u32, address: u64, size: u32) -> Block {
     let mut code = vec![0; size as usize];
     let len = client.code(address, &mut code);
-    blocks::decode(code.get(..len).unwrap_or(&[]), address, size)
+    blocks::decode(code.get(..len).unwrap_or(&[]), bits, address, size)
 }
 
 /// The engine has translated code: what was known of a block there may be wrong now.
@@ -356,7 +404,7 @@ unsafe extern "C" fn on_cpuid(uc: *mut uc_engine, _data: *mut c_void) -> c_int {
 /// As for [`with_client`].
 unsafe fn time_stamp(uc: *mut uc_engine, data: *mut c_void) -> c_int {
     let read = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
-        let retired = retired_at(shared, client, registers::rip(engine));
+        let retired = retired_at(shared, client, registers::rip(engine), registers::bits(engine));
         let tsc = client.tsc(retired);
         engine.write(&[R::RAX as c_int, R::RDX as c_int], &[tsc & 0xffff_ffff, tsc >> 32]);
     };
@@ -388,22 +436,25 @@ unsafe extern "C" fn on_instruction(uc: *mut uc_engine, address: u64, size: u32,
 }
 
 /// Instructions retired when RIP is somewhere in the current block: those from RIP to its end have not been.
-pub(super) fn retired_at(shared: &Shared, client: &mut dyn Client, rip: u64) -> u64 {
+pub(super) fn retired_at(shared: &Shared, client: &mut dyn Client, rip: u64, bits: u32) -> u64 {
     let block = shared.block();
     if !block.contains(rip) {
         return shared.retired;
     }
     let mut code = vec![0; block.size as usize];
     client.code(block.address, &mut code);
-    let before = blocks::count_before(&code, block.address, rip);
+    let before = blocks::count_before(&code, bits, block.address, rip);
     shared.retired.saturating_sub(u64::from(block.count.saturating_sub(before)))
 }
 
 /// A system call that has just arrived.
 pub struct Trap<'a> {
     engine: &'a Engine,
-    /// The registers it reads; RDX, R8 and R9 are zero until [`Trap::read_arguments`].
+    /// The registers it reads; a 64-bit call's RDX, R8 and R9 are zero until [`Trap::read_arguments`].
     pub regs: TrapRegs,
+    gate: Gate,
+    /// What the engine adds to RIP when the hook returns.
+    after: u64,
     /// Instructions retired, the trapping one included.
     pub retired: u64,
 }
@@ -413,7 +464,9 @@ impl Trap<'_> {
     /// with one argument do.
     #[inline]
     pub fn read_arguments(&mut self) {
-        registers::read_arguments(self.engine, &mut self.regs);
+        if self.gate.width() == Width::W64 {
+            registers::read_arguments(self.engine, &mut self.regs);
+        }
     }
 
     /// Every register, RIP at or after the instruction as the gate has it.
@@ -426,7 +479,7 @@ impl Trap<'_> {
     /// Returns from the call.
     #[inline]
     pub fn finish(&mut self, regs: &ReturnRegs) {
-        registers::write_return(self.engine, regs);
+        registers::write_return(self.engine, regs, Some((self.regs.rip, self.after)));
     }
 }
 

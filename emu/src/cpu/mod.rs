@@ -31,8 +31,10 @@ pub use registers::{Reg, RegisterFile};
 pub enum Exit {
     /// `syscall`, after which RIP points. The client's [`Client::trap`] has said so.
     Syscall,
-    /// `sysenter` from 64-bit code, after which RIP points.
+    /// `sysenter`, after which RIP points. On a 32-bit kernel that has it the client's [`Client::trap`] has said so.
     Sysenter,
+    /// `syscall` from 32-bit code, or `int 2Eh` from 32-bit code on a 64-bit kernel; RIP points after it.
+    Foreign,
     /// `int n`, after which RIP points.
     Interrupt(u8),
     /// A CPU exception by its vector; RIP points at the instruction.
@@ -86,7 +88,7 @@ pub trait Client {
     /// Code bytes at an address, without side effects; how many could be read.
     fn code(&mut self, va: u64, buf: &mut [u8]) -> usize;
 
-    /// A system call by `syscall` or `int 2Eh`.
+    /// A system call through one of the gates.
     fn trap(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow;
 
     /// The time-stamp counter when this many instructions have retired.

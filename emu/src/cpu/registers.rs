@@ -2,10 +2,12 @@
 
 use std::ffi::c_int;
 
-use guest::convention::{ReturnRegs, TrapRegs};
+use guest::convention::{Gate, ReturnRegs, TrapRegs};
+use guest::mem::Width;
 use iced_x86::Register;
 use unicorn_engine::RegisterX86 as R;
 
+use super::boot;
 use super::ffi::Engine;
 
 macro_rules! registers {
@@ -99,9 +101,23 @@ pub(super) fn read_general(engine: &Engine) -> RegisterFile {
     file
 }
 
+/// 64 or 32: how the code that runs is decoded. Any code segment but the 64-bit one is a 32-bit one.
+pub(super) fn bits(engine: &Engine) -> u32 {
+    let mut v = [0];
+    engine.read(&[R::CS as c_int], &mut v);
+    if v[0] & 0xffff == boot::USER_CODE_64 { 64 } else { 32 }
+}
+
 /// What every trap reads: the number, the first argument and what the return needs. RIP is known to the caller.
 #[inline]
-pub(super) fn read_trap(engine: &Engine, rip: u64) -> TrapRegs {
+pub(super) fn read_trap(engine: &Engine, gate: Gate, rip: u64) -> TrapRegs {
+    if gate.width() == Width::W32 {
+        const TRAP: [c_int; 4] = [R::RAX as c_int, R::RDX as c_int, R::RSP as c_int, R::RFLAGS as c_int];
+        let mut v = [0; 4];
+        engine.read(&TRAP, &mut v);
+        let [rax, rdx, rsp, rflags] = v;
+        return TrapRegs { rax, rdx, rsp, rflags, rip, ..TrapRegs::default() };
+    }
     const TRAP: [c_int; 5] = [R::RAX as c_int, R::R10 as c_int, R::RSP as c_int, R::RBP as c_int, R::RFLAGS as c_int];
     let mut v = [0; 5];
     engine.read(&TRAP, &mut v);
@@ -117,9 +133,44 @@ pub(super) fn read_arguments(engine: &Engine, regs: &mut TrapRegs) {
     [regs.rdx, regs.r8, regs.r9] = v;
 }
 
-/// What a return writes: seven registers, and XMM0-5 zero.
+/// What a return writes. `next`: where the program would go on, and what the engine adds to RIP after the hook
+/// that this is called from; `None`: the engine stands still after the trap.
 #[inline]
-pub(super) fn write_return(engine: &Engine, regs: &ReturnRegs) {
+pub(super) fn write_return(engine: &Engine, regs: &ReturnRegs, next: Option<(u64, u64)>) {
+    match *regs {
+        ReturnRegs::Sysret { rax, rcx, rdx, r8, r9, r10, r11 } => {
+            write_sysret(engine, &[rax, rcx, rdx, r8, r9, r10, r11]);
+        }
+        ReturnRegs::Sysexit { eax, ecx, edx } => {
+            let values = [eax, ecx, edx, ecx].map(u64::from);
+            engine.write(&[R::RAX as c_int, R::RCX as c_int, R::RDX as c_int, R::RSP as c_int], &values);
+            write_data_segments(engine);
+            let (goes_to, after) = next.unwrap_or((u64::MAX, 0));
+            if goes_to != u64::from(edx) {
+                engine.write(&[R::RIP as c_int], &[u64::from(edx).wrapping_sub(after)]);
+            }
+        }
+        ReturnRegs::Iret { eax, ecx, edx } => {
+            let ids = [R::RAX as c_int, R::RCX as c_int, R::RDX as c_int];
+            engine.write(&ids, &[eax, ecx, edx].map(u64::from));
+        }
+    }
+}
+
+/// KiFastCallEntry loads DS and ES with the user's data selector, and nothing puts back what they were.
+fn write_data_segments(engine: &Engine) {
+    const DATA: u64 = 0x23;
+    let ids = [R::DS as c_int, R::ES as c_int];
+    let mut v = [0; 2];
+    engine.read(&ids, &mut v);
+    if v.map(|selector| selector & 0xffff) != [DATA; 2] {
+        engine.write(&ids, &[DATA; 2]);
+    }
+}
+
+/// Seven registers, and XMM0-5 zero.
+#[inline]
+fn write_sysret(engine: &Engine, values: &[u64; 7]) {
     const RETURN: [c_int; 13] = [
         R::RAX as c_int,
         R::RCX as c_int,
@@ -136,8 +187,7 @@ pub(super) fn write_return(engine: &Engine, regs: &ReturnRegs) {
         R::XMM5 as c_int,
     ];
     static ZERO: [u64; 2] = [0; 2];
-    let values = [regs.rax, regs.rcx, regs.rdx, regs.r8, regs.r9, regs.r10, regs.r11];
-    engine.write_and_clear(&RETURN, &values, &ZERO);
+    engine.write_and_clear(&RETURN, values, &ZERO);
 }
 
 /// RIP.

@@ -30,6 +30,14 @@ impl Module {
         self.image.as_ref().map_or(self.base, |i| if i.entry == 0 { 0 } else { self.base + u64::from(i.entry) })
     }
 
+    /// The named place at an address or before it.
+    pub fn symbol_before(&self, va: u64) -> Option<(u64, &str)> {
+        let rva = va.checked_sub(self.base)?;
+        let at = self.symbols.partition_point(|(s, _)| u64::from(*s) <= rva).checked_sub(1)?;
+        let (start, name) = self.symbols.get(at)?;
+        Some((self.base + u64::from(*start), name))
+    }
+
     /// The address of a named place.
     pub fn symbol(&self, name: &str) -> Option<u64> {
         let (rva, _) = self.symbols.iter().find(|(_, n)| n == name)?;
@@ -136,13 +144,11 @@ impl Modules {
     /// An address as `module!symbol+offset`, `module+offset` or a number.
     pub fn describe(&self, va: u64) -> String {
         let Some(module) = self.at(va) else { return format!("{va:#x}") };
-        let rva = va - module.base;
         let stem = module.name.rsplit_once('.').map_or(module.name.as_str(), |(stem, _)| stem);
-        let at = module.symbols.partition_point(|(s, _)| u64::from(*s) <= rva);
-        match at.checked_sub(1).and_then(|i| module.symbols.get(i)) {
-            Some((s, name)) if u64::from(*s) == rva => format!("{stem}!{name}"),
-            Some((s, name)) => format!("{stem}!{name}+{:#x}", rva - u64::from(*s)),
-            None => format!("{}+{rva:#x}", module.name),
+        match module.symbol_before(va) {
+            Some((start, name)) if start == va => format!("{stem}!{name}"),
+            Some((start, name)) => format!("{stem}!{name}+{:#x}", va - start),
+            None => format!("{}+{:#x}", module.name, va - module.base),
         }
     }
 

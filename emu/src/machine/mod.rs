@@ -94,7 +94,8 @@ impl Machine {
     pub fn new(config: &Config) -> Result<Self, MachineError> {
         let frames = config.memory.clamp(MIN_MEMORY, u64::from(u32::MAX) << 12) / 0x1000;
         let mut ram = Ram::new(frames as u32).map_err(MachineError::Memory)?;
-        let mut cpu = Cpu::new(&mut ram, Options::default())?;
+        let options = Options { arch: config.profile.arch, ..Options::default() };
+        let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
         let mut target = Target { kernel: &mut kernel, ram: &mut ram };
         let (modules, start) = loader::load(&mut target, &config.process)?;

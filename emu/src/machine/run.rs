@@ -36,6 +36,7 @@ impl Machine {
             self.world.kernel.clock.instructions = self.cpu.retired();
             let end = match exit {
                 Exit::Syscall | Exit::Interrupt(0x2e) => self.after_trap(),
+                Exit::Sysenter if self.world.pending.is_some() => self.after_trap(),
                 Exit::Budget if self.cpu.retired() >= self.max_instructions => Some(End::Budget),
                 Exit::Budget => {
                     self.tick();
@@ -195,7 +196,13 @@ impl Machine {
             Exit::Interrupt(0x2c) => (NtStatus::ASSERTION_FAILURE, 2, "an assertion".into(), Vec::new()),
             Exit::Interrupt(0x2d) => (NtStatus::BREAKPOINT, 2, "a debug service with no debugger".into(), vec![0]),
             Exit::Interrupt(vector) => refused(2, format!("int {vector:#x}, which user mode may not use")),
-            Exit::Sysenter => refused(2, "sysenter, which a 64-bit kernel does not have".into()),
+            Exit::Sysenter => refused(2, "sysenter, which this kernel does not have".into()),
+            Exit::Foreign => (
+                NtStatus::ILLEGAL_INSTRUCTION,
+                2,
+                "a system call by 32-bit code, which this kernel does not take".into(),
+                Vec::new(),
+            ),
             Exit::Syscall | Exit::Budget => plain(NtStatus::INTERNAL_ERROR, "an exit that is no exception"),
         }
     }
@@ -204,7 +211,8 @@ impl Machine {
     fn is_privileged(&self, rip: u64) -> bool {
         let mut code = [0; 15];
         let len = code_at(&self.world.kernel, &self.world.ram, rip, &mut code);
-        let insn = Decoder::with_ip(64, code.get(..len).unwrap_or(&[]), rip, DecoderOptions::NONE).decode();
+        let insn =
+            Decoder::with_ip(self.cpu.bits(), code.get(..len).unwrap_or(&[]), rip, DecoderOptions::NONE).decode();
         let system_register = |n: u32| {
             n < insn.op_count() && {
                 let r = insn.op_register(n);

@@ -71,9 +71,9 @@ impl View<'_> {
 
     fn value<T: GuestValue>(&self, va: u64) -> Option<T> {
         let mut bytes = [0; 64];
-        let bytes = bytes.get_mut(..T::size(self.kernel.width))?;
+        let bytes = bytes.get_mut(..T::size(self.kernel.width()))?;
         self.kernel.mm.peek(self.ram, va, bytes)?;
-        Some(T::decode(bytes, self.kernel.width))
+        Some(T::decode(bytes, self.kernel.width()))
     }
 
     fn unicode_string(&self, va: u64) -> Option<String> {
@@ -166,7 +166,7 @@ impl View<'_> {
     }
 
     fn pointee(&self, ty: &str, va: u64) -> Option<String> {
-        let word = || match self.kernel.width {
+        let word = || match self.kernel.width() {
             Width::W32 => self.bytes(va).map(|b| u64::from(u32::from_le_bytes(b))),
             Width::W64 => self.bytes(va).map(u64::from_le_bytes),
         };

@@ -4,6 +4,7 @@ mod buffer;
 mod chrome;
 mod decode;
 mod jsonl;
+mod origin;
 mod record;
 mod text;
 

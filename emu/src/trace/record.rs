@@ -227,7 +227,6 @@ impl Observer for Recorder {
             }
         }
         let rip = trap_address(end.call);
-        let module = view.modules.at(rip);
         let registers = |file: Option<&RegisterFile>| file.copied().filter(|_| self.wants.registers);
         let record = CallRecord {
             kind: "call",
@@ -241,7 +240,7 @@ impl Observer for Recorder {
             gate: end.call.gate.name(),
             rip,
             place: view.modules.describe(rip),
-            direct: module.is_none_or(|m| !matches!(m.name.to_lowercase().as_str(), "ntdll.dll" | "win32u.dll")),
+            direct: view.origin(end.call).is_direct(),
             args,
             status: end.status.map(|s| s.0),
             status_name: end.status.map(|s| s.to_string()),

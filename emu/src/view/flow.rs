@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use guest::convention::Gate;
-use kernel_model::service::ServiceTable;
+use guest::services::ServiceTableId;
 
 use super::Paint;
 use crate::cpu::{Reg, RegisterFile};
-use crate::machine::{End, trap_address};
+use crate::machine::End;
 use crate::trace::{ArgRecord, CallEnd, CallStart, Observer, Recorder, Sink, View, Wants};
 
 /// What a drawing needs to know of the call.
@@ -25,7 +25,7 @@ pub struct Flow {
     /// The trap is in the program itself.
     pub direct: bool,
     /// The gate.
-    pub gate: &'static str,
+    pub gate: Gate,
     /// The service.
     pub service: &'static str,
     /// Its number, table and row.
@@ -83,27 +83,24 @@ impl Observer for FlowFinder {
         if self.found.borrow().is_some() || row.info.name != self.service {
             return;
         }
-        let trap = trap_address(end.call);
-        let mut stack = [0; 8];
-        let caller = view.kernel.mm.peek(view.ram, end.call.regs.rsp, &mut stack);
-        let caller = caller.map(|()| view.modules.describe(u64::from_le_bytes(stack)));
-        // The stub starts where the profile's pattern has the trap's distance before it.
-        let style = view.kernel.profile.stub_style;
-        let into = style.offset_of(end.call.gate == Gate::Int2e).unwrap_or(0);
-        let start = if record.direct { trap } else { trap.wrapping_sub(into as u64) };
-        let len = if record.direct { 2 } else { style.bytes(0).len() };
+        let origin = view.origin(end.call);
+        let (start, gate) = (origin.start, end.call.gate);
+        let profile = view.kernel.profile;
+        let stub = profile.service(row.info.table, row.number as usize & 0xfff).map(|s| profile.stub_style.stub(&s));
+        let len = stub.filter(|_| !record.direct).map_or(2, |s| s.bytes.len());
         let mut code = vec![0; len];
         let _ = view.kernel.mm.peek(view.ram, start, &mut code);
+        let bits = 8 * gate.width().bytes() as u32;
         *self.found.borrow_mut() = Some(Flow {
             program: view.modules.program().map_or(String::new(), |m| m.name.clone()),
-            caller: if record.direct { None } else { caller },
+            caller: origin.caller.map(|va| view.modules.describe(va)),
             stub: view.modules.describe(start),
-            stub_code: disassemble(&code, start),
+            stub_code: disassemble(&code, bits, start),
             direct: record.direct,
-            gate: record.gate,
+            gate,
             service: row.info.name,
             number: row.number,
-            row: format!("{} row {:#x}", table_name(row.number), row.number & 0xfff),
+            row: format!("{} row {:#x}", table_name(row.info.table), row.number & 0xfff),
             support: row.support().level(),
             args: record.args,
             status: record.status_name,
@@ -117,17 +114,17 @@ impl Observer for FlowFinder {
     }
 }
 
-fn table_name(number: u32) -> &'static str {
-    match ServiceTable::table_of(number) {
-        Some(guest::services::ServiceTableId::Nt) => "KiServiceTable",
-        _ => "W32pServiceTable",
+fn table_name(table: ServiceTableId) -> &'static str {
+    match table {
+        ServiceTableId::Nt => "KiServiceTable",
+        ServiceTableId::Win32k => "W32pServiceTable",
     }
 }
 
-fn disassemble(code: &[u8], address: u64) -> Vec<String> {
+fn disassemble(code: &[u8], bits: u32, address: u64) -> Vec<String> {
     use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
     let mut formatter = IntelFormatter::new();
-    let mut decoder = Decoder::with_ip(64, code, address, DecoderOptions::NONE);
+    let mut decoder = Decoder::with_ip(bits, code, address, DecoderOptions::NONE);
     let mut lines = Vec::new();
     while decoder.can_decode() {
         let start = decoder.position();
@@ -141,6 +138,48 @@ fn disassemble(code: &[u8], address: u64) -> Vec<String> {
     lines
 }
 
+/// What a drawing shows of a gate's convention.
+struct Convention {
+    /// Arguments in registers, then where those in memory are.
+    registers: &'static [&'static str],
+    memory: (&'static str, usize, usize),
+    reads: &'static [Reg],
+    leaves: &'static [Reg],
+    exit: &'static str,
+    rest: &'static str,
+}
+
+impl Convention {
+    fn of(gate: Gate) -> Self {
+        let x86 = Self {
+            registers: &[],
+            memory: ("edx", 8, 4),
+            reads: &[Reg::Rax, Reg::Rdx],
+            leaves: &[Reg::Rax, Reg::Rcx, Reg::Rdx, Reg::Rsp],
+            exit: "sysexit",
+            rest: "everything else as before",
+        };
+        match gate {
+            Gate::Syscall | Gate::Int2e => Self {
+                registers: &["r10", "rdx", "r8", "r9"],
+                memory: ("rsp", 0x28, 8),
+                reads: &[Reg::Rax, Reg::R10, Reg::Rdx, Reg::R8, Reg::R9],
+                leaves: &[Reg::Rax, Reg::Rcx, Reg::Rdx, Reg::R8, Reg::R9, Reg::R10, Reg::R11],
+                exit: "sysretq",
+                rest: "xmm0-5=0, everything else as before",
+            },
+            Gate::Sysenter => x86,
+            Gate::Int2e32 => Self { memory: ("edx", 0, 4), exit: "iretd", ..x86 },
+        }
+    }
+
+    fn place(&self, index: usize) -> String {
+        let (base, first, step) = self.memory;
+        let in_memory = || format!("[{base}+{:x}]", first + step * index.saturating_sub(self.registers.len()));
+        self.registers.get(index).map_or_else(in_memory, ToString::to_string)
+    }
+}
+
 /// The steps of the drawing: a title, who runs it, and lines.
 fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
     let reg = |file: &RegisterFile, regs: &[Reg]| {
@@ -148,16 +187,13 @@ fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
     };
     let before = &flow.before;
     let mut args: Vec<String> = Vec::new();
-    let places = ["r10", "rdx", "r8", "r9"];
+    let convention = Convention::of(flow.gate);
     for (i, arg) in flow.args.iter().enumerate() {
-        let place = places.get(i).map_or(format!("[rsp+{:x}]", 0x28 + 8 * i.saturating_sub(4)), ToString::to_string);
+        let place = convention.place(i);
         let decoded = arg.decoded.as_ref().map_or(String::new(), |d| format!("  {d}"));
         args.push(format!("{place:<8} {} {} = {:#x}{decoded}", arg.ty, arg.name, arg.value));
     }
-    let trap_lines = vec![
-        reg(before, &[Reg::Rax, Reg::R10, Reg::Rdx, Reg::R8, Reg::R9]),
-        reg(before, &[Reg::Rsp, Reg::Rbp, Reg::Rip, Reg::Rflags]),
-    ];
+    let trap_lines = vec![reg(before, convention.reads), reg(before, &[Reg::Rsp, Reg::Rbp, Reg::Rip, Reg::Rflags])];
     let mut service = args;
     service.push(format!("returns {}", flow.status.as_deref().unwrap_or("never: the process has ended")));
     for arg in flow.args.iter().filter(|a| a.after.is_some()) {
@@ -184,11 +220,8 @@ fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
     ));
     steps.push(("kernel", format!("{} in Rust ({} support)", flow.service, flow.support), service));
     if let Some(after) = &flow.after {
-        let lines = vec![
-            reg(after, &[Reg::Rax, Reg::Rcx, Reg::Rdx, Reg::R8, Reg::R9, Reg::R10, Reg::R11]),
-            "xmm0-5=0, everything else as before".to_string(),
-        ];
-        steps.push(("trap", "sysretq: ring 0 to ring 3".into(), lines));
+        let lines = vec![reg(after, convention.leaves), convention.rest.to_string()];
+        steps.push(("trap", format!("{}: ring 0 to ring 3", convention.exit), lines));
         let back = flow.caller.clone().unwrap_or_else(|| flow.stub.clone());
         let status = flow.status.clone().unwrap_or_default();
         steps.push((

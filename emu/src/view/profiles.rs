@@ -1,7 +1,6 @@
 //! `trapgate profiles`: the Windows builds a machine can be.
 
 use guest::Profile;
-use guest::convention::Gate;
 use guest::services::ServiceTableId;
 use serde::Serialize;
 
@@ -21,7 +20,7 @@ pub struct ProfileRow {
     /// Rows of the win32k table.
     pub win32k: usize,
     /// The gates that lead into the kernel.
-    pub gates: Vec<&'static str>,
+    pub gates: &'static [&'static str],
 }
 
 /// Every profile.
@@ -32,7 +31,7 @@ pub fn profile_rows() -> Vec<ProfileRow> {
         stub_style: p.stub_style.name,
         nt: p.table_size(ServiceTableId::Nt),
         win32k: p.table_size(ServiceTableId::Win32k),
-        gates: [Gate::Syscall, Gate::Int2e].map(Gate::name).to_vec(),
+        gates: p.stub_style.gates,
     };
     Profile::all().iter().map(row).collect()
 }

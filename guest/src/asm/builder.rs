@@ -17,6 +17,7 @@ use super::frame::Frame;
 use super::stubs;
 use crate::layout::BuildLayouts;
 use crate::profile::Profile;
+use crate::stub::StubService;
 
 /// Emits instructions one a line: `asm! { a; mov rax, rcx; ret; }`.
 macro_rules! asm {
@@ -159,9 +160,10 @@ impl Module {
     }
 
     /// The stub of a service, exported as `Nt…` and as `Zw…`.
-    pub(super) fn stub(&mut self, name: &'static str, number: u32) -> Result<(), AsmError> {
+    pub(super) fn stub(&mut self, service: &StubService) -> Result<(), AsmError> {
+        let name = service.info.name;
         let index = self.symbols.define(name, Place::Text(offset(&self.text)?))?;
-        self.text.extend(stubs::stub(self.profile, number));
+        self.text.extend(stubs::stub(self.profile, service));
         self.exports.push((name.into(), Target::Symbol(index)));
         if let Some(rest) = name.strip_prefix("Nt") {
             self.exports.push((format!("Zw{rest}").into(), Target::Symbol(index)));

@@ -46,11 +46,8 @@ fn exports(file: &PeFile64<'_>) -> BTreeMap<String, Result<u32, String>> {
 fn functions<'a>(dll: &BuiltinDll, file: &PeFile64<'a>) -> Vec<(String, u64, &'a [u8])> {
     let (address, code) = text(file);
     let first = (address - file.relative_address_base()) as u32;
-    let stubs = if dll.name == "ntdll.dll" {
-        profile().table_size(ServiceTableId::Nt) * profile().stub_style.stride
-    } else {
-        0
-    };
+    let stubs =
+        if dll.name == "ntdll.dll" { profile().table_size(ServiceTableId::Nt) * profile().stub_style.align } else { 0 };
     let inside: Vec<_> = dll.symbols.iter().filter(|s| ((s.0 - first) as usize) < code.len()).collect();
     let ends = inside.iter().skip(1).map(|s| (s.0 - first) as usize).chain([code.len()]);
     let all = inside.iter().zip(ends).filter(|(s, _)| (s.0 - first) as usize >= stubs);
@@ -129,30 +126,31 @@ fn every_service_has_its_stub_under_both_names() {
     let (exports, (address, code)) = (exports(&file), text(&file));
     let mut next = (address - file.relative_address_base()) as u32;
     let style = profile().stub_style;
-    for (number, service) in profile().services(ServiceTableId::Nt) {
-        let rva = exports[service.name].clone().unwrap();
-        assert_eq!(rva, next, "{}", service.name);
-        assert_eq!(exports[&service.name.replacen("Nt", "Zw", 1)], Ok(rva));
-        next += style.stride as u32;
+    for service in profile().services(ServiceTableId::Nt) {
+        let name = service.info.name;
+        let rva = exports[name].clone().unwrap();
+        assert_eq!(rva, next, "{name}");
+        assert_eq!(exports[&name.replacen("Nt", "Zw", 1)], Ok(rva));
+        next += style.align as u32;
         let at = (rva - 0x1000) as usize;
         let mut expected =
             b"\x4c\x8b\xd1\xb8....\xf6\x04\x25\x08\x03\xfe\x7f\x01\x75\x03\x0f\x05\xc3\xcd\x2e\xc3".to_vec();
-        expected[4..8].copy_from_slice(&number.to_le_bytes());
+        expected[4..8].copy_from_slice(&service.number.to_le_bytes());
         expected.extend(b"\x0f\x1f\x84\x00\x00\x00\x00\x00");
-        assert_eq!(code[at..at + style.stride], expected);
+        assert_eq!(code[at..at + style.align], expected);
     }
 }
 
 #[test]
 fn stubs_decode_to_the_documented_instructions() {
     let base = 0x7ffc_0e3b_1000;
-    for (number, service) in profile().services(ServiceTableId::Nt) {
-        let code = decode(base, &super::stubs::stub(profile(), number));
+    for service in profile().services(ServiceTableId::Nt) {
+        let code = decode(base, &super::stubs::stub(profile(), &service));
         let mnemonics: Vec<_> = code.iter().map(|i| i.mnemonic()).collect();
         use Mnemonic::{Int, Jne, Mov, Nop, Ret, Syscall, Test};
-        assert_eq!(mnemonics, [Mov, Mov, Test, Jne, Syscall, Ret, Int, Ret, Nop], "{}", service.name);
+        assert_eq!(mnemonics, [Mov, Mov, Test, Jne, Syscall, Ret, Int, Ret, Nop], "{}", service.info.name);
         assert_eq!((code[0].op0_register(), code[0].op1_register()), (Register::R10, Register::RCX));
-        assert_eq!((code[1].op0_register(), code[1].immediate32()), (Register::EAX, number));
+        assert_eq!((code[1].op0_register(), code[1].immediate32()), (Register::EAX, service.number));
         assert_eq!((code[2].memory_displacement64(), code[2].immediate8()), (0x7ffe_0308, 1));
         assert_eq!(code[3].near_branch_target(), code[6].ip());
         assert_eq!(code[6].immediate8(), 0x2e);

@@ -102,7 +102,7 @@ fn nt_query_event(
     out.probe(cx, SIZE)?;
     let event = cx.reference::<Event>(handle, QUERY_STATE)?;
     let (kind, state) = (event.kind.raw(), u64::from(event.signaled));
-    let bytes = StructWriter::new(SIZE, cx.kernel.width).field(0, 4, kind.into()).field(4, 4, state).finish();
+    let bytes = StructWriter::new(SIZE, cx.kernel.width()).field(0, 4, kind.into()).field(4, 4, state).finish();
     out.write(cx, &bytes)?;
     Ok(NtStatus::SUCCESS)
 }

@@ -32,7 +32,7 @@ fn nt_query_virtual_memory(
     if class != 0 {
         return Err(Unwind::unsupported(format!("MemoryInformationClass {name}")));
     }
-    let width = cx.kernel.width;
+    let width = cx.kernel.width();
     let size = basic_information_size(width);
     if length < size as u64 {
         return Err(NtStatus::INFO_LENGTH_MISMATCH.into());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use guest::mem::PAGE_SIZE;
+use guest::{Arch, Profile};
 
 use super::pages::PageTable;
 use super::protect::Protect;
@@ -46,8 +47,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// x64, Windows 8.1 and later: user space ends below 7FFFFFFF0000. A profile says its own highest address.
-    pub const X64: Self = Self { lowest: 0x1_0000, highest: 0x7fff_fffe_ffff, search_from: 0x200_0000_0000 };
+    /// User space of a profile's kernel.
+    pub fn new(profile: &Profile) -> Self {
+        let search_from = match profile.arch {
+            Arch::X86 => 0x1_0000,
+            Arch::X64 => 0x200_0000_0000,
+        };
+        Self { lowest: 0x1_0000, highest: profile.highest_user_address, search_from }
+    }
 }
 
 /// The memory of one process.

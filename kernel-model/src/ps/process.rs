@@ -1,6 +1,7 @@
 //! `EPROCESS` and `ETHREAD`, as far as they exist.
 
 use guest::NtStatus;
+use guest::mem::Width;
 
 use crate::ob::{HandleTable, ObjectId};
 
@@ -25,6 +26,10 @@ pub struct Process {
     pub handles: HandleTable,
     /// Where its PEB is.
     pub peb: u64,
+    /// The width of its pointers, as its calls arrive: that of the kernel, for a WOW64 process too.
+    pub width: Width,
+    /// `KiFastSystemCallRet`, where `sysexit` goes; 0 on a 64-bit kernel.
+    pub sysexit_to: u32,
     /// The image's file name.
     pub image: String,
     /// `STATUS_PENDING` while it runs.

@@ -26,7 +26,7 @@ fn nt_query_information_process(
     cx: &mut Cx<'_>, process: Handle, class: u32, buffer: UserPtr<u8>, length: u32, return_length: Option<UserPtr<u32>>,
 ) -> NtResult {
     let name = class_name("PROCESSINFOCLASS", class)?;
-    let width = cx.kernel.width;
+    let width = cx.kernel.width();
     let w = width.bytes();
     let size = match class {
         BASIC_INFORMATION => 6 * w,

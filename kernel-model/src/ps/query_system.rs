@@ -26,7 +26,7 @@ fn nt_query_system_information(
     if class != BASIC_INFORMATION {
         return Err(Unwind::unsupported(format!("SystemInformationClass {name}")));
     }
-    let width = cx.kernel.width;
+    let width = cx.kernel.width();
     let w = width.bytes();
     let size = 0x18 + 5 * w;
     let mut mem = cx.mem();

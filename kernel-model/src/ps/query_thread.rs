@@ -24,7 +24,7 @@ fn nt_query_information_thread(
     cx: &mut Cx<'_>, thread: Handle, class: u32, buffer: UserPtr<u8>, length: u32, return_length: Option<UserPtr<u32>>,
 ) -> NtResult {
     let name = class_name("THREADINFOCLASS", class)?;
-    let width = cx.kernel.width;
+    let width = cx.kernel.width();
     let w = width.bytes();
     let size = match class {
         BASIC_INFORMATION => 6 * w,

@@ -1,10 +1,12 @@
 //! The service tables of one machine: what a service number leads to.
 
 use guest::Profile;
-use guest::convention::{row_bits, table_bits};
+use guest::convention::row_bits;
+use guest::mem::Width;
 use guest::services::{ServiceInfo, ServiceTableId};
+use guest::stub::StubService;
 
-use super::{Service, Support};
+use super::{Args, MAX_ARGS, Service, Support};
 
 /// One row: what is known of the service, and its function where somebody wrote it.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +17,22 @@ pub struct Row {
     pub info: &'static ServiceInfo,
     /// The declared service.
     pub service: Option<&'static Service>,
+    /// How many arguments a 64-bit call has; 0 where nobody knows.
+    args: u8,
+    /// How many 4-byte slots a 32-bit call's arguments take.
+    slots: u8,
+    /// Which arguments are handles, by bit: a 32-bit one is sign-extended.
+    handles: u32,
+    /// Which arguments are 64 bits wide for everybody, by bit: they take two slots.
+    wide: u32,
 }
+
+/// A row within a table's limit of which nobody has published the name.
+static UNNAMED: ServiceInfo =
+    ServiceInfo { name: "(unnamed)", table: ServiceTableId::Win32k, arg_count: None, ret: "", args: &[] };
+
+/// The C types that are 64 bits wide for 32-bit code too, passed by value.
+const WIDE: &[&str] = &["LARGE_INTEGER", "ULARGE_INTEGER", "ULONGLONG", "LONGLONG", "ULONG64", "LONG64", "DWORD64"];
 
 impl Row {
     /// The row's support level.
@@ -23,17 +40,67 @@ impl Row {
         self.service.map_or(Support::None, |s| s.support)
     }
 
-    /// How many arguments a call has; 0 where nobody knows.
+    fn new(service: &StubService) -> Self {
+        let mask = |types: &[&str]| {
+            let is = |(i, a): (usize, &guest::services::ArgInfo)| types.contains(&a.ty).then_some(1 << (i % 32));
+            service.info.args.iter().enumerate().filter_map(is).fold(0, |all, bit: u32| all | bit)
+        };
+        let count = |known: Option<u32>| known.map_or(0, |n| n.min(u8::MAX.into()) as u8);
+        Self {
+            number: service.number,
+            info: service.info,
+            service: None,
+            args: count(service.args),
+            slots: count(service.slots),
+            handles: mask(&["HANDLE"]),
+            wide: mask(WIDE),
+        }
+    }
+
+    fn unnamed(number: u32) -> Self {
+        Self { number, info: &UNNAMED, service: None, args: 0, slots: 0, handles: 0, wide: 0 }
+    }
+
+    /// How many arguments a 64-bit call has; 0 where nobody knows.
+    #[inline]
     pub fn arg_count(&self) -> usize {
-        self.info.arg_count.map_or(0, |n| n as usize)
+        self.args.into()
+    }
+
+    /// Bytes of arguments that the dispatcher copies from memory.
+    #[inline]
+    pub fn memory_bytes(&self, width: Width) -> usize {
+        match width {
+            Width::W32 => 4 * usize::from(self.slots),
+            Width::W64 => 8 * usize::from(self.args).saturating_sub(4),
+        }
+    }
+
+    /// Widens the slots of a 32-bit call: handles keep their sign, everything else is filled with zeros.
+    pub fn widen(&self, slots: &[[u8; 4]], args: &mut Args) {
+        let mut slots = slots.iter().map(|s| u32::from_le_bytes(*s));
+        for index in 0..MAX_ARGS {
+            let Some(low) = slots.next() else { break };
+            let has = |mask: u32| mask >> (index % 32) & 1 != 0;
+            args.set(
+                index,
+                match () {
+                    () if has(self.wide) => u64::from(low) | u64::from(slots.next().unwrap_or(0)) << 32,
+                    () if has(self.handles) => low.cast_signed() as u64,
+                    () => low.into(),
+                },
+            );
+        }
     }
 }
 
 /// Both tables of a profile.
 #[derive(Clone, Debug)]
 pub struct ServiceTable {
-    nt: Vec<Option<Row>>,
-    win32k: Vec<Option<Row>>,
+    nt: Vec<Row>,
+    win32k: Vec<Row>,
+    /// The bits of a number, from bit 12, that the dispatcher picks a table by.
+    table_mask: u32,
 }
 
 impl ServiceTable {
@@ -41,12 +108,13 @@ impl ServiceTable {
     pub fn new(profile: &'static Profile, services: impl Iterator<Item = &'static Service>) -> Self {
         let build = |table: ServiceTableId| {
             let row = |row| {
-                let info = profile.service(table, row)?;
-                Some(Row { number: table.base() + row as u32, info, service: None })
+                let service = profile.service(table, row);
+                service.map_or(Row::unnamed(table.base() + row as u32), |s| Row::new(&s))
             };
             (0..profile.table_size(table)).map(row).collect()
         };
-        let mut tables = Self { nt: build(ServiceTableId::Nt), win32k: build(ServiceTableId::Win32k) };
+        let (nt, win32k) = (build(ServiceTableId::Nt), build(ServiceTableId::Win32k));
+        let mut tables = Self { nt, win32k, table_mask: profile.table_mask };
         for service in services {
             // A service that the build does not have has no number, and so no row.
             if let Some(row) = profile.number(service.name).and_then(|number| tables.row_mut(number)) {
@@ -57,13 +125,18 @@ impl ServiceTable {
     }
 
     fn row_mut(&mut self, number: u32) -> Option<&mut Row> {
-        let rows = if table_bits(number) == 0 { &mut self.nt } else { &mut self.win32k };
-        rows.get_mut(row_bits(number))?.as_mut()
+        let rows = match self.table_of(number)? {
+            ServiceTableId::Nt => &mut self.nt,
+            ServiceTableId::Win32k => &mut self.win32k,
+        };
+        rows.get_mut(row_bits(number))
     }
 
-    /// The table a service number names; `None` for bits no table has.
-    pub fn table_of(number: u32) -> Option<ServiceTableId> {
-        match table_bits(number) {
+    /// The table a service number names. Bit 12 picks it; a kernel that looks at bit 13 as well has nothing
+    /// behind it. The bits above are ignored.
+    #[inline]
+    pub fn table_of(&self, number: u32) -> Option<ServiceTableId> {
+        match number >> 12 & self.table_mask {
             0 => Some(ServiceTableId::Nt),
             1 => Some(ServiceTableId::Win32k),
             _ => None,
@@ -73,16 +146,15 @@ impl ServiceTable {
     /// The row of a service number.
     #[inline]
     pub fn row(&self, number: u32) -> Option<&Row> {
-        let rows = match table_bits(number) {
-            0 => &self.nt,
-            1 => &self.win32k,
-            _ => return None,
+        let rows = match self.table_of(number)? {
+            ServiceTableId::Nt => &self.nt,
+            ServiceTableId::Win32k => &self.win32k,
         };
-        rows.get(row_bits(number))?.as_ref()
+        rows.get(row_bits(number))
     }
 
     /// Every row of both tables, in order.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.nt.iter().chain(&self.win32k).flatten()
+        self.nt.iter().chain(&self.win32k)
     }
 }

@@ -21,8 +21,8 @@ const BASE: u64 = 0x7ffc_0e3b_0000;
 /// Assembles it.
 pub(super) fn build(profile: &'static Profile) -> Result<BuiltinDll, AsmError> {
     let mut m = Module::new(profile, "ntdll.dll", BASE)?;
-    for (number, service) in profile.services(ServiceTableId::Nt) {
-        m.stub(service.name, number)?;
+    for service in profile.services(ServiceTableId::Nt) {
+        m.stub(&service)?;
     }
     error::define(&mut m)?;
     heap::define(&mut m)?;

@@ -1,0 +1,65 @@
+//! Where a call comes from: the stub, and who called that.
+
+use guest::convention::Gate;
+use kernel_model::Call;
+
+use super::View;
+use crate::machine::trap_address;
+
+/// The code that made a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The stub's first instruction, or the program's own trapping one.
+    pub start: u64,
+    /// The return address into what called the stub; `None`: the program made the call itself.
+    pub caller: Option<u64>,
+}
+
+impl Origin {
+    /// Whether no system DLL's stub is in it.
+    pub fn is_direct(&self) -> bool {
+        self.caller.is_none()
+    }
+}
+
+/// The modules whose stubs are the ordinary way into the kernel.
+const SYSTEM_DLLS: &[&str] = &["ntdll.dll", "win32u.dll"];
+/// What stubs of 32-bit code call: the trap is there, the stub is where it returns to.
+const SHARED_CODE: &[&str] = &["KiFastSystemCall", "KiIntSystemCall"];
+/// XP's first builds have the same code in `KUSER_SHARED_DATA`.
+const SHARED_PAGE: u64 = 0x7ffe_0000;
+
+impl View<'_> {
+    /// Where a call comes from.
+    pub fn origin(&self, call: &Call) -> Origin {
+        let trap = trap_address(call);
+        let word = |n: u64| self.stack_word(call, n);
+        let shared = trap & !0xfff == SHARED_PAGE
+            || self.system_symbol(trap).is_some_and(|(_, name)| SHARED_CODE.contains(&name));
+        // [esp] is the way back into the stub, and the caller's is above it.
+        let (inside, caller) = match call.gate {
+            Gate::Syscall | Gate::Int2e => (trap, word(0)),
+            _ if shared => (word(0).unwrap_or(0), word(1)),
+            Gate::Sysenter => (trap, word(1)),
+            Gate::Int2e32 => (trap, word(0)),
+        };
+        match self.system_symbol(inside) {
+            Some((start, _)) => Origin { start, caller: Some(caller.unwrap_or(0)) },
+            None => Origin { start: if shared { inside } else { trap }, caller: None },
+        }
+    }
+
+    /// The symbol that an address of a system DLL lies behind.
+    fn system_symbol(&self, va: u64) -> Option<(u64, &str)> {
+        let module = self.modules.at(va)?;
+        SYSTEM_DLLS.contains(&module.name.to_ascii_lowercase().as_str()).then(|| module.symbol_before(va))?
+    }
+
+    fn stack_word(&self, call: &Call, index: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let len = call.gate.width().bytes();
+        let va = call.regs.rsp.wrapping_add(index * len as u64);
+        self.kernel.mm.peek(self.ram, va, bytes.get_mut(..len)?)?;
+        Some(u64::from_le_bytes(bytes))
+    }
+}
