@@ -272,6 +272,19 @@ fn pattern(text: &str) -> String {
     format!("&[{out}]")
 }
 
+/// What stubs need in `KUSER_SHARED_DATA`: `300=8bd4` is bytes, `300=&Name` a routine's address.
+fn shared_data(text: &str) -> String {
+    let item = |item: &str| {
+        let (at, value) = item.split_once('=').expect("an offset and a value");
+        let piece = match value.strip_prefix('&') {
+            Some(name) => format!("Piece::Address({name:?})"),
+            None => format!("Piece::Bytes(&[{}])", byte_list(value)),
+        };
+        format!("(0x{at}, {piece}),")
+    };
+    text.split(' ').filter(|i| !i.is_empty()).map(item).collect()
+}
+
 fn byte_list(hex: &str) -> String {
     let list: Vec<String> = (0..hex.len() / 2).map(|i| format!("0x{}", &hex[2 * i..2 * i + 2])).collect();
     list.join(",")
@@ -303,7 +316,7 @@ fn stub_styles(rows: &Rows, routines: &Rows) -> String {
         let gates: Vec<String> = r["gates"].split(' ').map(|g| format!("{g:?}")).collect();
         let _ = writeln!(
             text,
-            "StubStyle {{ name: {:?}, bits: {}, gates: &[{}], align: {}, code: {}, no_args: {}, no_turbo: {}, pad: &[{}], routines: &{names:?} }},",
+            "StubStyle {{ name: {:?}, bits: {}, gates: &[{}], align: {}, code: {}, no_args: {}, no_turbo: {}, pad: &[{}], routines: &{names:?}, shared: &[{}] }},",
             r["style"],
             if r["arch"] == "x64" { 64 } else { 32 },
             gates.join(","),
@@ -312,6 +325,7 @@ fn stub_styles(rows: &Rows, routines: &Rows) -> String {
             or_plain("no_args"),
             or_plain("no_turbo"),
             byte_list(&r["pad"]),
+            shared_data(&r["shared"]),
         );
     }
     text + "];\n"

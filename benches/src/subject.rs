@@ -17,7 +17,7 @@ pub fn machine(program: Program) -> Machine {
 }
 
 fn run(code: &[u8]) -> (Machine, f64) {
-    let mut machine = machine(Program::RawX64(code.to_vec()));
+    let mut machine = machine(Program::Raw(guest::Arch::X64, code.to_vec()));
     let elapsed = time(|| match machine.run().expect("no engine failure") {
         End::Exit(_) => {}
         other => panic!("the bench's code ended in {other:?}"),
@@ -152,13 +152,13 @@ pub fn creation() -> Figure {
 /// For each implemented service, the instructions from its stub's first byte to its `ret`, called with arguments
 /// that are all zero. The services that end the process are counted up to their trap.
 pub fn instructions_per_call() -> Vec<(String, u64)> {
-    let any = machine(Program::RawX64(vec![0xc3]));
+    let any = machine(Program::Raw(guest::Arch::X64, vec![0xc3]));
     let ntdll = any.modules().iter().find(|m| m.name == "ntdll.dll").expect("ntdll");
     let mut counts = Vec::new();
     for service in kernel_model::kernel::services() {
         let stub = ntdll.symbol(service.name).expect("every service has a stub");
         let code = code::call_once(stub);
-        let mut machine = machine(Program::RawX64(code));
+        let mut machine = machine(Program::Raw(guest::Arch::X64, code));
         let trace = Steps::watch(&mut machine, stub);
         machine.run().expect("no engine failure");
         counts.push((service.name.to_string(), trace.get()));

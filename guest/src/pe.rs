@@ -5,8 +5,9 @@
 
 use object::LittleEndian as LE;
 use object::pe;
-use object::read::pe::{ImageNtHeaders, ImageThunkData, PeFile64};
+use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile};
 
+use crate::Arch;
 use crate::mem::{PAGE_SIZE, get, put};
 
 /// Why a file is not an image we can run.
@@ -15,8 +16,8 @@ pub enum PeError {
     /// Too short, or without the `MZ` and `PE` signatures, or with headers that do not parse.
     #[error("not a PE image: {0}")]
     NotPe(String),
-    /// A machine type other than x86-64.
-    #[error("machine type {0:#06x} ({1}) is not x86-64 (0x8664)")]
+    /// A machine type other than x86 and x86-64.
+    #[error("machine type {0:#06x} ({1}) is neither x86 (0x014c) nor x86-64 (0x8664)")]
     Machine(u16, &'static str),
     /// Headers that contradict themselves or the file.
     #[error("malformed PE image: {0}")]
@@ -101,6 +102,8 @@ pub struct Tls {
 /// An image, laid out as it lies in memory.
 #[derive(Debug, Clone)]
 pub struct PeImage {
+    /// The architecture of its code: PE32 for x86, PE32+ for x64.
+    pub arch: Arch,
     /// `ImageBase`.
     pub base: u64,
     /// The mapped bytes, headers first, unrelocated.
@@ -136,23 +139,27 @@ impl PeImage {
         if !data.starts_with(b"MZ") {
             return Err(PeError::NotPe("it does not start with MZ".into()));
         }
-        let machine = machine_of(data)?;
-        if machine != pe::IMAGE_FILE_MACHINE_AMD64 {
-            return Err(PeError::Machine(machine, machine_name(machine)));
+        match machine_of(data)? {
+            pe::IMAGE_FILE_MACHINE_AMD64 => Self::parse_as::<pe::ImageNtHeaders64>(data, Arch::X64),
+            pe::IMAGE_FILE_MACHINE_I386 => Self::parse_as::<pe::ImageNtHeaders32>(data, Arch::X86),
+            machine => Err(PeError::Machine(machine, machine_name(machine))),
         }
-        let file = PeFile64::parse(data).map_err(|e| PeError::NotPe(e.to_string()))?;
+    }
+
+    fn parse_as<H: ImageNtHeaders>(data: &[u8], arch: Arch) -> Result<Self, PeError> {
+        let file = PeFile::<H>::parse(data).map_err(|e| PeError::NotPe(e.to_string()))?;
         let opt = file.nt_headers().optional_header();
         let header = file.nt_headers().file_header();
-        let size = u64::from(opt.size_of_image.get(LE));
-        let headers = u64::from(opt.size_of_headers.get(LE));
-        let alignment = u64::from(opt.section_alignment.get(LE));
+        let size = u64::from(opt.size_of_image());
+        let headers = u64::from(opt.size_of_headers());
+        let alignment = u64::from(opt.section_alignment());
         if size == 0 || size > MAX_IMAGE {
             return Err(malformed(format!("SizeOfImage {size:#x}")));
         }
         if alignment < PAGE_SIZE || !alignment.is_power_of_two() {
             return Err(malformed(format!("SectionAlignment {alignment:#x}")));
         }
-        let base = opt.image_base.get(LE);
+        let base = opt.image_base();
         if base % 0x1_0000 != 0 {
             return Err(malformed(format!("ImageBase {base:#x} is not a multiple of 64 KiB")));
         }
@@ -162,7 +169,7 @@ impl PeImage {
         let mut bytes = vec![0; round_up(size) as usize];
         copy(&mut bytes, 0, data.get(..headers as usize).unwrap_or(&[]));
         let sections = map_sections(&file, data, &mut bytes, round_up(headers))?;
-        let entry = opt.address_of_entry_point.get(LE);
+        let entry = opt.address_of_entry_point();
         if u64::from(entry) >= size {
             return Err(malformed(format!("entry point {entry:#x} is outside the image")));
         }
@@ -173,17 +180,18 @@ impl PeImage {
             })
             .collect();
         let characteristics = header.characteristics.get(LE);
-        let dll_characteristics = opt.dll_characteristics.get(LE);
+        let dll_characteristics = opt.dll_characteristics();
         Ok(Self {
+            arch,
             base,
             bytes,
             headers: round_up(headers) as u32,
             sections,
             entry,
-            stack_reserve: opt.size_of_stack_reserve.get(LE),
-            stack_commit: opt.size_of_stack_commit.get(LE),
-            subsystem: opt.subsystem.get(LE),
-            subsystem_version: (opt.major_subsystem_version.get(LE), opt.minor_subsystem_version.get(LE)),
+            stack_reserve: opt.size_of_stack_reserve(),
+            stack_commit: opt.size_of_stack_commit(),
+            subsystem: opt.subsystem(),
+            subsystem_version: (opt.major_subsystem_version(), opt.minor_subsystem_version()),
             is_dll: characteristics & pe::IMAGE_FILE_DLL != 0,
             relocatable: characteristics & pe::IMAGE_FILE_RELOCS_STRIPPED == 0,
             dynamic_base: dll_characteristics & pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE != 0,
@@ -197,6 +205,11 @@ impl PeImage {
         self.directories.get(index).copied().filter(|d| d.0 != 0 && d.1 != 0)
     }
 
+    /// Whether it has managed code: a program of .NET, all of it or in part (mixed mode).
+    pub fn is_managed(&self) -> bool {
+        self.directory(pe::IMAGE_DIRECTORY_ENTRY_COM_DESCRIPTOR).is_some()
+    }
+
     fn u16(&self, rva: u64) -> Option<u16> {
         self.slice(rva, 2).map(|b| get(b, 0, 2) as u16)
     }
@@ -205,8 +218,14 @@ impl PeImage {
         self.slice(rva, 4).map(|b| get(b, 0, 4) as u32)
     }
 
-    fn u64(&self, rva: u64) -> Option<u64> {
-        self.slice(rva, 8).map(|b| get(b, 0, 8))
+    /// A word as wide as the image's addresses.
+    fn word(&self, rva: u64) -> Option<u64> {
+        let len = self.word_len();
+        self.slice(rva, len).map(|b| get(b, 0, len as usize))
+    }
+
+    fn word_len(&self) -> u64 {
+        self.arch.width().bytes() as u64
     }
 
     /// Bytes of the mapped image.
@@ -259,10 +278,11 @@ impl PeImage {
 
     /// Windows writes the base an image was given into its mapped header.
     fn set_header_base(&mut self, base: u64) {
-        // e_lfanew; then signature (4), file header (20), and ImageBase 24 into the optional header.
-        let at = self.u32(0x3c).map_or(usize::MAX, |at| at as usize).saturating_add(0x30);
+        // e_lfanew; then signature (4), file header (20), and ImageBase 24 (PE32: 28) into the optional header.
+        let offset = if self.arch == Arch::X64 { 0x30 } else { 0x34 };
+        let at = self.u32(0x3c).map_or(usize::MAX, |at| at as usize).saturating_add(offset);
         if at < self.headers as usize {
-            put(&mut self.bytes, at, 8, base);
+            put(&mut self.bytes, at, self.arch.width().bytes(), base);
         }
     }
 
@@ -303,21 +323,22 @@ impl PeImage {
 
     fn import_slots(&self, dll: &str, lookup: u32, slots: u32) -> Result<Vec<(u32, ImportBy)>, PeError> {
         let mut found = Vec::new();
+        let len = self.word_len();
         for i in 0.. {
-            let offset = 8 * i;
+            let offset = len * i;
             let bad = || malformed(format!("import {i} from {dll}"));
-            let entry = self.u64(u64::from(lookup) + offset).ok_or_else(bad)?;
+            let entry = self.word(u64::from(lookup) + offset).ok_or_else(bad)?;
             if entry == 0 {
                 break;
             }
-            let thunk = pe::ImageThunkData64(object::U64::new(LE, entry));
-            let by = if thunk.is_ordinal() {
-                ImportBy::Ordinal(thunk.ordinal())
+            // The highest bit says that the rest is an ordinal.
+            let by = if entry >> (8 * len - 1) != 0 {
+                ImportBy::Ordinal(entry as u16)
             } else {
-                ImportBy::Name(self.text(u64::from(thunk.address()) + 2).ok_or_else(bad)?.to_string())
+                ImportBy::Name(self.text((entry & 0x7fff_ffff) + 2).ok_or_else(bad)?.to_string())
             };
             let slot = u64::from(slots) + offset;
-            self.slice(slot, 8).ok_or_else(bad)?;
+            self.slice(slot, len).ok_or_else(bad)?;
             found.push((slot as u32, by));
         }
         Ok(found)
@@ -384,17 +405,18 @@ impl PeImage {
         let Some((at, _)) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_TLS) else { return Ok(None) };
         let bad = || malformed("TLS directory");
         let at = u64::from(at);
-        let address = |offset| self.u64(at + offset).ok_or_else(bad);
+        let len = self.word_len();
+        let address = |index| self.word(at + len * index).ok_or_else(bad);
         let rva = |va: u64| {
             let rva = va.checked_sub(base).filter(|&r| r <= self.bytes.len() as u64);
             rva.map(|r| r as u32).ok_or_else(bad)
         };
-        let (start, end, index) = (address(0)?, address(8)?, address(16)?);
+        let (start, end, index) = (address(0)?, address(1)?, address(2)?);
         let data_size = end.checked_sub(start).filter(|&n| n <= self.bytes.len() as u64).ok_or_else(bad)?;
         let data = if start == 0 { 0 } else { rva(start)? };
         self.slice(data.into(), data_size).ok_or_else(bad)?;
         let index = if index == 0 { 0 } else { rva(index)? };
-        let zero_fill = self.u32(at + 32).ok_or_else(bad)?;
+        let zero_fill = self.u32(at + 4 * len).ok_or_else(bad)?;
         if u64::from(zero_fill) > MAX_IMAGE {
             return Err(bad());
         }
@@ -424,7 +446,6 @@ fn machine_of(data: &[u8]) -> Result<u16, PeError> {
 
 fn machine_name(machine: u16) -> &'static str {
     match machine {
-        pe::IMAGE_FILE_MACHINE_I386 => "x86, 32-bit",
         pe::IMAGE_FILE_MACHINE_ARM64 => "ARM64",
         pe::IMAGE_FILE_MACHINE_ARMNT => "ARM",
         _ => "unknown",
@@ -433,7 +454,9 @@ fn machine_name(machine: u16) -> &'static str {
 
 /// Copies the sections to where they are mapped, as `MiCreateImageFileMap` checks them: ascending,
 /// aligned, inside the image and the file.
-fn map_sections(file: &PeFile64<'_>, data: &[u8], bytes: &mut [u8], headers: u64) -> Result<Vec<Section>, PeError> {
+fn map_sections<H: ImageNtHeaders>(
+    file: &PeFile<'_, H>, data: &[u8], bytes: &mut [u8], headers: u64,
+) -> Result<Vec<Section>, PeError> {
     let mut sections = Vec::new();
     let mut next = headers;
     let table = file.section_table();

@@ -60,6 +60,7 @@ pub struct StubStyle {
     /// What fills a stub up.
     pub pad: &'static [u8],
     pub(crate) routines: &'static [&'static str],
+    pub(crate) shared: &'static [(u32, Piece)],
 }
 
 /// Code or data beside the stubs: `KiFastSystemCall` and so on.
@@ -121,6 +122,25 @@ impl StubStyle {
     /// What goes beside the stubs.
     pub fn routines(&self) -> impl Iterator<Item = &'static Routine> {
         self.routines.iter().filter_map(|name| ROUTINES.iter().find(|r| r.name == *name))
+    }
+
+    /// What the stubs need in `KUSER_SHARED_DATA`: offsets and bytes, with the addresses of routines.
+    pub fn shared_data(&self, address: impl Fn(&str) -> Option<u32>) -> impl Iterator<Item = (u32, Vec<u8>)> {
+        self.shared.iter().filter_map(move |(at, piece)| match piece {
+            Piece::Bytes(bytes) => Some((*at, bytes.to_vec())),
+            Piece::Address(name) => Some((*at, address(name)?.to_le_bytes().to_vec())),
+            _ => None,
+        })
+    }
+
+    /// Whether stubs find their way through `KUSER_SHARED_DATA`.
+    pub fn uses_shared_data(&self) -> bool {
+        !self.shared.is_empty()
+    }
+
+    /// Whether stubs call code that is in `KUSER_SHARED_DATA` itself.
+    pub fn runs_shared_data(&self) -> bool {
+        self.shared.iter().any(|(_, piece)| matches!(piece, Piece::Bytes(_)))
     }
 
     /// Whether a gate of this name leads into the kernel of a machine with such stubs.

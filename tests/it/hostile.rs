@@ -11,7 +11,7 @@ use trapgate::loader::Program;
 use crate::support::config;
 
 fn run(code: Vec<u8>) {
-    let mut config = config(Program::RawX64(code.clone()), "hostile");
+    let mut config = config(Program::Raw(guest::Arch::X64, code.clone()), "hostile");
     config.max_instructions = Some(30_000);
     // Little memory, so that a run cannot take much of the host's.
     config.memory = 16 << 20;

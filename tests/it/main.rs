@@ -6,6 +6,7 @@ mod crt;
 mod determinism;
 mod engine;
 mod example;
+mod gates;
 mod hostile;
 mod house;
 mod licences;

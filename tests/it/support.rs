@@ -19,7 +19,7 @@ pub fn config(program: Program, name: &str) -> Config {
 /// The configuration that a fixture is run with.
 pub fn fixture_config(fixture: &Fixture) -> Config {
     let bytes = fixture.image.to_vec();
-    let program = if fixture.kind == Kind::Raw { Program::RawX64(bytes) } else { Program::Pe(bytes) };
+    let program = if fixture.kind == Kind::Raw { Program::Raw(guest::Arch::X64, bytes) } else { Program::Pe(bytes) };
     let mut config = config(program, fixture.file);
     config.process.args = fixture.args.iter().map(ToString::to_string).collect();
     config
@@ -35,7 +35,7 @@ pub fn fixture_machine(name: &str) -> Machine {
 
 /// Raw code, run to its end: how it ended.
 pub fn run_raw(code: &[u8]) -> (Machine, End) {
-    let mut machine = Machine::new(&config(Program::RawX64(code.to_vec()), "raw")).expect("a machine");
+    let mut machine = Machine::new(&config(Program::Raw(guest::Arch::X64, code.to_vec()), "raw")).expect("a machine");
     let end = machine.run().expect("no engine failure");
     (machine, end)
 }

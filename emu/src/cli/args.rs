@@ -40,11 +40,22 @@ pub enum Root {
     Builtin,
 }
 
+/// Which gate stubs take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GateChoice {
+    /// As Windows sets it up
+    Default,
+    /// `int 2Eh`: byte 308h of KUSER_SHARED_DATA on Windows 10 1511 and later, its SystemCall before 8.1 x86
+    Int2e,
+}
+
 /// What kind of raw code a file holds.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Raw {
     /// 64-bit code, run from its first byte
     X64,
+    /// 32-bit code, run from its first byte
+    X86,
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +75,9 @@ pub struct MachineOptions {
     /// The file is not a PE image but code
     #[arg(long, value_name = "ARCH")]
     pub raw: Option<Raw>,
+    /// The gate that stubs use where they can choose
+    #[arg(long, value_name = "G", default_value = "default")]
+    pub gate: GateChoice,
     /// Stop at the first service that nobody wrote
     #[arg(long)]
     pub strict: bool,

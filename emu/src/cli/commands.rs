@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use guest::{Profile, services};
+use guest::{Arch, Profile, services};
 
 use super::args::{
-    FlowOptions, Format, MachineOptions, ProfileOption, ProfilesOptions, Raw, Root, RunOptions, SsdtOptions,
-    StubsOptions, TraceOptions,
+    FlowOptions, Format, GateChoice, MachineOptions, ProfileOption, ProfilesOptions, Raw, Root, RunOptions,
+    SsdtOptions, StubsOptions, TraceOptions,
 };
 use crate::loader::Program;
 use crate::machine::{Config, Crash, End, HostConsole, Machine, Stdio};
@@ -29,9 +29,14 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     let Root::Builtin = options.root;
     let profile = profile(&options.profile)?;
     let mut config = Config::open(image).map_err(|e| e.to_string())?;
-    if let (Some(Raw::X64), Program::Pe(bytes)) = (options.raw, &mut config.process.program) {
-        config.process.program = Program::RawX64(std::mem::take(bytes));
+    if let (Some(raw), Program::Pe(bytes)) = (options.raw, &mut config.process.program) {
+        let arch = match raw {
+            Raw::X64 => Arch::X64,
+            Raw::X86 => Arch::X86,
+        };
+        config.process.program = Program::Raw(arch, std::mem::take(bytes));
     }
+    config.process.int2e = options.gate == GateChoice::Int2e;
     config.profile = profile;
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;

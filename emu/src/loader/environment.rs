@@ -1,5 +1,7 @@
 //! Command line and environment.
 
+use guest::Arch;
+
 /// The environment a process gets: fixed, so that runs repeat.
 const VARIABLES: &[&str] = &[
     "=C:=C:\\",
@@ -8,7 +10,6 @@ const VARIABLES: &[&str] = &[
     "NUMBER_OF_PROCESSORS=1",
     "OS=Windows_NT",
     "Path=C:\\Windows\\system32;C:\\Windows",
-    "PROCESSOR_ARCHITECTURE=AMD64",
     "SystemDrive=C:",
     "SystemRoot=C:\\Windows",
     "TEMP=C:\\Windows\\Temp",
@@ -17,9 +18,21 @@ const VARIABLES: &[&str] = &[
     "windir=C:\\Windows",
 ];
 
+/// What says which processor a kernel and a program run on, after `Path`.
+const fn processor(kernel: Arch, program: Arch) -> &'static [&'static str] {
+    match (kernel, program) {
+        (_, Arch::X64) => &["PROCESSOR_ARCHITECTURE=AMD64"],
+        (Arch::X86, Arch::X86) => &["PROCESSOR_ARCHITECTURE=x86"],
+        (Arch::X64, Arch::X86) => &["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"],
+    }
+}
+
 /// The environment block: strings with terminators, and one more terminator.
-pub(super) fn block() -> Vec<u8> {
-    let text: String = VARIABLES.iter().flat_map(|v| [*v, "\0"]).collect();
+pub(super) fn block(kernel: Arch, program: Arch) -> Vec<u8> {
+    let at = VARIABLES.iter().position(|v| v.starts_with("Path=")).map_or(0, |i| i + 1);
+    let (before, after) = VARIABLES.split_at_checked(at).unwrap_or((VARIABLES, &[]));
+    let all = before.iter().chain(processor(kernel, program)).chain(after);
+    let text: String = all.flat_map(|v| [*v, "\0"]).collect();
     super::writer::wide(&text)
 }
 
@@ -70,6 +83,6 @@ mod tests {
 
     #[test]
     fn the_environment_ends_with_two_terminators() {
-        assert!(block().ends_with(&[b'p', 0, 0, 0, 0, 0][..]) || block().ends_with(&[0, 0, 0, 0]));
+        assert!(block(Arch::X64, Arch::X86).ends_with(&[0, 0, 0, 0]));
     }
 }

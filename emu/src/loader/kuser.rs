@@ -1,13 +1,13 @@
 //! KUSER_SHARED_DATA: the page at 7FFE0000 that every process can read.
 
-use guest::NtStatus;
 use guest::mem::PAGE_SIZE;
+use guest::{Arch, NtStatus};
 use kernel_model::Kernel;
 use kernel_model::ke::clock::{QPC_FREQUENCY, TICK};
 use kernel_model::mm::{Protect, VadKind};
 
-use super::Target;
 use super::writer::{StructBuilder, wide};
+use super::{Module, Target};
 use crate::cpu::Ram;
 
 /// Where user mode sees it, in every version of Windows.
@@ -18,23 +18,53 @@ pub(crate) const USER_VA: u64 = 0x7ffe_0000;
 const PROCESSOR_FEATURES: &[u64] = &[2, 3, 6, 8, 9, 10, 12, 13, 14, 23, 36, 37, 38];
 /// Milliseconds a tick takes, times 2^24: `TickCount * this >> 24` is milliseconds.
 const TICK_COUNT_MULTIPLIER: u32 = ((TICK << 24) / 10_000) as u32;
-/// `PROCESSOR_ARCHITECTURE_AMD64`.
-const ARCHITECTURE_AMD64: u16 = 9;
 /// `NtProductWinNt`.
 const PRODUCT_WORKSTATION: u32 = 1;
 
+/// `PROCESSOR_ARCHITECTURE_INTEL`, `PROCESSOR_ARCHITECTURE_AMD64`.
+const fn architecture(arch: Arch) -> u16 {
+    match arch {
+        Arch::X86 => 0,
+        Arch::X64 => 9,
+    }
+}
+
+/// `SystemCall`: not zero, stubs of Windows 10 1511 and later take `int 2Eh`. Before 8.1 it is where stubs of 32-bit
+/// code find their entry.
+const SYSTEM_CALL_FLAG: u64 = 0x308;
+const SYSTEM_CALL: u64 = 0x300;
+const SYSTEM_CALL_RETURN: u64 = 0x304;
+
+/// Fills in what stubs look for, once ntdll has its place, and says where `sysexit` goes (0: nowhere).
+pub(super) fn set_system_call(target: &mut Target<'_>, ntdll: &Module, int2e: bool) -> Result<u32, NtStatus> {
+    let style = target.profile().stub_style;
+    let address = |name: &str| ntdll.symbol(name).map(|va| va as u32);
+    for (at, bytes) in style.shared_data(address) {
+        target.write(USER_VA + u64::from(at), &bytes)?;
+    }
+    if int2e && style.bits == 64 {
+        target.write(USER_VA + SYSTEM_CALL_FLAG, &[1])?;
+    } else if let Some(entry) = address("KiIntSystemCall").filter(|_| int2e && style.uses_shared_data()) {
+        target.write(USER_VA + SYSTEM_CALL, &entry.to_le_bytes())?;
+    }
+    let to = address("KiFastSystemCallRet").unwrap_or((USER_VA + SYSTEM_CALL_RETURN) as u32);
+    Ok(if style.has_gate("sysenter") { to } else { 0 })
+}
+
 /// Maps and fills the page.
 pub(super) fn map(target: &mut Target<'_>) -> Result<(), NtStatus> {
-    let page = target.reserve(Some(USER_VA), 1, VadKind::Private, Protect::READONLY)?;
-    target.kernel.mm.map_shared(target.ram, page, Protect::READONLY)?;
-    let (major, minor, build) = target.profile().version;
-    let mut data = StructBuilder::new(target, "KUSER_SHARED_DATA");
+    let profile = target.profile();
+    let protect = if profile.stub_style.runs_shared_data() { Protect::EXECUTE_READ } else { Protect::READONLY };
+    let page = target.reserve(Some(USER_VA), 1, VadKind::Private, protect)?;
+    target.kernel.mm.map_shared(target.ram, page, protect)?;
+    let (major, minor, build) = profile.version;
+    let mut data = StructBuilder::of(profile.shared_data_layout(), profile.arch.width());
     data.u32("TickCountMultiplier", TICK_COUNT_MULTIPLIER)
         .bytes("NtSystemRoot", 0, &wide("C:\\Windows"))
         .u32("NtBuildNumber", build)
         .u32("NtProductType", PRODUCT_WORKSTATION)
         .u8("ProductTypeIsValid", 1)
-        .u16("NativeProcessorArchitecture", ARCHITECTURE_AMD64)
+        .u16("NativeProcessorArchitecture", architecture(profile.arch))
         .u32("NtMajorVersion", major)
         .u32("NtMinorVersion", minor)
         .u32("NumberOfPhysicalPages", target.kernel.mm.frame_count())
@@ -55,8 +85,8 @@ pub(super) fn map(target: &mut Target<'_>) -> Result<(), NtStatus> {
 
 /// Shows the time of the last clock tick.
 pub fn update(kernel: &mut Kernel, ram: &mut Ram) {
-    let layout = kernel.profile.layout();
-    let offset = |field| layout.offset("KUSER_SHARED_DATA", field).unwrap_or(PAGE_SIZE);
+    let layout = kernel.profile.shared_data_layout();
+    let offset = |field| layout.and_then(|l| l.offset(field)).unwrap_or(PAGE_SIZE);
     let interrupt_time = kernel.clock.ticked_interrupt_time();
     let times = [
         ("InterruptTime", interrupt_time),

@@ -5,15 +5,20 @@
 
 mod environment;
 mod kuser;
+mod lists;
 mod modules;
 mod process;
+mod wow64;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
+use guest::layout::BuildLayouts;
+use guest::mem::Width;
 use guest::pe::PeError;
-use guest::{NtStatus, Profile};
+use guest::{Arch, Handle, NtStatus, Profile};
 use kernel_model::Kernel;
+use kernel_model::io::Stream;
 
 use crate::cpu::Ram;
 
@@ -26,8 +31,8 @@ pub use process::Start;
 pub enum Program {
     /// A PE image.
     Pe(Vec<u8>),
-    /// Raw 64-bit code, run from its first byte.
-    RawX64(Vec<u8>),
+    /// Raw code, run from its first byte.
+    Raw(Arch, Vec<u8>),
 }
 
 /// How a process is set up.
@@ -41,6 +46,8 @@ pub struct ProcessConfig {
     pub dll_folder: Option<PathBuf>,
     /// The program's arguments.
     pub args: Vec<String>,
+    /// Have the stubs use `int 2Eh` where they can choose.
+    pub int2e: bool,
     /// Move images and stacks to places this seed picks; `None`: the preferred ones.
     pub aslr_seed: Option<u64>,
 }
@@ -90,6 +97,34 @@ pub enum LoadError {
         /// The kernel's status.
         status: NtStatus,
     },
+    /// A program for another kind of machine.
+    #[error("{file}: is {} code, which {profile} does not run; --profile {offer} does", arch.name())]
+    WrongMachine {
+        /// The file.
+        file: String,
+        /// Its architecture.
+        arch: Arch,
+        /// The machine.
+        profile: &'static str,
+        /// One that runs it.
+        offer: &'static str,
+    },
+    /// A program of .NET.
+    #[error("{file}: has managed code (.NET), whose run time is not there")]
+    Managed {
+        /// The file.
+        file: String,
+    },
+    /// A DLL of another architecture than its importer.
+    #[error("{file}: is {} code, and {importer}, which needs it, is not", arch.name())]
+    Mixed {
+        /// The DLL.
+        file: String,
+        /// Its architecture.
+        arch: Arch,
+        /// The module that imports it.
+        importer: String,
+    },
     /// A DLL where a program was expected.
     #[error("{file}: is a DLL, not a program")]
     IsDll {
@@ -106,15 +141,55 @@ pub enum LoadError {
     },
 }
 
+/// What code of one width sees of a process: its structures are this build's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side {
+    /// The width's architecture.
+    pub arch: Arch,
+    /// Its layouts.
+    pub layouts: &'static BuildLayouts,
+}
+
+impl Side {
+    pub(crate) fn new(profile: &'static Profile, arch: Arch) -> Self {
+        Self { arch, layouts: profile.layout_for(arch) }
+    }
+
+    pub(crate) fn width(&self) -> Width {
+        self.arch.width()
+    }
+
+    /// A field's offset, or 0: only for fields that every build has.
+    pub(crate) fn offset(&self, structure: &str, field: &str) -> u64 {
+        self.layouts.offset(structure, field).unwrap_or(0)
+    }
+}
+
 /// The parts of a machine that loading works on.
 pub(crate) struct Target<'a> {
     pub kernel: &'a mut Kernel,
     pub ram: &'a mut Ram,
+    /// Where memory without a place of its own may lie at most: 32-bit code must reach its own.
+    pub highest: u64,
+    /// Standard input, output and error, once they are open.
+    pub console: Option<[Handle; 3]>,
 }
 
 impl Target<'_> {
     pub(crate) fn profile(&self) -> &'static Profile {
         self.kernel.profile
+    }
+
+    /// The process's standard handles.
+    fn console_handles(&mut self) -> Result<[Handle; 3], NtStatus> {
+        if let Some(handles) = self.console {
+            return Ok(handles);
+        }
+        let [input, output, error] =
+            [Stream::Input, Stream::Output, Stream::Error].map(|s| self.kernel.open_console(s));
+        let handles = [input?, output?, error?];
+        self.console = Some(handles);
+        Ok(handles)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
-use guest::{Profile, asm, crt};
+use guest::{Arch, Profile, asm, crt};
 use kernel_model::mm::{Protect, VadKind};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
@@ -12,6 +12,8 @@ use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
 pub struct Module {
     /// The file name, for instance `ntdll.dll`.
     pub name: String,
+    /// The architecture of its code.
+    pub arch: Arch,
     /// The path the guest sees.
     pub path: String,
     /// Where it is.
@@ -74,12 +76,38 @@ impl Slide {
     }
 }
 
+/// Who imports.
+struct Importer<'a> {
+    file: &'a str,
+    arch: Arch,
+}
+
 /// What loading needs beside the modules themselves.
 struct Loading<'a, 'b> {
     target: &'a mut Target<'b>,
     config: &'a ProcessConfig,
     slide: Slide,
 }
+
+impl Loading<'_, '_> {
+    /// Whether the machine runs programs of this architecture.
+    fn admit(&mut self, arch: Arch) -> Result<(), LoadError> {
+        let profile = self.target.profile();
+        if profile.stub_style_for(arch).is_none() {
+            let same_build = |p: &&Profile| p.column == profile.column && p.stub_style_for(arch).is_some();
+            let offer = Profile::all().iter().find(same_build).unwrap_or(Profile::default_profile());
+            let file = self.config.name.clone();
+            return Err(LoadError::WrongMachine { file, arch, profile: profile.name, offer: offer.name });
+        }
+        if arch == Arch::X86 {
+            self.target.highest = self.target.highest.min(HIGHEST_32);
+        }
+        Ok(())
+    }
+}
+
+/// Where 32-bit code's memory ends without `IMAGE_FILE_LARGE_ADDRESS_AWARE`.
+const HIGHEST_32: u64 = 0x7ffe_ffff;
 
 impl Modules {
     /// Loads the program and everything it needs.
@@ -92,12 +120,25 @@ impl Modules {
                 if image.is_dll {
                     return Err(LoadError::IsDll { file: config.name.clone() });
                 }
+                if image.is_managed() {
+                    return Err(LoadError::Managed { file: config.name.clone() });
+                }
+                loading.admit(image.arch)?;
                 modules.map(&mut loading, &config.name, image, Vec::new())?;
             }
-            Program::RawX64(bytes) => modules.map_raw(loading.target, &config.name, bytes)?,
+            Program::Raw(arch, bytes) => {
+                loading.admit(*arch)?;
+                modules.map_raw(loading.target, &config.name, *arch, bytes)?;
+            }
         }
+        let arch = modules.arch();
         for dll in ["ntdll.dll", "kernel32.dll", "kernelbase.dll"] {
-            modules.load_dll(&mut loading, &config.name, dll)?;
+            modules.load_dll(&mut loading, &config.name, arch, dll)?;
+        }
+        if arch != loading.target.profile().arch {
+            for dll in ["ntdll.dll", "wow64.dll", "wow64cpu.dll"] {
+                modules.load_dll(&mut loading, &config.name, Arch::X64, dll)?;
+            }
         }
         // Binding a module loads what it needs, which is then bound in its turn.
         let mut index = 0;
@@ -110,10 +151,20 @@ impl Modules {
         Ok(modules)
     }
 
-    /// A module by file name.
-    pub fn find(&self, name: &str) -> Option<usize> {
+    /// A module by file name and architecture.
+    pub fn find(&self, name: &str, arch: Arch) -> Option<usize> {
         let name = canonical(name);
-        self.list.iter().position(|m| m.name.eq_ignore_ascii_case(&name))
+        self.list.iter().position(|m| m.arch == arch && m.name.eq_ignore_ascii_case(&name))
+    }
+
+    /// The same, the module itself.
+    pub fn by_name(&self, name: &str, arch: Arch) -> Option<&Module> {
+        self.list.get(self.find(name, arch)?)
+    }
+
+    /// The program's architecture.
+    pub fn arch(&self) -> Arch {
+        self.program().map_or(Arch::X64, |m| m.arch)
     }
 
     /// The module an address lies in.
@@ -153,12 +204,14 @@ impl Modules {
     }
 
     /// The index of a DLL, loaded now unless it is already.
-    fn load_dll(&mut self, loading: &mut Loading<'_, '_>, importer: &str, dll: &str) -> Result<usize, LoadError> {
-        if let Some(index) = self.find(dll) {
+    fn load_dll(
+        &mut self, loading: &mut Loading<'_, '_>, importer: &str, arch: Arch, dll: &str,
+    ) -> Result<usize, LoadError> {
+        if let Some(index) = self.find(dll, arch) {
             return Ok(index);
         }
         let name = canonical(dll);
-        if let Some((image, symbols)) = builtin(loading.target.profile(), &name)? {
+        if let Some((image, symbols)) = builtin(loading.target.profile(), arch, &name)? {
             return self.map(loading, &name, image, symbols);
         }
         let missing = || LoadError::MissingDll { file: importer.to_string(), dll: dll.to_string() };
@@ -171,7 +224,11 @@ impl Modules {
             .find(|entry| entry.file_name().to_str().is_some_and(|f| f.eq_ignore_ascii_case(&name)));
         let path = path.ok_or_else(missing)?.path();
         let bytes = read_file(&path)?;
-        let image = parse(&path.display().to_string(), &bytes)?;
+        let file = path.display().to_string();
+        let image = parse(&file, &bytes)?;
+        if image.arch != arch {
+            return Err(LoadError::Mixed { file, arch: image.arch, importer: importer.to_string() });
+        }
         self.map(loading, &name, image, Vec::new())
     }
 
@@ -188,8 +245,9 @@ impl Modules {
         let size = image.bytes.len() as u64;
         let pages = size / PAGE_SIZE;
         let file = base_name(name).to_string();
-        // Within the 4 GiB above the preferred base, in steps of 64 KiB, as Windows does.
-        let preferred = if image.dynamic_base { image.base.wrapping_add(slide.next(0x1_0000)) } else { image.base };
+        // Within the 4 GiB (32-bit: 16 MiB) above the preferred base, in steps of 64 KiB, as Windows does.
+        let (arch, places) = (image.arch, if image.arch == Arch::X64 { 0x1_0000 } else { 0x100 });
+        let preferred = if image.dynamic_base { image.base.wrapping_add(slide.next(places)) } else { image.base };
         let kind = || VadKind::Image(file.clone());
         let first = match target.reserve(Some(preferred).filter(|&b| b >= 0x1_0000), pages, kind(), ANY) {
             Ok(first) => first,
@@ -204,20 +262,20 @@ impl Modules {
             symbols = image.export_names().into_iter().map(|(n, rva)| (rva, n)).collect();
             symbols.sort();
         }
-        let path = guest_path(&file, self.list.is_empty());
-        self.list.push(Module { name: file, path, base, size, image: Some(image), symbols });
+        let path = guest_path(&file, self.list.is_empty(), arch != target.profile().arch);
+        self.list.push(Module { name: file, arch, path, base, size, image: Some(image), symbols });
         self.slots.push(imports);
         Ok(self.list.len() - 1)
     }
 
-    fn map_raw(&mut self, target: &mut Target<'_>, name: &str, code: &[u8]) -> Result<(), LoadError> {
+    fn map_raw(&mut self, target: &mut Target<'_>, name: &str, arch: Arch, code: &[u8]) -> Result<(), LoadError> {
         let error = |status| LoadError::NoMemory { file: name.to_string(), status };
         let size = (code.len() as u64).max(1).div_ceil(PAGE_SIZE) * PAGE_SIZE;
         let base = target.allocate(Some(RAW_BASE), size, Protect::EXECUTE_READWRITE).map_err(error)?;
         target.write(base, code).map_err(error)?;
         let file = base_name(name).to_string();
-        let path = guest_path(&file, true);
-        self.list.push(Module { name: file, path, base, size, image: None, symbols: Vec::new() });
+        let path = guest_path(&file, true, false);
+        self.list.push(Module { name: file, arch, path, base, size, image: None, symbols: Vec::new() });
         self.slots.push(Vec::new());
         Ok(())
     }
@@ -225,18 +283,19 @@ impl Modules {
     /// Fills a module's import slots with addresses.
     fn bind(&mut self, loading: &mut Loading<'_, '_>, index: usize) -> Result<(), LoadError> {
         let imports = self.slots.get(index).cloned().unwrap_or_default();
-        let file = self.list.get(index).map_or(String::new(), |m| m.name.clone());
+        let Some((file, arch)) = self.list.get(index).map(|m| (m.name.clone(), m.arch)) else { return Ok(()) };
+        let width = arch.width().bytes();
         for import in &imports {
             // In the order of the import table, whatever the forwarders then add.
-            self.load_dll(loading, &file, &import.dll)?;
+            self.load_dll(loading, &file, arch, &import.dll)?;
         }
         for import in &imports {
             for (slot, by) in &import.slots {
-                let address = self.resolve(loading, &file, &import.dll, by, 0)?;
+                let address = self.resolve(loading, &Importer { file: &file, arch }, &import.dll, by, 0)?;
                 if let Some(image) = self.list.get_mut(index).and_then(|m| m.image.as_mut())
-                    && let Some(place) = image.bytes.get_mut(*slot as usize..*slot as usize + 8)
+                    && let Some(place) = image.bytes.get_mut(*slot as usize..*slot as usize + width)
                 {
-                    place.copy_from_slice(&address.to_le_bytes());
+                    place.copy_from_slice(address.to_le_bytes().get(..width).unwrap_or(&[]));
                 }
             }
         }
@@ -245,10 +304,11 @@ impl Modules {
 
     /// The address of an export, through whatever DLLs it is forwarded; those are loaded on the way.
     fn resolve(
-        &mut self, loading: &mut Loading<'_, '_>, file: &str, dll: &str, by: &ImportBy, depth: usize,
+        &mut self, loading: &mut Loading<'_, '_>, importer: &Importer<'_>, dll: &str, by: &ImportBy, depth: usize,
     ) -> Result<u64, LoadError> {
-        let missing = || LoadError::MissingExport { file: file.into(), dll: dll.into(), symbol: by.to_string() };
-        let index = self.load_dll(loading, file, dll)?;
+        let missing =
+            || LoadError::MissingExport { file: importer.file.into(), dll: dll.into(), symbol: by.to_string() };
+        let index = self.load_dll(loading, importer.file, importer.arch, dll)?;
         let module = self.list.get(index).ok_or_else(missing)?;
         let image = module.image.as_ref().ok_or_else(missing)?;
         let export = image.export(by).map_err(|error| LoadError::BadImage { file: dll.into(), error })?;
@@ -260,7 +320,7 @@ impl Modules {
                     Some(n) => ImportBy::Ordinal(n.parse().map_err(|_| missing())?),
                     None => ImportBy::Name(symbol.to_string()),
                 };
-                self.resolve(loading, file, &format!("{next}.dll"), &by, depth + 1)
+                self.resolve(loading, importer, &format!("{next}.dll"), &by, depth + 1)
             }
         }
     }
@@ -270,7 +330,8 @@ impl Modules {
         let mut order = Vec::new();
         let mut seen = vec![false; self.list.len()];
         let first = ["ntdll.dll", "kernelbase.dll", "kernel32.dll"];
-        let starts = first.iter().filter_map(|dll| self.find(dll)).chain(0..self.list.len());
+        let arch = self.arch();
+        let starts = first.iter().filter_map(|dll| self.find(dll, arch)).chain(0..self.list.len());
         for start in starts.collect::<Vec<_>>() {
             // A walk without recursion: a module is done when its imports are.
             let mut stack = vec![(start, 0)];
@@ -283,7 +344,7 @@ impl Modules {
                 }
                 match self.slots.get(module).and_then(|imports| imports.get(next)) {
                     Some(import) => {
-                        let child = self.find(&import.dll);
+                        let child = self.find(&import.dll, self.list.get(module).map_or(arch, |m| m.arch));
                         stack.push((module, next + 1));
                         stack.extend(child.filter(|&c| !seen.get(c).copied().unwrap_or(true)).map(|c| (c, 0)));
                     }
@@ -347,15 +408,19 @@ fn canonical(name: &str) -> String {
     if base_name(name).contains('.') { name.to_string() } else { format!("{name}.dll") }
 }
 
-fn guest_path(file: &str, is_program: bool) -> String {
-    let folder = if is_program { "C:\\" } else { "C:\\Windows\\System32\\" };
+fn guest_path(file: &str, is_program: bool, wow64: bool) -> String {
+    let folder = match (is_program, wow64) {
+        (true, _) => "C:\\",
+        (false, false) => "C:\\Windows\\System32\\",
+        (false, true) => "C:\\Windows\\SysWOW64\\",
+    };
     format!("{folder}{file}")
 }
 
 type Builtin = (PeImage, Vec<(u32, String)>);
 
 /// A built-in DLL of the profile.
-fn builtin(profile: &'static Profile, name: &str) -> Result<Option<Builtin>, LoadError> {
+fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Builtin>, LoadError> {
     let (dll, built) = match name.to_ascii_lowercase().as_str() {
         "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile)),
         "kernel32.dll" => ("kernel32.dll", asm::kernel32(profile)),

@@ -2,23 +2,28 @@
 
 use guest::NtStatus;
 use guest::layout::StructLayout;
-use guest::mem::PAGE_SIZE;
+use guest::mem::{PAGE_SIZE, Width};
 use kernel_model::mm::{Protect, Vad, VadKind};
 
-use super::Target;
+use super::{Side, Target};
 
 /// Bytes of a structure before they go to the guest.
 pub(super) struct StructBuilder {
     layout: Option<&'static StructLayout>,
+    width: usize,
     bytes: Vec<u8>,
 }
 
 impl StructBuilder {
-    /// A zeroed structure of the target's build.
-    pub(super) fn new(target: &Target<'_>, name: &str) -> Self {
-        let layout = target.profile().layout().get(name);
+    /// A zeroed structure as one side has it.
+    pub(super) fn new(side: &Side, name: &str) -> Self {
+        Self::of(side.layouts.get(name), side.width())
+    }
+
+    /// A zeroed structure of a layout.
+    pub(super) fn of(layout: Option<&'static StructLayout>, width: Width) -> Self {
         let size = layout.map_or(0, |l| l.size) as usize;
-        Self { layout, bytes: vec![0; size] }
+        Self { layout, width: width.bytes(), bytes: vec![0; size] }
     }
 
     /// Its size in bytes.
@@ -56,12 +61,31 @@ impl StructBuilder {
         self.bytes(field, 0, &value.to_le_bytes())
     }
 
+    /// A number as wide as a pointer.
+    pub(super) fn word(&mut self, field: &str, value: u64) -> &mut Self {
+        self.word_at(field, 0, value)
+    }
+
+    /// The same, `delta` bytes into a field.
+    pub(super) fn word_at(&mut self, field: &str, delta: u64, value: u64) -> &mut Self {
+        let bytes = value.to_le_bytes();
+        let width = self.width;
+        self.bytes(field, delta, bytes.get(..width).unwrap_or(&bytes))
+    }
+
+    /// Two of them, one behind the other.
+    pub(super) fn words(&mut self, field: &str, first: u64, second: u64) -> &mut Self {
+        let width = self.width as u64;
+        self.word_at(field, 0, first).word_at(field, width, second)
+    }
+
     /// A `UNICODE_STRING` for text at `buffer`.
     pub(super) fn string(&mut self, field: &str, text: &str, buffer: u64) -> &mut Self {
         let length = (2 * text.encode_utf16().count()).min(0xfffc) as u16;
         self.bytes(field, 0, &length.to_le_bytes());
         self.bytes(field, 2, &(length + 2).to_le_bytes());
-        self.bytes(field, 8, &buffer.to_le_bytes())
+        let width = self.width as u64;
+        self.word_at(field, width, buffer)
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -90,7 +114,7 @@ impl Target<'_> {
         let space = &mut self.kernel.mm.space;
         let first = match at {
             Some(va) => va / PAGE_SIZE,
-            None => space.find(pages, false).ok_or(NtStatus::NO_MEMORY)?,
+            None => space.find(pages, false, self.highest).ok_or(NtStatus::NO_MEMORY)?,
         };
         let last = first + pages - 1;
         if last > space.limits.highest / PAGE_SIZE || !space.is_free(first, last) {

@@ -50,7 +50,7 @@ impl Config {
         let name = name.to_string();
         Self {
             profile: Profile::default_profile(),
-            process: ProcessConfig { program, name, dll_folder: None, args: Vec::new(), aslr_seed: None },
+            process: ProcessConfig { program, name, dll_folder: None, args: Vec::new(), int2e: false, aslr_seed: None },
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
@@ -97,20 +97,16 @@ impl Machine {
         let options = Options { arch: config.profile.arch, ..Options::default() };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
-        let mut target = Target { kernel: &mut kernel, ram: &mut ram };
+        let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (modules, start) = loader::load(&mut target, &config.process)?;
         let mut registers = RegisterFile::default();
-        for (reg, value) in [
-            (Reg::Rip, start.rip),
-            (Reg::Rcx, start.rcx),
-            (Reg::Rdx, start.rdx),
-            (Reg::Rsp, start.rsp),
-            (Reg::Rflags, 0x202),
-        ] {
+        registers.set(Reg::Rflags, 0x202);
+        for (reg, value) in start.registers {
             registers.set(reg, value);
         }
         cpu.set_registers(&registers);
-        cpu.set_gs_base(start.teb);
+        cpu.set_gs_base(start.gs_base);
+        cpu.set_fs_base(&mut ram, start.fs_base);
         // Nothing has run yet, so there is nothing to forget.
         kernel.mm.take_invalidate();
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);

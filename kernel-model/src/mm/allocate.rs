@@ -1,7 +1,7 @@
 //! `NtAllocateVirtualMemory`.
 
 use bitflags::bitflags;
-use guest::mem::{PAGE_SIZE, Word};
+use guest::mem::{PAGE_SIZE, Width, Word};
 use guest::{Handle, NtStatus, UserPtr};
 
 use super::memory::Memory;
@@ -75,18 +75,16 @@ fn nt_allocate_virtual_memory(
         return Err(NtStatus::INVALID_PARAMETER_4.into());
     }
     cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
-    if zero_bits != 0 && base == 0 {
-        return Err(Unwind::unsupported("ZeroBits with no base address"));
-    }
     if protect.is_write_copy() {
         return Err(NtStatus::INVALID_PAGE_PROTECTION.into());
     }
     if base == 0 && kind.contains(AllocationType::COMMIT) {
         kind |= AllocationType::RESERVE;
     }
+    let highest = highest_with(zero_bits, cx.kernel.width());
     let memory = &mut cx.kernel.mm;
     let (first, last) = if kind.contains(AllocationType::RESERVE) {
-        reserve(memory, base, size, kind, protect)?
+        reserve(memory, base, size, kind, protect, highest)?
     } else {
         (base / PAGE_SIZE, region.last_page())
     };
@@ -105,13 +103,24 @@ fn nt_allocate_virtual_memory(
     Ok(NtStatus::SUCCESS)
 }
 
+/// The highest address that `ZeroBits` allows: the count is of a 32-bit address's high bits (on 64-bit kernels too);
+/// a mask is rounded up to all bits below its highest one.
+fn highest_with(zero_bits: u64, width: Width) -> u64 {
+    match zero_bits {
+        0 => u64::MAX,
+        1..32 => u64::from(u32::MAX >> zero_bits),
+        _ if width == Width::W32 => u64::from(u32::MAX >> (zero_bits as u32).leading_zeros()),
+        _ => u64::MAX >> zero_bits.leading_zeros(),
+    }
+}
+
 fn reserve(
-    memory: &mut Memory, base: u64, size: u64, kind: AllocationType, protect: Protect,
+    memory: &mut Memory, base: u64, size: u64, kind: AllocationType, protect: Protect, highest: u64,
 ) -> Result<(u64, u64), NtStatus> {
     let space = &mut memory.space;
     let first = if base == 0 {
         let pages = size.div_ceil(PAGE_SIZE);
-        space.find(pages, kind.contains(AllocationType::TOP_DOWN)).ok_or(NtStatus::NO_MEMORY)?
+        space.find(pages, kind.contains(AllocationType::TOP_DOWN), highest).ok_or(NtStatus::NO_MEMORY)?
     } else {
         let first = base / GRANULARITY * GRANULARITY / PAGE_SIZE;
         if first * PAGE_SIZE < space.limits.lowest {

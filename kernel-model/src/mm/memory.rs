@@ -179,7 +179,8 @@ impl Memory {
             let guard = Protect::READWRITE.with_guard();
             self.commit((page - PAGE_SIZE) / PAGE_SIZE, guard).map_err(|_| FaultKind::StackEnd)?;
         }
-        self.poke(ram, stack.limit_field, &page.to_le_bytes());
+        let width = stack.width.bytes();
+        self.poke(ram, stack.limit_field, page.to_le_bytes().get(..width).unwrap_or(&[]));
         if room { Ok(()) } else { Err(FaultKind::StackEnd) }
     }
 

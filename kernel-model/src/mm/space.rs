@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use guest::mem::PAGE_SIZE;
+use guest::mem::{PAGE_SIZE, Width};
 use guest::{Arch, Profile};
 
 use super::pages::PageTable;
@@ -80,6 +80,8 @@ pub struct StackRegion {
     pub end: u64,
     /// Where the current `StackLimit` is kept: the address in the TEB.
     pub limit_field: u64,
+    /// How wide that field is.
+    pub width: Width,
 }
 
 impl AddressSpace {
@@ -128,18 +130,24 @@ impl AddressSpace {
     }
 
     /// A free range of `pages` pages at the allocation granularity: the lowest one at or above
-    /// the search start, or the highest one below `top`.
-    pub fn find(&mut self, pages: u64, from_top: bool) -> Option<u64> {
+    /// the search start, or the highest one. No byte of it lies above `highest`; a limit below where searches start
+    /// makes them start at the lowest address.
+    pub fn find(&self, pages: u64, from_top: bool, highest: u64) -> Option<u64> {
         let step = GRANULARITY / PAGE_SIZE;
-        let end = (self.limits.highest + 1) / PAGE_SIZE;
+        let end = (self.limits.highest.min(highest) + 1) / PAGE_SIZE;
+        let (start, lowest) = if highest < self.limits.search_from {
+            (self.limits.lowest / PAGE_SIZE, self.limits.lowest)
+        } else {
+            (self.hint, self.limits.search_from)
+        };
         if from_top {
             let mut at = end.checked_sub(pages)? / step * step;
             while let Some((_, v)) = self.vads.range(..at + pages).next_back().filter(|(_, v)| v.last >= at) {
                 at = v.first.checked_sub(pages)? / step * step;
             }
-            return (at >= self.limits.search_from / PAGE_SIZE).then_some(at);
+            return (at >= lowest / PAGE_SIZE).then_some(at);
         }
-        let mut at = self.hint.div_ceil(step) * step;
+        let mut at = start.div_ceil(step) * step;
         while let Some((_, v)) = self.vads.range(..at.checked_add(pages)?).next_back().filter(|(_, v)| v.last >= at) {
             at = (v.last + 1).div_ceil(step) * step;
         }
