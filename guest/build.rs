@@ -27,6 +27,7 @@ fn main() {
     write("services.rs", services.tables());
     write("profiles.rs", services.profiles(&data));
     write("stubs.rs", stub_styles(&csv(&data.join("stubs.csv")), &csv(&data.join("routines.csv"))));
+    write("wow64.rs", wow64(&data));
     write("status.rs", statuses(&csv(&data.join("ntstatus.csv"))));
     write("enums.rs", enums(&json(&data.join("enums.json"))));
     write("layouts.rs", layouts(&csv(&data.join("structs.csv"))));
@@ -316,7 +317,7 @@ fn stub_styles(rows: &Rows, routines: &Rows) -> String {
         let gates: Vec<String> = r["gates"].split(' ').map(|g| format!("{g:?}")).collect();
         let _ = writeln!(
             text,
-            "StubStyle {{ name: {:?}, bits: {}, gates: &[{}], align: {}, code: {}, no_args: {}, no_turbo: {}, pad: &[{}], routines: &{names:?}, shared: &[{}] }},",
+            "StubStyle {{ name: {:?}, bits: {}, gates: &[{}], align: {}, code: {}, no_args: {}, no_turbo: {}, pad: &[{}], routines: &{names:?}, shared: &[{}], transition: {:?} }},",
             r["style"],
             if r["arch"] == "x64" { 64 } else { 32 },
             gates.join(","),
@@ -326,7 +327,26 @@ fn stub_styles(rows: &Rows, routines: &Rows) -> String {
             or_plain("no_turbo"),
             byte_list(&r["pad"]),
             shared_data(&r["shared"]),
+            r["transition"],
         );
+    }
+    text + "];\n"
+}
+
+/// How WOW64 widens arguments by type, and which services it treats apart.
+fn wow64(data: &Path) -> String {
+    let mut text = String::from("static TYPES: &[(&str, Direction, u8)] = &[\n");
+    for r in csv(&data.join("wow64_types.csv")) {
+        let direction = match r["direction"].as_str() {
+            "in" => "In",
+            "out" => "Out",
+            _ => "InOut",
+        };
+        let _ = writeln!(text, "({:?}, Direction::{direction}, b'{}'),", r["type"], r["code"]);
+    }
+    text.push_str("];\nstatic SPECIALS: &[(&str, u8)] = &[\n");
+    for r in csv(&data.join("wow64_services.csv")) {
+        let _ = writeln!(text, "({:?}, {}),", r["service"], r["special"]);
     }
     text + "];\n"
 }

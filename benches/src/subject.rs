@@ -190,8 +190,8 @@ impl trapgate::trace::Observer for Steps {
     }
     fn call_start(&mut self, _: &trapgate::trace::View<'_>, _: &trapgate::trace::CallStart<'_>) {}
     fn call_end(&mut self, _: &trapgate::trace::View<'_>, _: &trapgate::trace::CallEnd<'_>) {}
-    fn instruction(&mut self, _: &trapgate::trace::View<'_>, address: u64, _: &[u8], _: &RegisterFile) {
-        if self.stub.contains(&address) && !self.done {
+    fn instruction(&mut self, _: &trapgate::trace::View<'_>, step: &trapgate::trace::Step<'_>) {
+        if self.stub.contains(&step.address) && !self.done {
             self.count.set(self.count.get() + 1);
         } else if self.count.get() > 0 {
             self.done = true;

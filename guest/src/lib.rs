@@ -18,6 +18,7 @@ pub mod services;
 pub mod status;
 pub mod stub;
 pub mod types;
+pub mod wow64;
 
 pub use access::{AccessMask, GenericMapping};
 pub use mem::{Fault, FaultKind, GuestMemory, UserPtr};

@@ -61,6 +61,8 @@ pub struct StubStyle {
     pub pad: &'static [u8],
     pub(crate) routines: &'static [&'static str],
     pub(crate) shared: &'static [(u32, Piece)],
+    /// What of wow64cpu the stubs of 32-bit code on a 64-bit kernel lead to; empty for others.
+    pub transition: &'static str,
 }
 
 /// Code or data beside the stubs: `KiFastSystemCall` and so on.

@@ -154,6 +154,7 @@ impl Kernel {
             object: ob.create(Body::Process(id)),
             handles: ob::HandleTable::default(),
             peb: 0,
+            wow64_peb: None,
             width: profile.arch.width(),
             sysexit_to: 0,
             image: image.to_string(),

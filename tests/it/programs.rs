@@ -49,10 +49,8 @@ fn a_program_of_known_length_is_counted_exactly() {
         }
         fn call_start(&mut self, _: &trapgate::trace::View<'_>, _: &trapgate::trace::CallStart<'_>) {}
         fn call_end(&mut self, _: &trapgate::trace::View<'_>, _: &trapgate::trace::CallEnd<'_>) {}
-        fn instruction(
-            &mut self, view: &trapgate::trace::View<'_>, address: u64, _: &[u8], _: &trapgate::cpu::RegisterFile,
-        ) {
-            if view.modules.at(address).is_some_and(|m| m.name == "spin.exe") {
+        fn instruction(&mut self, view: &trapgate::trace::View<'_>, step: &trapgate::trace::Step<'_>) {
+            if view.modules.at(step.address).is_some_and(|m| m.name == "spin.exe") {
                 self.0.set(self.0.get() + 1);
             }
         }

@@ -497,6 +497,11 @@ impl Insn<'_> {
     pub fn registers(&self) -> RegisterFile {
         registers::read_general(self.engine)
     }
+
+    /// 64 or 32: how it is decoded.
+    pub fn bits(&self) -> u32 {
+        registers::bits(self.engine)
+    }
 }
 
 /// The fault of a fetch from an address that no space has.

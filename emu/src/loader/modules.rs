@@ -424,6 +424,8 @@ fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<B
     let (dll, built) = match name.to_ascii_lowercase().as_str() {
         "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile)),
         "kernel32.dll" => ("kernel32.dll", asm::kernel32(profile)),
+        "wow64.dll" if arch == Arch::X64 => return Ok(Some((parse(name, crt::WOW64)?, Vec::new()))),
+        "wow64cpu.dll" if arch == Arch::X64 => return Ok(Some((parse(name, crt::WOW64CPU)?, Vec::new()))),
         "kernelbase.dll" => return Ok(Some((parse(name, crt::KERNELBASE)?, Vec::new()))),
         "msvcrt.dll" => return Ok(Some((parse(name, crt::MSVCRT)?, Vec::new()))),
         _ => return Ok(None),

@@ -8,7 +8,7 @@ mod world;
 
 use std::path::Path;
 
-use guest::Profile;
+use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::mm::Phys;
 
@@ -87,6 +87,23 @@ pub struct Machine {
     world: World,
     max_instructions: u64,
     ended: Option<End>,
+    fixup: Option<Fixup>,
+}
+
+/// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
+/// exception's code in EAX. It stands in for the exception handler such code has on Windows.
+#[derive(Clone, Debug)]
+struct Fixup {
+    code: std::ops::Range<u64>,
+    handler: u64,
+}
+
+impl Fixup {
+    fn new(modules: &Modules) -> Option<Self> {
+        let wow64 = modules.by_name("wow64.dll", Arch::X64)?;
+        let code = wow64.symbol("Wow64pCopyStart")?..wow64.symbol("Wow64pCopyEnd")?;
+        Some(Self { code, handler: wow64.symbol("Wow64pCopyFault")? })
+    }
 }
 
 impl Machine {
@@ -110,7 +127,8 @@ impl Machine {
         // Nothing has run yet, so there is nothing to forget.
         kernel.mm.take_invalidate();
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
-        Ok(Self { cpu, world: World::new(kernel, ram, modules, config.strict), max_instructions, ended: None })
+        let fixup = Fixup::new(&modules);
+        Ok(Self { cpu, world: World::new(kernel, ram, modules, config.strict), max_instructions, ended: None, fixup })
     }
 
     /// Sends the guest's console somewhere else.

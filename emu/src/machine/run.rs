@@ -1,6 +1,6 @@
 //! The run loop: from exit to exit.
 
-use guest::{FaultKind, NtStatus};
+use guest::{Fault, FaultKind, NtStatus};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use kernel_model::kernel::WaitEnd;
 use kernel_model::service::{Wait, WaitObject};
@@ -42,6 +42,7 @@ impl Machine {
                     self.tick();
                     None
                 }
+                Exit::Memory(fault) if self.fix_up(fault) => None,
                 other => Some(End::Crash(Box::new(self.crash(other)))),
             };
             self.forget();
@@ -49,6 +50,18 @@ impl Machine {
                 return Ok(end);
             }
         }
+    }
+
+    /// Sends guest code that expects faults on to where it handles them.
+    fn fix_up(&mut self, fault: Fault) -> bool {
+        let rip = self.cpu.registers().get(Reg::Rip);
+        let Some(fixup) = self.fixup.as_ref().filter(|f| f.code.contains(&rip)) else { return false };
+        let handler = fixup.handler;
+        let mut registers = self.cpu.registers();
+        registers.set(Reg::Rax, fault.status().0.into());
+        registers.set(Reg::Rip, handler);
+        self.cpu.set_registers(&registers);
+        true
     }
 
     /// The clock interrupt: what user mode sees of the time moves on.

@@ -10,7 +10,7 @@ use super::console::{Captured, HostConsole};
 use super::stats::Stats;
 use super::{code_at, loader};
 use crate::cpu::{Client, Flow, Insn, Page, Ram, RegisterFile, Trap};
-use crate::trace::{CallStart, Observer};
+use crate::trace::{CallStart, Observer, Step};
 use loader::Modules;
 
 /// A call that the hook could not finish.
@@ -151,7 +151,10 @@ impl Client for World {
             let mut bytes = [0; 15];
             let len = code_at(&self.kernel, &self.ram, insn.address, &mut bytes).min(insn.size as usize);
             let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
-            observer.instruction(&view, insn.address, bytes.get(..len).unwrap_or(&[]), &insn.registers());
+            let registers = insn.registers();
+            let code = bytes.get(..len).unwrap_or(&[]);
+            let step = Step { address: insn.address, bits: insn.bits(), code, registers: &registers };
+            observer.instruction(&view, &step);
         }
     }
 }

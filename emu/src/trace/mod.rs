@@ -33,6 +33,19 @@ pub struct View<'a> {
     pub modules: &'a Modules,
 }
 
+/// An instruction that is about to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// Its address.
+    pub address: u64,
+    /// 64 or 32: how it is decoded.
+    pub bits: u32,
+    /// Its bytes.
+    pub code: &'a [u8],
+    /// The general registers before it.
+    pub registers: &'a RegisterFile,
+}
+
 /// A call before its service runs.
 pub struct CallStart<'a> {
     /// The call.
@@ -72,7 +85,7 @@ pub trait Observer {
     /// A call has been answered.
     fn call_end(&mut self, view: &View<'_>, call: &CallEnd<'_>);
     /// An instruction is about to run.
-    fn instruction(&mut self, _view: &View<'_>, _address: u64, _code: &[u8], _registers: &RegisterFile) {}
+    fn instruction(&mut self, _view: &View<'_>, _step: &Step<'_>) {}
     /// The run is over.
     fn end(&mut self, view: &View<'_>, end: &End, retired: u64);
 }

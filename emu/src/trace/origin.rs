@@ -4,6 +4,7 @@ use guest::convention::Gate;
 use kernel_model::Call;
 
 use super::View;
+use crate::cpu::{Reg, RegisterFile};
 use crate::machine::trap_address;
 
 /// The code that made a call.
@@ -24,15 +25,21 @@ impl Origin {
 
 /// The modules whose stubs are the ordinary way into the kernel.
 const SYSTEM_DLLS: &[&str] = &["ntdll.dll", "win32u.dll"];
+/// What a 32-bit program's calls go through on a 64-bit kernel.
+const WOW64_DLLS: &[&str] = &["wow64.dll", "wow64cpu.dll"];
 /// What stubs of 32-bit code call: the trap is there, the stub is where it returns to.
 const SHARED_CODE: &[&str] = &["KiFastSystemCall", "KiIntSystemCall"];
 /// XP's first builds have the same code in `KUSER_SHARED_DATA`.
 const SHARED_PAGE: u64 = 0x7ffe_0000;
 
 impl View<'_> {
-    /// Where a call comes from.
-    pub fn origin(&self, call: &Call) -> Origin {
+    /// Where a call comes from. Of a 32-bit program on a 64-bit kernel that is told by the registers at the trap.
+    pub fn origin(&self, call: &Call, registers: Option<&RegisterFile>) -> Origin {
         let trap = trap_address(call);
+        let by_wow64 = self.modules.at(trap).is_some_and(|m| WOW64_DLLS.contains(&m.name.as_str()));
+        if let Some(registers) = registers.filter(|_| by_wow64) {
+            return self.wow64_origin(registers);
+        }
         let word = |n: u64| self.stack_word(call, n);
         let shared = trap & !0xfff == SHARED_PAGE
             || self.system_symbol(trap).is_some_and(|(_, name)| SHARED_CODE.contains(&name));
@@ -46,6 +53,21 @@ impl View<'_> {
         match self.system_symbol(inside) {
             Some((start, _)) => Origin { start, caller: Some(caller.unwrap_or(0)) },
             None => Origin { start: if shared { inside } else { trap }, caller: None },
+        }
+    }
+
+    /// While wow64cpu and wow64 run, R14 is the 32-bit stack above the stub's return address.
+    fn wow64_origin(&self, registers: &RegisterFile) -> Origin {
+        let esp = registers.get(Reg::R14);
+        let word = |va: u64| {
+            let mut bytes = [0; 4];
+            self.kernel.mm.peek(self.ram, va, &mut bytes)?;
+            Some(u64::from(u32::from_le_bytes(bytes)))
+        };
+        let inside = word(esp.wrapping_sub(4)).unwrap_or(0);
+        match self.system_symbol(inside) {
+            Some((start, _)) => Origin { start, caller: Some(word(esp).unwrap_or(0)) },
+            None => Origin { start: inside, caller: None },
         }
     }
 

@@ -9,7 +9,7 @@ use kernel_model::Answer;
 use serde::Serialize;
 
 use super::decode::truncate;
-use super::{CallEnd, CallStart, Observer, View};
+use super::{CallEnd, CallStart, Observer, Step, View};
 use crate::cpu::{Reg, RegisterFile};
 use crate::machine::{End, trap_address};
 
@@ -240,7 +240,7 @@ impl Observer for Recorder {
             gate: end.call.gate.name(),
             rip,
             place: view.modules.describe(rip),
-            direct: view.origin(end.call).is_direct(),
+            direct: view.origin(end.call, end.before).is_direct(),
             args,
             status: end.status.map(|s| s.0),
             status_name: end.status.map(|s| s.to_string()),
@@ -257,10 +257,11 @@ impl Observer for Recorder {
         self.sink.call(&record);
     }
 
-    fn instruction(&mut self, view: &View<'_>, address: u64, code: &[u8], registers: &RegisterFile) {
+    fn instruction(&mut self, view: &View<'_>, step: &Step<'_>) {
+        let Step { address, bits, code, registers } = *step;
         self.finish_instruction(Some(registers));
         self.instructions += 1;
-        let insn = Decoder::with_ip(64, code, address, DecoderOptions::NONE).decode();
+        let insn = Decoder::with_ip(bits, code, address, DecoderOptions::NONE).decode();
         let mut text = String::new();
         let mut formatter = IntelFormatter::new();
         formatter.options_mut().set_space_after_operand_separator(false);

@@ -83,7 +83,7 @@ impl Observer for FlowFinder {
         if self.found.borrow().is_some() || row.info.name != self.service {
             return;
         }
-        let origin = view.origin(end.call);
+        let origin = view.origin(end.call, end.before);
         let (start, gate) = (origin.start, end.call.gate);
         let profile = view.kernel.profile;
         let stub = profile.service(row.info.table, row.number as usize & 0xfff).map(|s| profile.stub_style.stub(&s));

@@ -26,6 +26,8 @@ pub struct Process {
     pub handles: HandleTable,
     /// Where its PEB is.
     pub peb: u64,
+    /// Where the PEB of its 32-bit side is: a WOW64 process.
+    pub wow64_peb: Option<u64>,
     /// The width of its pointers, as its calls arrive: that of the kernel, for a WOW64 process too.
     pub width: Width,
     /// `KiFastSystemCallRet`, where `sysexit` goes; 0 on a 64-bit kernel.

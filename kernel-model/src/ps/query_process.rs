@@ -47,6 +47,7 @@ fn nt_query_information_process(
                 writer.field(3 * w, 4, 8).word(4 * w, process.id.0.into()).word(5 * w, process.parent.0.into());
             (writer.finish(), NtStatus::SUCCESS)
         }
+        WOW64_INFORMATION => (writer.word(0, process.wow64_peb.unwrap_or(0)).finish(), NtStatus::SUCCESS),
         DEBUG_OBJECT_HANDLE => (writer.finish(), NtStatus::PORT_NOT_SET),
         // EPROCESS.NoDebugInherit, negated: 1 means that nobody debugs it.
         DEBUG_FLAGS => (writer.field(0, 4, 1).finish(), NtStatus::SUCCESS),

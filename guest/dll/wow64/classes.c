@@ -1,0 +1,175 @@
+/* wow64.dll: services whose structures depend on an information class, and where memory may lie. */
+#include "wow64.h"
+
+/* The codes of guest/data/wow64_services.csv. */
+enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY };
+
+#define STATUS_INFO_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
+#define PROCESS_WOW64_INFORMATION 26
+/* TEB32 lies this far behind TEB64. */
+#define TEB32_OFFSET 0x2000
+#define TEB_SELF 0x30
+
+typedef struct {
+    ULONG64 BaseAddress, AllocationBase;
+    ULONG AllocationProtect, PartitionId;
+    ULONG64 RegionSize;
+    ULONG State, Protect, Type, pad;
+} MEMORY_BASIC_INFORMATION64;
+typedef struct {
+    ULONG BaseAddress, AllocationBase, AllocationProtect, RegionSize, State, Protect, Type;
+} MEMORY_BASIC_INFORMATION32;
+typedef struct {
+    NTSTATUS ExitStatus;
+    ULONG64 PebBaseAddress, AffinityMask;
+    int BasePriority;
+    ULONG64 UniqueProcessId, InheritedFromUniqueProcessId;
+} PROCESS_BASIC_INFORMATION64;
+typedef struct {
+    ULONG ExitStatus, PebBaseAddress, AffinityMask, BasePriority, UniqueProcessId, InheritedFromUniqueProcessId;
+} PROCESS_BASIC_INFORMATION32;
+typedef struct {
+    NTSTATUS ExitStatus;
+    ULONG64 TebBaseAddress, UniqueProcess, UniqueThread, AffinityMask;
+    ULONG Priority, BasePriority;
+} THREAD_BASIC_INFORMATION64;
+typedef struct {
+    ULONG ExitStatus, TebBaseAddress, UniqueProcess, UniqueThread, AffinityMask, Priority, BasePriority;
+} THREAD_BASIC_INFORMATION32;
+typedef struct {
+    ULONG fixed[6];
+    ULONG64 words[4];
+} SYSTEM_BASIC_INFORMATION64;
+typedef struct {
+    ULONG fixed[6];
+    ULONG words[3], NumberOfProcessors;
+} SYSTEM_BASIC_INFORMATION32;
+
+static NTSTATUS service(const CALL *call) { return Wow64pSystemService(call->number, call->count, call->native); }
+
+/* Calls with another buffer: the one of the native form. */
+static NTSTATUS with_buffer(const CALL *call, ULONG buffer, void *native, ULONG64 length, void *returned) {
+    CALL other = *call;
+    other.native[buffer] = (ULONG64)native;
+    other.native[buffer + 1] = length;
+    other.native[buffer + 2] = (ULONG64)returned;
+    return service(&other);
+}
+
+/* Hands a structure over: buffer, length and returned length are arguments `buffer` and the two behind it. */
+static NTSTATUS hand_over(const CALL *call, ULONG buffer, const void *from, ULONG length) {
+    NTSTATUS status = Wow64pCopy(pointer(call->slots[buffer]), from, length);
+    ULONG returned = call->slots[buffer + 2];
+    if (NT_SUCCESS(status) && returned) status = Wow64pCopy(pointer(returned), &length, sizeof length);
+    return status;
+}
+
+static NTSTATUS query_virtual_memory(CALL *call) {
+    MEMORY_BASIC_INFORMATION64 in;
+    MEMORY_BASIC_INFORMATION32 out;
+    if (call->slots[2] != 0) return service(call);
+    if (call->slots[4] < sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
+    if (call->slots[1] > HIGHEST_USER_ADDRESS) return STATUS_INVALID_PARAMETER;
+    NTSTATUS status = with_buffer(call, 3, &in, sizeof in, 0);
+    if (!NT_SUCCESS(status)) return status;
+    ULONG64 end = in.BaseAddress + in.RegionSize;
+    if (end > HIGHEST_USER_ADDRESS + 1ull) end = HIGHEST_USER_ADDRESS + 1ull;
+    out.BaseAddress = (ULONG)in.BaseAddress;
+    out.AllocationBase = (ULONG)in.AllocationBase;
+    out.AllocationProtect = in.AllocationProtect;
+    out.RegionSize = (ULONG)(end - in.BaseAddress);
+    out.State = in.State;
+    out.Protect = in.Protect;
+    out.Type = in.Type;
+    status = Wow64pCopy(pointer(call->slots[3]), &out, sizeof out);
+    /* The returned length is a SIZE_T, whose 64-bit form is copied back behind us. */
+    if (NT_SUCCESS(status) && call->native[5]) *(ULONG64 *)call->native[5] = sizeof out;
+    return status;
+}
+
+/* A number as wide as a pointer. */
+static NTSTATUS query_process_word(CALL *call) {
+    ULONG64 value;
+    ULONG word;
+    if (call->slots[3] != sizeof word) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = with_buffer(call, 2, &value, sizeof value, 0);
+    word = (ULONG)value;
+    return NT_SUCCESS(status) ? hand_over(call, 2, &word, sizeof word) : status;
+}
+
+static NTSTATUS query_process_basic(CALL *call) {
+    PROCESS_BASIC_INFORMATION64 in;
+    PROCESS_BASIC_INFORMATION32 out;
+    ULONG64 peb32 = 0;
+    if (call->slots[3] != sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = with_buffer(call, 2, &in, sizeof in, 0);
+    if (!NT_SUCCESS(status)) return status;
+    CALL wow64 = *call;
+    wow64.native[1] = PROCESS_WOW64_INFORMATION;
+    status = with_buffer(&wow64, 2, &peb32, sizeof peb32, 0);
+    if (!NT_SUCCESS(status)) return status;
+    out.ExitStatus = in.ExitStatus;
+    out.PebBaseAddress = (ULONG)(peb32 ? peb32 : in.PebBaseAddress);
+    out.AffinityMask = (ULONG)in.AffinityMask;
+    out.BasePriority = in.BasePriority;
+    out.UniqueProcessId = (ULONG)in.UniqueProcessId;
+    out.InheritedFromUniqueProcessId = (ULONG)in.InheritedFromUniqueProcessId;
+    return hand_over(call, 2, &out, sizeof out);
+}
+
+static NTSTATUS query_process(CALL *call) {
+    switch (call->slots[1]) {
+    case 0: return query_process_basic(call);
+    case 7: case PROCESS_WOW64_INFORMATION: case 30: return query_process_word(call);
+    default: return service(call);
+    }
+}
+
+static NTSTATUS query_thread(CALL *call) {
+    THREAD_BASIC_INFORMATION64 in;
+    THREAD_BASIC_INFORMATION32 out;
+    if (call->slots[1] != 0) return service(call);
+    if (call->slots[3] != sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = with_buffer(call, 2, &in, sizeof in, 0);
+    if (!NT_SUCCESS(status)) return status;
+    out.ExitStatus = in.ExitStatus;
+    out.TebBaseAddress = (ULONG)in.TebBaseAddress + TEB32_OFFSET;
+    out.UniqueProcess = (ULONG)in.UniqueProcess;
+    out.UniqueThread = (ULONG)in.UniqueThread;
+    out.AffinityMask = (ULONG)in.AffinityMask;
+    out.Priority = in.Priority;
+    out.BasePriority = in.BasePriority;
+    return hand_over(call, 2, &out, sizeof out);
+}
+
+static NTSTATUS query_system(CALL *call) {
+    SYSTEM_BASIC_INFORMATION64 in;
+    SYSTEM_BASIC_INFORMATION32 out;
+    if (call->slots[0] != 0) return service(call);
+    if (call->slots[2] != sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = with_buffer(call, 1, &in, sizeof in, 0);
+    if (!NT_SUCCESS(status)) return status;
+    for (int i = 0; i < 6; i++) out.fixed[i] = in.fixed[i];
+    out.words[0] = (ULONG)in.words[0];
+    out.words[1] = HIGHEST_USER_ADDRESS;
+    out.words[2] = (ULONG)in.words[2];
+    out.NumberOfProcessors = (ULONG)in.words[3] & 0xff;
+    return hand_over(call, 1, &out, sizeof out);
+}
+
+/* Memory without an address must come where 32-bit code can reach it. */
+static NTSTATUS allocate_virtual_memory(CALL *call) {
+    if (!call->slots[2]) call->native[2] = 0x7fffffff;
+    return service(call);
+}
+
+NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
+    switch (special) {
+    case QUERY_VIRTUAL_MEMORY: return query_virtual_memory(call);
+    case QUERY_PROCESS: return query_process(call);
+    case QUERY_THREAD: return query_thread(call);
+    case QUERY_SYSTEM: return query_system(call);
+    case ALLOCATE_VIRTUAL_MEMORY: return allocate_virtual_memory(call);
+    default: return service(call);
+    }
+}

@@ -1,0 +1,59 @@
+/* wow64.dll: what its parts share. */
+#pragma once
+
+typedef unsigned char UCHAR;
+typedef unsigned short USHORT;
+typedef unsigned int ULONG;
+typedef int NTSTATUS;
+typedef unsigned long long ULONG64;
+typedef long long LONG64;
+
+#define NT_SUCCESS(status) ((status) >= 0)
+#define STATUS_SUCCESS 0
+#define STATUS_ACCESS_VIOLATION ((NTSTATUS)0xC0000005)
+#define STATUS_INVALID_SYSTEM_SERVICE ((NTSTATUS)0xC000001C)
+#define STATUS_INVALID_PARAMETER ((NTSTATUS)0xC000000D)
+
+/* The most arguments a service takes, in 4-byte slots of its caller. */
+#define MAX_SLOTS 20
+#define MAXIMUM_WAIT_OBJECTS 64
+/* MmHighestUserAddress of a 32-bit process that is not large-address aware. */
+#define HIGHEST_USER_ADDRESS 0x7ffeffff
+
+typedef struct {
+    USHORT Length, MaximumLength;
+    ULONG Buffer;
+} UNICODE_STRING32;
+typedef struct {
+    USHORT Length, MaximumLength;
+    ULONG64 Buffer;
+} UNICODE_STRING64;
+typedef struct {
+    ULONG Length, RootDirectory, ObjectName, Attributes, SecurityDescriptor, SecurityQualityOfService;
+} OBJECT_ATTRIBUTES32;
+typedef struct {
+    ULONG Length;
+    ULONG64 RootDirectory, ObjectName;
+    ULONG Attributes;
+    ULONG64 SecurityDescriptor, SecurityQualityOfService;
+} OBJECT_ATTRIBUTES64;
+
+/* Copies bytes where either side may be the 32-bit program's: a fault comes back as its status (probe.S). */
+NTSTATUS Wow64pCopy(void *to, const void *from, ULONG64 length);
+/* The service `number` with `count` native arguments (probe.S). */
+NTSTATUS Wow64pSystemService(ULONG number, ULONG64 count, const ULONG64 *arguments);
+
+static inline void *pointer(ULONG address) { return (void *)(ULONG64)address; }
+static inline ULONG64 sign_extend(ULONG value) { return (ULONG64)(LONG64)(int)value; }
+
+/* One call on its way. */
+typedef struct {
+    ULONG number;
+    const UCHAR *codes;
+    ULONG count;
+    ULONG slots[MAX_SLOTS];
+    ULONG64 native[MAX_SLOTS];
+} CALL;
+
+/* What the services with information classes need beside their arguments (classes.c). */
+NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call);
