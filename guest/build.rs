@@ -69,6 +69,8 @@ struct Services {
     /// Argument counts by architecture and name, where they were read off a build's stubs.
     by_build: BTreeMap<(String, String), BTreeMap<String, String>>,
     turbo: BTreeMap<String, BTreeMap<String, String>>,
+    /// How WOW64 widens an argument, by type and direction.
+    widening: BTreeMap<(String, String), String>,
 }
 
 /// The last build whose stubs' argument counts were read.
@@ -89,8 +91,10 @@ impl Services {
         let by_build = csv(&data.join("argcount_by_build.csv"));
         let by_build = by_build.into_iter().map(|r| ((r["arch"].clone(), r["name"].clone()), r)).collect();
         let turbo = csv(&data.join("wow64_eax.csv")).into_iter().map(|r| (r["name"].clone(), r)).collect();
+        let widening = csv(&data.join("wow64_types.csv")).into_iter();
+        let widening = widening.map(|r| ((r["type"].clone(), r["direction"].clone()), r["code"].clone())).collect();
         let signatures = json(&data.join("signatures.json"));
-        Self { names: names.into_iter().collect(), columns, numbers, signatures, argbytes, by_build, turbo }
+        Self { names: names.into_iter().collect(), columns, numbers, signatures, argbytes, by_build, turbo, widening }
     }
 
     fn arity(&self, name: &str) -> Option<u32> {
@@ -127,6 +131,15 @@ impl Services {
         cell.map_or(0, |c| hex(c) >> 16)
     }
 
+    fn widening_of(&self, arg: &Value) -> &'static str {
+        let text = |key: &str| arg[key].as_str().unwrap_or("").to_string();
+        match self.widening.get(&(text("t"), text("d"))).map(String::as_str) {
+            Some("s") => "Sign",
+            Some("q") => "TwoSlots",
+            _ => "Zero",
+        }
+    }
+
     fn tables(&self) -> String {
         let mut services = String::from("static SERVICES: &[ServiceInfo] = &[\n");
         let mut arity = String::from(
@@ -143,7 +156,7 @@ impl Services {
             for arg in self.signatures[name]["args"].as_array().into_iter().flatten() {
                 let _ = write!(
                     services,
-                    "ArgInfo {{ name: {:?}, ty: {:?}, dir: Direction::{}, optional: {}, len: {:?}, len_unit: {} }},",
+                    "ArgInfo {{ name: {:?}, ty: {:?}, dir: Direction::{}, optional: {}, len: {:?}, len_unit: {}, widening: Widening::{} }},",
                     arg["n"].as_str().unwrap_or(""),
                     arg["t"].as_str().unwrap_or(""),
                     match arg["d"].as_str().unwrap_or("in") {
@@ -154,6 +167,7 @@ impl Services {
                     arg["opt"].as_i64() == Some(1),
                     arg["len"].as_str(),
                     if arg["unit"].as_str() == Some("bytes") { "LenUnit::Bytes" } else { "LenUnit::Elements" },
+                    self.widening_of(arg),
                 );
             }
             services.push_str("] },\n");
@@ -204,7 +218,7 @@ impl Services {
             };
             let _ = writeln!(
                 text,
-                "Profile {{ name: {:?}, column: {:?}, description: {:?}, arch: Arch::{}, stub_style: &crate::stub::STUB_STYLES[{}], wow64: {wow64}, layouts: {:?}, shared_data: {:?}, version: ({}, {}, {}), highest_user_address: {:#x}, sysret_r9_is_rbp: {}, table_mask: {}, nt: &[{}], win32k: &[{}] }},",
+                "Profile {{ name: {:?}, column: {:?}, description: {:?}, arch: Arch::{}, stub_style: &crate::stub::STUB_STYLES[{}], wow64: {wow64}, layouts: {:?}, shared_data: {:?}, version: ({}, {}, {}), highest_user_address: {:#x}, sysret_r9_is_rbp: {}, table_mask: {}, dep: Dep::{}, nt: &[{}], win32k: &[{}] }},",
                 p["name"],
                 p["syscalls_column"],
                 p["description"],
@@ -218,6 +232,11 @@ impl Services {
                 hex(&p["highest_user_address"]),
                 p["sysret_r9"] == "rbp",
                 p["table_mask"],
+                match p["dep_32"].as_str() {
+                    "none" => "None",
+                    "optin" => "OptIn",
+                    _ => "OptOut",
+                },
                 self.rows(p, 0, &index),
                 self.rows(p, 1, &index),
             );

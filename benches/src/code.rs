@@ -1,6 +1,7 @@
 //! The guest code that is measured.
 
-use guest::Profile;
+use guest::convention::Gate;
+use guest::{Arch, Profile};
 use iced_x86::code_asm::*;
 
 /// Where raw code is loaded by Trapgate; the floor puts it there too, so that the bytes are the same.
@@ -44,6 +45,77 @@ pub fn close_bad_handle(profile: &'static Profile, count: u32) -> Vec<u8> {
         a.mov(ecx, 0xbad0)?;
         call(a, profile, "NtClose")
     })
+}
+
+/// `NtClose` of a handle that does not exist, through one gate.
+pub fn close_through(gate: Gate, number: u32, count: u32) -> Vec<u8> {
+    match gate {
+        Gate::Syscall | Gate::Int2e => rounds(count, |a| {
+            a.mov(r10d, 0xbad0)?;
+            a.mov(eax, number)?;
+            a.db(&gate.instruction())
+        }),
+        Gate::Sysenter => rounds_32(count, |a| {
+            let [mut stub, mut enter, mut next] = std::array::from_fn(|_| a.create_label());
+            a.push(0xbad0)?;
+            a.call(stub)?;
+            a.add(esp, 4)?;
+            a.jmp(next)?;
+            a.set_label(&mut stub)?;
+            a.mov(eax, number)?;
+            a.call(enter)?;
+            a.ret()?;
+            // Where `sysexit` goes there is this `ret` as well.
+            a.set_label(&mut enter)?;
+            a.mov(edx, esp)?;
+            a.sysenter()?;
+            a.ret()?;
+            a.set_label(&mut next)?;
+            a.nop()
+        }),
+        Gate::Int2e32 => rounds_32(count, |a| {
+            a.push(0xbad0)?;
+            a.mov(edx, esp)?;
+            a.mov(eax, number)?;
+            a.int(0x2e)?;
+            a.pop(ecx)
+        }),
+    }
+}
+
+/// `NtClose` of a handle that does not exist, through its stub.
+pub fn close_by_stub(arch: Arch, stub: u64, count: u32) -> Vec<u8> {
+    match arch {
+        Arch::X64 => rounds(count, |a| {
+            a.mov(ecx, 0xbad0)?;
+            a.mov(rax, stub)?;
+            a.call(rax)
+        }),
+        Arch::X86 => rounds_32(count, |a| {
+            a.push(0xbad0)?;
+            a.mov(eax, stub as u32)?;
+            a.call(eax)
+        }),
+    }
+}
+
+/// A loop of 32-bit code.
+fn rounds_32(count: u32, body: impl FnOnce(&mut CodeAssembler) -> Asm) -> Vec<u8> {
+    let write = || {
+        let mut a = CodeAssembler::new(32)?;
+        a.push(ebx)?;
+        a.mov(ebx, count)?;
+        let mut top = a.create_label();
+        a.set_label(&mut top)?;
+        body(&mut a)?;
+        a.dec(ebx)?;
+        a.jnz(top)?;
+        a.pop(ebx)?;
+        a.xor(eax, eax)?;
+        a.ret()?;
+        a.assemble(BASE)
+    };
+    write().expect("the bench's own code assembles")
 }
 
 /// `NtCreateEvent` and `NtClose`.

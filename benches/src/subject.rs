@@ -42,7 +42,7 @@ pub fn call_rates() -> Vec<Figure> {
         };
         let floor = || {
             let mut calls = 0;
-            let elapsed = time(|| calls = floor::calls(&code));
+            let elapsed = time(|| calls = floor::calls(Gate::Syscall, &code));
             calls as f64 / elapsed.as_secs_f64()
         };
         let (value, floor) = in_turns(subject, floor);
@@ -158,30 +158,29 @@ pub fn instructions_per_call() -> Vec<(String, u64)> {
     for service in kernel_model::kernel::services() {
         let stub = ntdll.symbol(service.name).expect("every service has a stub");
         let code = code::call_once(stub);
-        let mut machine = machine(Program::Raw(guest::Arch::X64, code));
-        let trace = Steps::watch(&mut machine, stub);
-        machine.run().expect("no engine failure");
-        counts.push((service.name.to_string(), trace.get()));
+        let machine = machine(Program::Raw(guest::Arch::X64, code));
+        counts.push((service.name.to_string(), instructions_in_call(machine, stub)));
     }
     counts.sort();
     counts
 }
 
-/// Counts the instructions inside one stub, the first time through.
-struct Steps {
-    stub: std::ops::Range<u64>,
-    count: std::rc::Rc<std::cell::Cell<u64>>,
-    done: bool,
+/// How many instructions a call of a stub has, from its first one until the program goes on.
+pub fn instructions_in_call(mut machine: Machine, stub: u64) -> u64 {
+    let count = std::rc::Rc::new(std::cell::Cell::new(0));
+    let program = machine.modules().program().map_or(0..0, |m| m.base..m.base + m.size);
+    let steps = Steps { stub, program, count: std::rc::Rc::clone(&count), inside: false };
+    machine.observe(Box::new(steps)).expect("an observer");
+    machine.run().expect("no engine failure");
+    count.get()
 }
 
-impl Steps {
-    fn watch(machine: &mut Machine, stub: u64) -> std::rc::Rc<std::cell::Cell<u64>> {
-        let count = std::rc::Rc::new(std::cell::Cell::new(0));
-        let stride = Profile::default_profile().stub_style.align as u64;
-        let steps = Self { stub: stub..stub + stride, count: std::rc::Rc::clone(&count), done: false };
-        machine.observe(Box::new(steps)).expect("an observer");
-        count
-    }
+/// Counts the instructions of one call.
+struct Steps {
+    stub: u64,
+    program: std::ops::Range<u64>,
+    count: std::rc::Rc<std::cell::Cell<u64>>,
+    inside: bool,
 }
 
 impl trapgate::trace::Observer for Steps {
@@ -191,11 +190,9 @@ impl trapgate::trace::Observer for Steps {
     fn call_start(&mut self, _: &trapgate::trace::View<'_>, _: &trapgate::trace::CallStart<'_>) {}
     fn call_end(&mut self, _: &trapgate::trace::View<'_>, _: &trapgate::trace::CallEnd<'_>) {}
     fn instruction(&mut self, _: &trapgate::trace::View<'_>, step: &trapgate::trace::Step<'_>) {
-        if self.stub.contains(&step.address) && !self.done {
-            self.count.set(self.count.get() + 1);
-        } else if self.count.get() > 0 {
-            self.done = true;
-        }
+        self.inside |= step.address == self.stub && self.count.get() == 0;
+        self.inside &= !self.program.contains(&step.address);
+        self.count.set(self.count.get() + u64::from(self.inside));
     }
     fn end(&mut self, _: &trapgate::trace::View<'_>, _: &End, _: u64) {}
 }

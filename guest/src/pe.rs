@@ -128,6 +128,8 @@ pub struct PeImage {
     pub relocatable: bool,
     /// `DllCharacteristics` ask for a moved base.
     pub dynamic_base: bool,
+    /// `DllCharacteristics` say that it runs with data that cannot be executed.
+    pub nx_compat: bool,
     /// `TimeDateStamp`.
     pub timestamp: u32,
     directories: Vec<(u32, u32)>,
@@ -195,6 +197,7 @@ impl PeImage {
             is_dll: characteristics & pe::IMAGE_FILE_DLL != 0,
             relocatable: characteristics & pe::IMAGE_FILE_RELOCS_STRIPPED == 0,
             dynamic_base: dll_characteristics & pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE != 0,
+            nx_compat: dll_characteristics & pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT != 0,
             timestamp: header.time_date_stamp.get(LE),
             directories,
         })

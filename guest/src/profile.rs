@@ -76,8 +76,21 @@ pub struct Profile {
     pub sysret_r9_is_rbp: bool,
     /// The bits of a service number, from bit 12 on, that pick the table.
     pub table_mask: u32,
+    /// How DEP treats 32-bit programs.
+    pub dep: Dep,
     nt: &'static [Cell],
     win32k: &'static [Cell],
+}
+
+/// How data execution prevention treats 32-bit programs; 64-bit ones always have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dep {
+    /// The build does not have it.
+    None,
+    /// Programs whose image says that it is compatible have it: clients from XP SP2 on.
+    OptIn,
+    /// Every program has it: servers.
+    OptOut,
 }
 
 /// A row of a table: index into the service list, arguments, 32-bit slots, turbo index. A hole, and a count

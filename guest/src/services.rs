@@ -49,6 +49,17 @@ pub enum LenUnit {
     Elements,
 }
 
+/// How a 32-bit caller's argument becomes one of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Widening {
+    /// Filled with zeros.
+    Zero,
+    /// Sign-extended: handles.
+    Sign,
+    /// It is 64 bits wide for everybody, and takes two 4-byte slots.
+    TwoSlots,
+}
+
 /// One argument of a service, as its prototype names it.
 #[derive(Clone, Copy, Debug)]
 pub struct ArgInfo {
@@ -64,6 +75,8 @@ pub struct ArgInfo {
     pub len: Option<&'static str>,
     /// What `len` counts.
     pub len_unit: LenUnit,
+    /// How a 32-bit caller's argument becomes one of 64 bits.
+    pub widening: Widening,
 }
 
 /// One service, whatever its number in a build.

@@ -82,7 +82,8 @@ fn run(arch: Arch, code: &[u8], stop: bool, sysexit_to: u64, set: &[(Reg, u64)])
     let mut page = vec![0xf4; 0x1000];
     page[..code.len()].copy_from_slice(code);
     ram.write(Frame(1), 0, &page);
-    let mut cpu = Cpu::new(&mut ram, Options { arch, ..Options::default() }).expect("a CPU");
+    let mut cpu =
+        Cpu::new(&mut ram, Options { arch, sysenter: arch == Arch::X86, ..Options::default() }).expect("a CPU");
     let mut before = pattern(arch);
     for (reg, value) in set {
         before.set(*reg, *value);

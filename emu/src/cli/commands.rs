@@ -72,8 +72,10 @@ fn crash_text(crash: &Crash) -> String {
         "unhandled exception {:08X} {} at {:#x} ({}): {}",
         crash.code.0, crash.code, crash.address, crash.place, crash.what
     );
-    for chunk in crash.registers.iter().collect::<Vec<_>>().chunks(4) {
-        let cells: Vec<String> = chunk.iter().map(|(reg, value)| format!("{:>6}={value:016x}", reg.name())).collect();
+    let shown: Vec<_> = crash.registers.iter().filter_map(|(r, v)| Some((r.name_in(crash.bits)?, v))).collect();
+    let digits = crash.bits as usize / 4;
+    for chunk in shown.chunks(4) {
+        let cells: Vec<String> = chunk.iter().map(|(name, value)| format!("{name:>6}={value:0digits$x}")).collect();
         text += &format!("\n{}", cells.join(" "));
     }
     text

@@ -113,8 +113,8 @@ impl BlockCache {
 
     /// The block in a slot.
     #[inline]
-    pub(super) fn at(&self, slot: usize) -> Block {
-        self.blocks[slot % SLOTS]
+    pub(super) fn at(&self, slot: usize) -> &Block {
+        &self.blocks[slot % SLOTS]
     }
 
     pub(super) fn insert(&mut self, block: Block) {

@@ -34,11 +34,13 @@ pub struct Options {
     pub count: bool,
     /// The kernel's architecture: selectors, and the code that user mode starts in.
     pub arch: Arch,
+    /// The kernel has set `sysenter` up: Windows XP and later, 32-bit.
+    pub sysenter: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { count: true, arch: Arch::X64 }
+        Self { count: true, arch: Arch::X64, sysenter: false }
     }
 }
 
@@ -110,7 +112,7 @@ impl Cpu {
         let memory = ram.mapping();
         // SAFETY: the CPU holds the mapping and drops it after the engine.
         unsafe { engine.map(memory.as_mut_ptr(), memory.len()) }.map_err(fail)?;
-        let shared = Shared::new(ram.private(), options.arch);
+        let shared = Shared::new(ram.private(), &options);
         let mut cpu = Self {
             engine,
             last_exception: None,

@@ -17,7 +17,7 @@ use unicorn_engine::unicorn_const::{HookType, MemType, Prot, TlbEntry, Translati
 use super::blocks::{self, Block, BlockCache};
 use super::ffi::Engine;
 use super::registers::{self, RegisterFile};
-use super::{Client, Exit, Flow, boot, identity};
+use super::{Client, Exit, Flow, Options, boot, identity};
 
 /// Why the engine is to stop at an address in the middle of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub(super) struct Shared {
     /// A repeated string instruction that the last block ended with: its next iterations do not count.
     repeating: u64,
     pub arch: Arch,
+    sysenter: bool,
+    counting: bool,
     pub ram_private: u64,
     pub booting: bool,
 }
@@ -67,7 +69,7 @@ const HERE: u32 = u32::MAX;
 const NOT_REPEATING: u64 = u64::MAX;
 
 impl Shared {
-    pub(super) fn new(ram_private: u64, arch: Arch) -> Self {
+    pub(super) fn new(ram_private: u64, options: &Options) -> Self {
         Self {
             client: None,
             exit: None,
@@ -82,7 +84,9 @@ impl Shared {
             here: Block::default(),
             repeating: NOT_REPEATING,
             blocks: BlockCache::new(),
-            arch,
+            arch: options.arch,
+            sysenter: options.sysenter,
+            counting: options.count,
             ram_private,
             booting: true,
         }
@@ -91,12 +95,19 @@ impl Shared {
     /// Whether the code that runs is 32-bit code.
     fn runs_32(&self, engine: &Engine) -> bool {
         // Without counting nobody has asked yet.
-        if self.block().size == 0 { registers::bits(engine) == 32 } else { self.mode != 0 }
+        if self.counting { self.mode != 0 } else { registers::bits(engine) == 32 }
+    }
+
+    /// Where the block that runs ends; `None`: nobody knows.
+    #[inline]
+    fn block_end(&self) -> Option<u64> {
+        let block = if self.current == HERE { &self.here } else { self.blocks.at(self.current as usize) };
+        (block.size != 0).then(|| block.end())
     }
 
     /// The block that runs, or ran last.
     fn block(&self) -> Block {
-        if self.current == HERE { self.here } else { self.blocks.at(self.current as usize) }
+        if self.current == HERE { self.here } else { *self.blocks.at(self.current as usize) }
     }
 
     fn run_here(&mut self, block: Block) {
@@ -240,11 +251,7 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
             Gate::Int2e | Gate::Int2e32 => 0,
         };
         // A trap ends its block, so counting, where it is on, knows RIP already.
-        let block = shared.block();
-        let rip = match block.size {
-            0 => registers::rip(engine).wrapping_add(after),
-            _ => block.end(),
-        };
+        let rip = shared.block_end().unwrap_or_else(|| registers::rip(engine).wrapping_add(after));
         let regs = registers::read_trap(engine, gate, rip);
         let mut trap = Trap { engine, regs, retired: shared.retired, gate, after };
         if client.trap(gate, &mut trap) == Flow::Stop {
@@ -259,7 +266,7 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
 unsafe extern "C" fn on_sysenter(uc: *mut uc_engine, data: *mut c_void) {
     // SAFETY: the hook was installed with this CPU's state.
     let shared = unsafe { &mut *data.cast::<Shared>() };
-    if shared.arch == Arch::X86 {
+    if shared.sysenter {
         // SAFETY: as above.
         unsafe { trap(uc, data, Gate::Sysenter, Exit::Sysenter) };
         return;

@@ -27,6 +27,17 @@ macro_rules! registers {
             }
         }
 
+        impl Reg {
+            /// The name it has in 64-bit or 32-bit code; `None` where it is out of reach.
+            pub fn name_in(self, bits: u32) -> Option<String> {
+                match (bits, self.name().strip_prefix('r')) {
+                    (64, _) => Some(self.name().to_string()),
+                    (_, Some(rest)) if !rest.starts_with(|c: char| c.is_ascii_digit()) => Some(format!("e{rest}")),
+                    _ => None,
+                }
+            }
+        }
+
         const IDS: [c_int; Reg::ALL.len()] = [$(R::$uc as c_int),*];
     };
 }
@@ -141,6 +152,13 @@ pub(super) fn write_return(engine: &Engine, regs: &ReturnRegs, next: Option<(u64
         ReturnRegs::Sysret { rax, rcx, rdx, r8, r9, r10, r11 } => {
             write_sysret(engine, &[rax, rcx, rdx, r8, r9, r10, r11]);
         }
+        _ => write_32_bit_return(engine, regs, next),
+    }
+}
+
+fn write_32_bit_return(engine: &Engine, regs: &ReturnRegs, next: Option<(u64, u64)>) {
+    match *regs {
+        ReturnRegs::Sysret { .. } => {}
         ReturnRegs::Sysexit { eax, ecx, edx } => {
             let values = [eax, ecx, edx, ecx].map(u64::from);
             engine.write(&[R::RAX as c_int, R::RCX as c_int, R::RDX as c_int, R::RSP as c_int], &values);

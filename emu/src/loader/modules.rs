@@ -2,6 +2,7 @@
 
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
+use guest::profile::Dep;
 use guest::{Arch, Profile, asm, crt};
 use kernel_model::mm::{Protect, VadKind};
 
@@ -146,6 +147,11 @@ impl Modules {
             modules.bind(&mut loading, index)?;
             index += 1;
         }
+        let image = modules.program().and_then(|m| m.image.as_ref());
+        let dep = loading.target.profile().dep;
+        let has_dep =
+            arch == Arch::X64 || dep == Dep::OptOut || dep == Dep::OptIn && image.is_some_and(|i| i.nx_compat);
+        loading.target.kernel.mm.space.no_execute = has_dep;
         modules.order();
         modules.commit(loading.target)?;
         Ok(modules)

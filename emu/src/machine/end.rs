@@ -32,6 +32,8 @@ pub struct Crash {
     pub what: String,
     /// `ExceptionInformation`.
     pub information: Vec<u64>,
+    /// 64 or 32: the code that raised it.
+    pub bits: u32,
     /// The registers then.
     pub registers: RegisterFile,
 }

@@ -111,7 +111,11 @@ impl Machine {
     pub fn new(config: &Config) -> Result<Self, MachineError> {
         let frames = config.memory.clamp(MIN_MEMORY, u64::from(u32::MAX) << 12) / 0x1000;
         let mut ram = Ram::new(frames as u32).map_err(MachineError::Memory)?;
-        let options = Options { arch: config.profile.arch, ..Options::default() };
+        let options = Options {
+            arch: config.profile.arch,
+            sysenter: config.profile.stub_style.has_gate("sysenter"),
+            ..Options::default()
+        };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };

@@ -178,7 +178,8 @@ impl Machine {
         let address = rip.wrapping_sub(back);
         registers.set(Reg::Rip, address);
         self.world.kernel.ps.process.exit_status = code;
-        Crash { code, address, place: self.world.modules.describe(address), what, information, registers }
+        let place = self.world.modules.describe(address);
+        Crash { code, address, place, what, information, bits: self.cpu.bits(), registers }
     }
 
     /// Code, how far RIP is past the instruction, words, and `ExceptionInformation`.

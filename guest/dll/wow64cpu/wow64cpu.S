@@ -47,7 +47,7 @@ switched:
     xchg %rsp, %r14
     mov %r14d, %r14d
     mov (%r14), %r8d
-    add $4, %r14
+    lea 4(%r14), %r14
     mov %r8d, CPU_EIP(%r13)
     mov %r14d, CPU_ESP(%r13)
     mov %edi, CPU_EDI(%r13)

@@ -123,15 +123,19 @@ impl Memory {
         let (Some(frame), Some(protect)) = (pte.frame(), pte.protect()) else {
             return Err(Fault { va, access, kind: FaultKind::NotMapped });
         };
-        // The engine keeps the whole answer: it will not ask again before it fetches.
-        if protect.allows(Access::Execute) {
+        // The engine keeps the whole answer: it will not ask again before it fetches. Without DEP a page is executable
+        // once it is executed, and stays so, because stores into code need the engine's slow way.
+        let by_reading = !self.space.no_execute && protect.allows(Access::Read);
+        let fetched = access == Access::Execute || self.frames.is_code(frame);
+        let execute = protect.allows(Access::Execute) || by_reading && fetched;
+        if execute {
             self.frames.mark_code(frame);
         }
         Ok(Translation {
             frame,
             read: protect.allows(Access::Read),
             write: protect.allows(Access::Write) && !protect.is_write_copy(),
-            execute: protect.allows(Access::Execute),
+            execute,
         })
     }
 
@@ -152,7 +156,8 @@ impl Memory {
             }
         }
         let protect = protect.without_guard();
-        if !protect.allows(access) {
+        let by_reading = access == Access::Execute && !self.space.no_execute && protect.allows(Access::Read);
+        if !protect.allows(access) && !by_reading {
             return Err(fault(FaultKind::Protection));
         }
         if access == Access::Write && protect.is_write_copy() {

@@ -62,6 +62,9 @@ impl Limits {
 pub struct AddressSpace {
     /// Its bounds.
     pub limits: Limits,
+    /// Whether pages without an execute right cannot be executed (DEP): always in 64-bit processes, in others as the
+    /// build and the image say.
+    pub no_execute: bool,
     vads: BTreeMap<u64, Vad>,
     pub(super) pages: PageTable,
     /// Where the last search ended, so that addresses grow; regions that were freed are found again.
@@ -88,7 +91,7 @@ impl AddressSpace {
     /// An empty space.
     pub fn new(limits: Limits) -> Self {
         let hint = limits.search_from / PAGE_SIZE;
-        Self { limits, vads: BTreeMap::new(), pages: PageTable::default(), hint, stacks: Vec::new() }
+        Self { limits, no_execute: true, vads: BTreeMap::new(), pages: PageTable::default(), hint, stacks: Vec::new() }
     }
 
     /// The region a page lies in.

@@ -3,9 +3,8 @@
 use guest::Profile;
 use guest::convention::row_bits;
 use guest::mem::Width;
-use guest::services::{ServiceInfo, ServiceTableId};
+use guest::services::{ServiceInfo, ServiceTableId, Widening};
 use guest::stub::StubService;
-use guest::wow64;
 
 use super::{Args, MAX_ARGS, Service, Support};
 
@@ -22,6 +21,11 @@ pub struct Row {
     args: u8,
     /// How many 4-byte slots a 32-bit call's arguments take.
     slots: u8,
+}
+
+/// How the slots of a 32-bit call become arguments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Widths {
     /// Which arguments are handles, by bit: a 32-bit one is sign-extended.
     handles: u32,
     /// Which arguments are 64 bits wide for everybody, by bit: they take two slots.
@@ -39,24 +43,13 @@ impl Row {
     }
 
     fn new(service: &StubService) -> Self {
-        let mask = |code: u8| {
-            let bits = service.info.args.iter().enumerate();
-            bits.filter(|(_, arg)| wow64::code_of(arg) == code).fold(0, |all, (i, _)| all | 1_u32 << (i % 32))
-        };
         let count = |known: Option<u32>| known.map_or(0, |n| n.min(u8::MAX.into()) as u8);
-        Self {
-            number: service.number,
-            info: service.info,
-            service: None,
-            args: count(service.args),
-            slots: count(service.slots),
-            handles: mask(b's'),
-            wide: mask(b'q'),
-        }
+        let (args, slots) = (count(service.args), count(service.slots));
+        Self { number: service.number, info: service.info, service: None, args, slots }
     }
 
     fn unnamed(number: u32) -> Self {
-        Self { number, info: &UNNAMED, service: None, args: 0, slots: 0, handles: 0, wide: 0 }
+        Self { number, info: &UNNAMED, service: None, args: 0, slots: 0 }
     }
 
     /// How many arguments a 64-bit call has; 0 where nobody knows.
@@ -69,26 +62,37 @@ impl Row {
     #[inline]
     pub fn memory_bytes(&self, width: Width) -> usize {
         match width {
+            Width::W64 => 8 * usize::from(self.args.saturating_sub(4)),
             Width::W32 => 4 * usize::from(self.slots),
-            Width::W64 => 8 * usize::from(self.args).saturating_sub(4),
         }
     }
 
     /// Widens the slots of a 32-bit call: handles keep their sign, everything else is filled with zeros.
     pub fn widen(&self, slots: &[[u8; 4]], args: &mut Args) {
+        let widths = Widths::of(self.info);
         let mut slots = slots.iter().map(|s| u32::from_le_bytes(*s));
         for index in 0..MAX_ARGS {
             let Some(low) = slots.next() else { break };
             let has = |mask: u32| mask >> (index % 32) & 1 != 0;
-            args.set(
-                index,
-                match () {
-                    () if has(self.wide) => u64::from(low) | u64::from(slots.next().unwrap_or(0)) << 32,
-                    () if has(self.handles) => low.cast_signed() as u64,
-                    () => low.into(),
-                },
-            );
+            let value = if has(widths.wide) {
+                u64::from(low) | u64::from(slots.next().unwrap_or(0)) << 32
+            } else if has(widths.handles) {
+                low.cast_signed() as u64
+            } else {
+                low.into()
+            };
+            args.set(index, value);
         }
+    }
+}
+
+impl Widths {
+    fn of(info: &ServiceInfo) -> Self {
+        let mask = |width: Widening| {
+            let args = info.args.iter().enumerate();
+            args.filter(|(_, arg)| arg.widening == width).fold(0, |all, (i, _)| all | 1_u32 << (i % 32))
+        };
+        Self { handles: mask(Widening::Sign), wide: mask(Widening::TwoSlots) }
     }
 }
 
