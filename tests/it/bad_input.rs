@@ -40,7 +40,8 @@ fn each_bad_file_is_refused_in_one_line() {
         ("mz.exe", b"MZ".to_vec(), "ends before its headers"),
         ("cut-headers.exe", hello[..pe + 20].to_vec(), "PE"),
         ("cut-section.exe", hello[..hello.len() - 700].to_vec(), "beyond the end of the file"),
-        ("x86.exe", with(pe + 4, &[0x4c, 0x01]), "x86, 32-bit"),
+        ("wrong-magic.exe", with(pe + 4, &[0x4c, 0x01]), "magic"),
+        ("managed.exe", with(pe + 24 + 112 + 14 * 8, &[0, 0x20, 0, 0, 0x48, 0, 0, 0]), "managed code (.NET)"),
         ("arm64.exe", with(pe + 4, &[0x64, 0xaa]), "ARM64"),
         ("huge.exe", with(pe + 24 + 56, &[0, 0, 0, 0xff]), "SizeOfImage"),
         ("entry.exe", with(pe + 24 + 16, &[0, 0, 0, 0x40]), "entry point"),
@@ -55,6 +56,24 @@ fn each_bad_file_is_refused_in_one_line() {
     refused(&fixtures::path("missing_import"), "which");
     refused(Path::new("/no/such/folder/program.exe"), "No such file");
     refused(&fixtures::images(), "not a regular file");
+}
+
+/// 64-bit code is offered a machine that runs it, by name: the same build's where there is one.
+#[test]
+fn a_program_of_the_wrong_width() {
+    for (profile, offer) in [("win10-1809-x86", "win10-1809-x64"), ("xp-sp3-x86", "win10-22h2-x64")] {
+        let run = |more: &[&str]| {
+            let path = fixtures::path("hello");
+            let output =
+                trapgate().args(["run", "--profile", profile]).args(more).arg(path).output().expect("trapgate starts");
+            assert_eq!(output.status.code(), Some(2));
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        for text in [run(&[]), run(&["--raw", "x64"])] {
+            let wanted = format!("is x64 code, which {profile} does not run; --profile {offer} does");
+            assert!(text.contains(&wanted) && text.lines().count() == 1, "{text}");
+        }
+    }
 }
 
 #[test]

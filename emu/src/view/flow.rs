@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use guest::Arch;
 use guest::convention::Gate;
 use guest::services::ServiceTableId;
 
 use super::Paint;
 use crate::cpu::{Reg, RegisterFile};
-use crate::machine::End;
+use crate::machine::{End, trap_address};
 use crate::trace::{ArgRecord, CallEnd, CallStart, Observer, Recorder, Sink, View, Wants};
 
 /// What a drawing needs to know of the call.
@@ -24,6 +25,8 @@ pub struct Flow {
     pub stub_code: Vec<String>,
     /// The trap is in the program itself.
     pub direct: bool,
+    /// What the stub goes through to the trap, where that is not in it: a title and lines.
+    pub through: Option<(String, Vec<String>)>,
     /// The gate.
     pub gate: Gate,
     /// The service.
@@ -86,17 +89,22 @@ impl Observer for FlowFinder {
         let origin = view.origin(end.call, end.before);
         let (start, gate) = (origin.start, end.call.gate);
         let profile = view.kernel.profile;
-        let stub = profile.service(row.info.table, row.number as usize & 0xfff).map(|s| profile.stub_style.stub(&s));
+        let arch = view.modules.at(start).map_or(profile.arch, |m| m.arch);
+        let style = profile.stub_style_for(arch).unwrap_or(profile.stub_style);
+        let stub = profile.service(row.info.table, row.number as usize & 0xfff).map(|s| style.stub(&s));
         let len = stub.filter(|_| !record.direct).map_or(2, |s| s.bytes.len());
         let mut code = vec![0; len];
         let _ = view.kernel.mm.peek(view.ram, start, &mut code);
-        let bits = 8 * gate.width().bytes() as u32;
+        let bits = if record.direct { 8 * gate.width().bytes() as u32 } else { arch.bits() };
+        let trap = trap_address(end.call);
+        let through = (!(start..start + len as u64).contains(&trap)).then(|| through(view, trap, arch));
         *self.found.borrow_mut() = Some(Flow {
             program: view.modules.program().map_or(String::new(), |m| m.name.clone()),
             caller: origin.caller.map(|va| view.modules.describe(va)),
             stub: view.modules.describe(start),
             stub_code: disassemble(&code, bits, start),
             direct: record.direct,
+            through,
             gate,
             service: row.info.name,
             number: row.number,
@@ -112,6 +120,23 @@ impl Observer for FlowFinder {
     fn end(&mut self, view: &View<'_>, end: &End, retired: u64) {
         self.recorder.end(view, end, retired);
     }
+}
+
+/// What lies between a 32-bit stub and the trap: `KiFastSystemCall`, or the way into 64-bit code.
+fn through(view: &View<'_>, trap: u64, arch: Arch) -> (String, Vec<String>) {
+    let place = view.modules.describe(trap);
+    let module = view.modules.at(trap);
+    if module.is_some_and(|m| m.arch != arch) {
+        let lines = vec![
+            "jmp 33:... (Heaven's gate): 32-bit code goes on as 64-bit code".to_string(),
+            format!("arguments are widened, and the system call made at {place}"),
+        ];
+        return ("wow64cpu".to_string(), lines);
+    }
+    let start = module.and_then(|m| m.symbol_before(trap)).map_or(trap & !0xff, |(start, _)| start);
+    let mut code = vec![0; (trap - start) as usize + 2];
+    let _ = view.kernel.mm.peek(view.ram, start, &mut code);
+    (view.modules.describe(start), disassemble(&code, arch.bits(), start))
 }
 
 fn table_name(table: ServiceTableId) -> &'static str {
@@ -211,6 +236,9 @@ fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
             vec![format!("call {}", flow.service), format!("returns to {caller}")],
         ));
         steps.push(("user", format!("{} (stub)", flow.stub), flow.stub_code.clone()));
+    }
+    if let Some((title, lines)) = flow.through.clone() {
+        steps.push(("user", title, lines));
     }
     steps.push(("trap", format!("{}: ring 3 to ring 0", flow.gate), trap_lines));
     steps.push((

@@ -33,14 +33,15 @@
     .endm
 
     /* 8 and later: EAX has the turbo index in its high half. */
-    gate KiFastSystemCall, switched
+    gate KiFastSystemCall, CpupSwitched
     /* 7: ECX is the turbo index, EDX the arguments, and the stub itself drops the return address. */
-    gate X86SwitchTo64BitMode7, switched7
+    gate X86SwitchTo64BitMode7, CpupSwitched7
     /* XP to Vista: the same, but the return address is dropped here. */
-    gate X86SwitchTo64BitModeXp, switched_xp
+    gate X86SwitchTo64BitModeXp, CpupSwitchedXp
 
     .balign 16
-switched:
+    .globl CpupSwitched
+CpupSwitched:
     jmp *SLOT_RETURN(%r15)
 
     .macro enter
@@ -60,14 +61,16 @@ switched:
     cld
     .endm
 
-switched7:
+    .globl CpupSwitched7
+CpupSwitched7:
     enter
     /* add esp,4 comes behind the call in the stub. */
     sub $4, %r14d
     mov %r14d, CPU_ESP(%r13)
     add $4, %r14d
     jmp by_ecx
-switched_xp:
+    .globl CpupSwitchedXp
+CpupSwitchedXp:
     enter
 by_ecx:
     mov %edx, %r11d
@@ -88,6 +91,7 @@ dispatch:
     jmp *(%r15,%rcx,8)
 
 /* The general way: wow64.dll converts the arguments. */
+    .globl TurboDispatchJumpAddressEnd
 TurboDispatchJumpAddressEnd:
     mov %eax, %ecx
     mov %r11, %rdx
@@ -102,6 +106,7 @@ TurboDispatchJumpAddressEnd:
     mov \at(%r11), \narrow
     .endm
     .macro thunk name, a, b, c, d
+    .globl \name
 \name:
     .ifnb \d
     arg_\d 12, %r9, %r9d
@@ -137,11 +142,13 @@ TurboDispatchJumpAddressEnd:
     thunk Thunk4ArgNSpSpNSpNSp, n, s, n, n
     thunk Thunk4ArgSpSpSpNSp, s, s, s, n
 
+    .globl CpupSyscallStub
 CpupSyscallStub:
     syscall
     ret
 
 /* Back to 32-bit code: what it saved, and EAX. */
+    .globl CpupReturn
 CpupReturn:
     mov %eax, CPU_EAX(%r13)
     mov CPU_EDI(%r13), %edi
