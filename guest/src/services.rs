@@ -27,6 +27,17 @@ impl ServiceTableId {
             Self::Win32k => 0x1000,
         }
     }
+
+    /// The table a service number names, to a dispatcher that looks at the bits `mask` of it, from bit 12 on. The
+    /// bits above are ignored; where bit 13 is looked at, there is nothing behind it.
+    #[inline]
+    pub const fn of_number(number: u32, mask: u32) -> Option<Self> {
+        match number >> 12 & mask {
+            0 => Some(Self::Nt),
+            1 => Some(Self::Win32k),
+            _ => None,
+        }
+    }
 }
 
 /// Whether the caller, the service or both fill an argument's memory.

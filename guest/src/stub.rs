@@ -1,5 +1,6 @@
 //! System-call stubs as data: byte patterns with places for the number and what else differs.
 
+use crate::profile::Arch;
 use crate::services::ServiceInfo;
 
 /// A part of a pattern.
@@ -32,6 +33,17 @@ pub struct StubService {
     pub slots: Option<u32>,
     /// Which of WOW64's quick thunks widens its arguments; 0: none.
     pub turbo: u32,
+}
+
+impl StubService {
+    /// How many arguments a kernel of this architecture counts: 8-byte words, or 4-byte slots on x86. `None` where
+    /// nobody has published it.
+    pub fn words(&self, arch: Arch) -> Option<u32> {
+        match arch {
+            Arch::X86 => self.slots,
+            Arch::X64 => self.args,
+        }
+    }
 }
 
 /// Bytes with the places in them that want an address.

@@ -132,15 +132,10 @@ impl ServiceTable {
         rows.get_mut(row_bits(number))
     }
 
-    /// The table a service number names. Bit 12 picks it; a kernel that looks at bit 13 as well has nothing
-    /// behind it. The bits above are ignored.
+    /// The table a service number names.
     #[inline]
     pub fn table_of(&self, number: u32) -> Option<ServiceTableId> {
-        match number >> 12 & self.table_mask {
-            0 => Some(ServiceTableId::Nt),
-            1 => Some(ServiceTableId::Win32k),
-            _ => None,
-        }
+        ServiceTableId::of_number(number, self.table_mask)
     }
 
     /// The row of a service number.
