@@ -11,6 +11,7 @@ mod house;
 mod licences;
 mod memory;
 mod model;
+mod pages;
 mod programs;
 mod readme;
 mod services;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use guest::Profile;
+use guest::{Arch, Profile};
 
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ pub enum Command {
     Trace(TraceOptions),
     /// Draw a program's first call of a service, from its call to the kernel and back
     Flow(FlowOptions),
+    /// Tell which service a number is on every build, or which number a service has
+    Number(NumberOptions),
     /// Show the bytes and instructions of services' stubs
     Stubs(StubsOptions),
     /// Show the service tables: number, name, arguments, support level and gap
@@ -143,6 +145,34 @@ pub struct FlowOptions {
     /// The program's arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,
+}
+
+/// An architecture on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ArchName {
+    X86,
+    X64,
+}
+
+impl From<ArchName> for Arch {
+    fn from(name: ArchName) -> Self {
+        match name {
+            ArchName::X86 => Self::X86,
+            ArchName::X64 => Self::X64,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct NumberOptions {
+    /// Only builds of this architecture
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<ArchName>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// A service number with the table's bits (85, 0x55, 0x1004), or a service's name
+    pub what: String,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,158 @@
+//! The pages that print data: `number`, `ssdt`, `profiles`, `stubs`. What they say is checked against the published
+//! tables, which this test reads by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::support::trapgate;
+
+/// What the command prints: exit code, stdout, stderr.
+fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    let out = trapgate().args(args).output().expect("trapgate starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+fn json(args: &[&str]) -> Vec<Value> {
+    let (code, stdout, stderr) = run(args);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{args:?}");
+    let value: Value = serde_json::from_str(&stdout).expect("JSON");
+    value.as_array().expect("a list").clone()
+}
+
+/// A listing's lines, one blank between words.
+fn words_of_lines(text: &str) -> Vec<String> {
+    text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// A refusal: exit code 2, nothing printed, one line that says why.
+fn refused(args: &[&str]) -> String {
+    let (code, stdout, stderr) = run(args);
+    assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(2), "", 1), "{args:?}: {stderr}");
+    stderr.trim_end().to_string()
+}
+
+/// A published table: its columns' names and its rows.
+fn csv(file: &str) -> Vec<BTreeMap<String, String>> {
+    let path = format!("{}/../guest/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("a table");
+    let mut lines = text.lines();
+    let head: Vec<&str> = lines.next().expect("a head").split(',').collect();
+    let row = |line: &str| head.iter().map(ToString::to_string).zip(line.split(',').map(String::from)).collect();
+    lines.map(row).collect()
+}
+
+/// Every profile's names by number, from the published tables, in the order of the profiles.
+fn published() -> Vec<(String, BTreeMap<u32, String>)> {
+    let (numbers, gaps) = (csv("syscalls_all.csv"), csv("syscalls_gapfill.csv"));
+    let hex = |text: &str| u32::from_str_radix(text, 16).expect("a number");
+    let of = |profile: &BTreeMap<String, String>| {
+        let (column, arch) = (&profile["syscalls_column"], &profile["arch"]);
+        let main = numbers.iter().filter(|r| &r["arch"] == arch && !r[column].is_empty());
+        let main = main.map(|r| (hex(&r[column]), r["name"].clone()));
+        let filled = gaps.iter().filter(|r| &r["arch"] == arch && &r["build"] == column);
+        (profile["name"].clone(), main.chain(filled.map(|r| (hex(&r["number"]), r["name"].clone()))).collect())
+    };
+    csv("profiles.csv").iter().map(of).collect()
+}
+
+/// What `number_rows` says of each profile.
+fn by_profile(rows: &[trapgate::view::NumberRun]) -> BTreeMap<&str, trapgate::view::Meaning> {
+    rows.iter().flat_map(|row| row.profiles.iter().map(|p| (*p, row.meaning))).collect()
+}
+
+#[test]
+fn a_number_is_what_the_published_tables_say_on_every_build() {
+    use trapgate::view::Meaning;
+    let published = published();
+    assert_eq!(published.len(), 81);
+    for number in (0..0x200).chain(0x1000..0x1600) {
+        let said = trapgate::view::number_rows(&guest::Arch::ALL, number);
+        let said = by_profile(&said);
+        assert_eq!(said.len(), published.len(), "every profile is in one run");
+        for (profile, names) in &published {
+            let last = names.range(number..number / 0x1000 * 0x1000 + 0x1000).next_back();
+            match (said[profile.as_str()], names.get(&number)) {
+                (Meaning::Service { service, number: n, .. }, Some(name)) => {
+                    assert_eq!((service, n), (name.as_str(), number), "{profile}");
+                }
+                (Meaning::Unnamed { table: "win32k" }, None) => assert!(last.is_some(), "{profile}: {number:#x}"),
+                (Meaning::OutOfRange { .. }, None) => assert!(last.is_none(), "{profile}: {number:#x}"),
+                (said, name) => panic!("{profile}: {number:#x}: {said:?}, published: {name:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn neighbours_that_agree_share_a_line() {
+    let (code, text, _) = run(&["number", "0x55"]);
+    let lines = words_of_lines(&text);
+    assert_eq!(code, Some(0));
+    for line in [
+        "xp-sp1-x64 .. win7-sp1-x64 NtOpenDirectoryObject 3 args",
+        "win8-x64 NtWriteRequestData 6 args",
+        "win10-1507-x64 .. win11-25h2-x64 NtCreateFile 11 args",
+        "nt31-x86 NtPulseEvent 2 args",
+    ] {
+        assert!(lines.contains(&line.to_string()), "no {line} in\n{text}");
+    }
+    assert_eq!(run(&["number", "85"]).1, text, "decimal is the same number");
+    let x64 = run(&["number", "0x55", "--arch", "x64"]).1;
+    assert_eq!((x64.lines().count(), x64.contains("x86")), (4, false));
+}
+
+#[test]
+fn a_service_has_its_number_on_every_build() {
+    let published = published();
+    for (name, asked) in [("NtCreateFile", "ZwCreateFile"), ("NtUserGetMessage", "ntusergetmessage")] {
+        let rows = json(&["number", asked, "--json"]);
+        let mut seen = BTreeSet::new();
+        for row in &rows {
+            for profile in row["profiles"].as_array().expect("profiles") {
+                let names = &published.iter().find(|(p, _)| profile == p.as_str()).expect("a profile").1;
+                let number = names.iter().find(|(_, n)| *n == name).map(|(number, _)| *number);
+                assert_eq!(row["number"].as_u64(), number.map(u64::from), "{profile}: {name}");
+                assert_eq!(row["is"] == "not-there", number.is_none(), "{profile}: {name}");
+                assert!(seen.insert(profile.to_string()), "{profile} twice");
+            }
+        }
+        assert_eq!(seen.len(), 81, "{name}");
+    }
+}
+
+#[test]
+fn numbers_out_of_range_say_so_for_each_build() {
+    let text = run(&["number", "0x1d9", "--arch", "x64"]).1;
+    assert!(text.contains("out of range: the nt table has 401 rows"), "{text}");
+    assert!(text.lines().last().is_some_and(|l| l.contains("NtUnloadDriver")), "{text}");
+    let text = run(&["number", "0x2055"]).1;
+    // Windows 7 and later do not look at bit 13.
+    let lines = words_of_lines(&text);
+    assert_eq!(lines[0], "nt31-x86 .. vista-sp2-x86 bits 12 and 13 name no table");
+    assert_eq!(lines[1], "win7-sp0-x86 .. win7-sp1-x86 NtCreateSemaphore 5 args read as 0x55");
+    assert!(run(&["number", "0x1000"]).1.starts_with("nt31-x86 .. nt351-x86"));
+}
+
+#[test]
+fn what_is_no_number_and_no_service_is_refused() {
+    assert_eq!(refused(&["number", "0x5z"]), "trapgate: 0x5z is not a service number: 85 and 0x55 are");
+    assert_eq!(refused(&["number", "0x100000000"]), "trapgate: 0x100000000 is not a service number: EAX has 32 bits");
+    assert_eq!(
+        refused(&["number", "NtCreatFile"]),
+        "trapgate: no service is called NtCreatFile; did you mean NtCreateFile?"
+    );
+}
+
+#[test]
+fn a_wrong_profile_is_answered_with_the_nearest() {
+    let expected =
+        "trapgate: no profile is called win10-2h22-x64; did you mean win10-22h2-x64? (trapgate profiles lists them)";
+    for command in [["ssdt", "--profile"], ["stubs", "--profile"]] {
+        assert_eq!(refused(&[command[0], command[1], "win10-2h22-x64"]), expected);
+    }
+    assert_eq!(refused(&["run", "--profile", "win10-2h22-x64", "nothing.exe"]), expected);
+    let none = refused(&["ssdt", "--profile", "beos"]);
+    assert_eq!(none, "trapgate: no profile is called beos (trapgate profiles lists them)");
+}
