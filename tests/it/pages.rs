@@ -156,3 +156,32 @@ fn a_wrong_profile_is_answered_with_the_nearest() {
     let none = refused(&["ssdt", "--profile", "beos"]);
     assert_eq!(none, "trapgate: no profile is called beos (trapgate profiles lists them)");
 }
+
+#[test]
+fn profiles_say_how_each_build_is_entered() {
+    let rows = json(&["profiles", "--json"]);
+    let published = published();
+    assert_eq!(rows.len(), published.len());
+    for (row, (name, names)) in rows.iter().zip(&published) {
+        assert_eq!(&row["name"], name, "the order is the data's");
+        let size = |table: std::ops::Range<u32>| {
+            names.range(table.clone()).next_back().map_or(0, |(n, _)| n - table.start + 1)
+        };
+        assert_eq!(row["nt"], size(0..0x1000), "{name}");
+        assert_eq!(row["win32k"], size(0x1000..0x2000), "{name}");
+        let gates: Vec<&str> = row["gates"].as_array().expect("gates").iter().filter_map(Value::as_str).collect();
+        assert_eq!(gates.contains(&"wow64"), name.ends_with("x64"), "{name}");
+        assert_eq!(row["wow64_stub_style"].is_string(), name.ends_with("x64"), "{name}");
+        assert_eq!(row["default"], name == "win10-22h2-x64");
+    }
+    let text = run(&["profiles"]).1;
+    assert_eq!(text.lines().count(), 82);
+    let lines = words_of_lines(&text);
+    for line in [
+        "xp-sp3-x86 x86_call_mem_edx - 284 667 sysenter, int2e Windows XP SP3 (2600)",
+        "win10-22h2-x64 x64_w10_1511 wow64_w10 473 1316 syscall, int2e, wow64 Windows 10 22H2 (19045), the default",
+    ] {
+        assert!(lines.contains(&line.to_string()), "no {line} in\n{text}");
+    }
+    assert_eq!(run(&["profiles", "--arch", "x64"]).1.lines().count(), 36);
+}

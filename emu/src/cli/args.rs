@@ -197,6 +197,9 @@ pub struct SsdtOptions {
 
 #[derive(Debug, Args)]
 pub struct ProfilesOptions {
+    /// Only builds of this architecture
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<ArchName>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -4,13 +4,13 @@ use std::io::{self, IsTerminal, Write};
 
 use guest::Arch;
 
-use super::args::{NumberOptions, ProfilesOptions, SsdtOptions, StubsOptions};
+use super::args::{ArchName, NumberOptions, ProfilesOptions, SsdtOptions, StubsOptions};
 use super::commands::Outcome;
 use super::names;
 use crate::view::{self, Paint};
 
 pub(super) fn number(options: &NumberOptions) -> Outcome {
-    let archs = options.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch.into()]);
+    let archs = archs(options.arch);
     let asked = parse_number(&options.what)?;
     let rows = match asked {
         Some(number) => view::number_rows(&archs, number),
@@ -46,8 +46,13 @@ pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
 }
 
 pub(super) fn profiles(options: &ProfilesOptions) -> Outcome {
-    let rows = view::profile_rows();
+    let rows = view::profile_rows(&archs(options.arch));
     page(options.json, &rows, |paint| view::profiles_text(&rows, paint))
+}
+
+/// The architectures to show: both, unless one is named.
+fn archs(only: Option<ArchName>) -> Vec<Arch> {
+    only.map_or(Arch::ALL.to_vec(), |arch| vec![arch.into()])
 }
 
 /// Prints data as JSON, or as the page made of it.
