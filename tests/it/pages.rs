@@ -185,3 +185,46 @@ fn profiles_say_how_each_build_is_entered() {
     }
     assert_eq!(run(&["profiles", "--arch", "x64"]).1.lines().count(), 36);
 }
+
+#[test]
+fn stubs_of_32_bit_code_on_a_64_bit_build() {
+    let (code, text, _) = run(&["stubs", "NtClose", "--arch", "x86"]);
+    let expected = [
+        "NtClose service 0xf, wow64_w10",
+        "00 b80f000300 mov eax,3000Fh",
+        "05 ba???????? mov edx,Wow64SystemServiceCall",
+        "0a ffd2 call edx",
+        "0c c20400 ret 4",
+    ];
+    assert_eq!((code, words_of_lines(&text).as_slice()), (Some(0), expected.map(String::from).as_slice()));
+    let rows = json(&["stubs", "NtClose", "--arch", "x86", "--json"]);
+    assert_eq!(rows[0]["bytes"], "b80f000300ba00000000ffd2c20400");
+    assert_eq!(rows[0]["addresses"], serde_json::json!([[6, "Wow64SystemServiceCall"]]));
+    // On a 32-bit build that is its own stub, with its own number.
+    let own = run(&["stubs", "ZwClose", "--profile", "xp-sp3-x86"]).1;
+    assert_eq!(run(&["stubs", "ZwClose", "--arch", "x86", "--profile", "xp-sp3-x86"]).1, own);
+    assert!(own.starts_with("NtClose  service 0x19, x86_call_mem_edx\n"), "{own}");
+    assert_eq!(
+        refused(&["stubs", "NtClose", "--arch", "x64", "--profile", "xp-sp3-x86"]),
+        "trapgate: xp-sp3-x86 runs no x64 code: it has no such stubs"
+    );
+    assert_eq!(
+        refused(&["stubs", "NtAcquireCMFViewOwnership"]),
+        "trapgate: win10-22h2-x64 has no NtAcquireCMFViewOwnership \
+         (trapgate number NtAcquireCMFViewOwnership tells which builds have it)"
+    );
+}
+
+#[test]
+fn a_stubs_instructions_are_all_of_its_bytes() {
+    for profile in guest::Profile::all() {
+        for style in guest::Arch::ALL.iter().filter_map(|a| profile.stub_style_for(*a)) {
+            for view in trapgate::view::stub_views(profile, style, &[]).expect("every service has a stub") {
+                let joined: String = view.instructions.iter().map(|(_, bytes, _)| bytes.as_str()).collect();
+                assert_eq!(joined, view.bytes, "{}: {}", profile.name, view.service);
+                let named = view.instructions.iter().filter(|i| i.2.contains("Wow64SystemServiceCall")).count();
+                assert_eq!(named, view.addresses.len(), "{}: {}", profile.name, view.service);
+            }
+        }
+    }
+}

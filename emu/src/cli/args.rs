@@ -179,6 +179,9 @@ pub struct NumberOptions {
 pub struct StubsOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
+    /// The stubs that code of this architecture uses: x86 on a 64-bit build means those of WOW64
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<ArchName>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -35,8 +35,14 @@ fn parse_number(text: &str) -> Result<Option<u32>, String> {
 
 pub(super) fn stubs(options: &StubsOptions) -> Outcome {
     let profile = names::profile(&options.profile.profile)?;
-    let views = view::stub_views(profile, profile.stub_style, &options.names)
-        .map_err(|name| format!("{} has no service called {name}", profile.name))?;
+    let arch = options.arch.map_or(profile.arch, Arch::from);
+    let style = profile
+        .stub_style_for(arch)
+        .ok_or_else(|| format!("{} runs no {} code: it has no such stubs", profile.name, arch.name()))?;
+    let services: Vec<_> = options.names.iter().map(|name| names::service(name)).collect::<Result<_, _>>()?;
+    let views = view::stub_views(profile, style, &services).map_err(|name| {
+        format!("{} has no {name} (trapgate number {name} tells which builds have it)", profile.name)
+    })?;
     page(options.json, &views, |paint| view::stubs_text(&views, paint))
 }
 
