@@ -77,6 +77,17 @@ pub struct ArgInfo {
     pub len_unit: LenUnit,
 }
 
+impl ArgInfo {
+    /// Whether it is 64 bits wide for 32-bit code too and passed by value: two 4-byte slots there.
+    pub fn is_wide(&self) -> bool {
+        WIDE.contains(&self.ty)
+    }
+}
+
+/// The C types of such arguments.
+const WIDE: &[&str] =
+    &["LARGE_INTEGER", "ULARGE_INTEGER", "ULONGLONG", "LONGLONG", "ULONG64", "LONG64", "DWORD64", "POINT", "SIZEL"];
+
 /// One service, whatever its number in a build.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceInfo {

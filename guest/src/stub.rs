@@ -1,7 +1,7 @@
 //! System-call stubs as data: byte patterns with places for the number and what else differs.
 
 use crate::profile::Arch;
-use crate::services::ServiceInfo;
+use crate::services::{ArgInfo, ServiceInfo};
 
 /// A part of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,13 @@ impl StubService {
             Arch::X86 => self.slots,
             Arch::X64 => self.args,
         }
+    }
+
+    /// The prototype's arguments, where there is a prototype and it has as many as the build's own count says: the
+    /// prototypes are those of the newest builds.
+    pub fn signature(&self, arch: Arch) -> Option<&'static [ArgInfo]> {
+        let words = |arg: &ArgInfo| if arch == Arch::X86 && arg.is_wide() { 2 } else { 1 };
+        (self.words(arch) == Some(self.info.args.iter().map(words).sum())).then_some(self.info.args)
     }
 }
 

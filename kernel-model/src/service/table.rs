@@ -3,7 +3,7 @@
 use guest::Profile;
 use guest::convention::row_bits;
 use guest::mem::Width;
-use guest::services::{ServiceInfo, ServiceTableId};
+use guest::services::{ArgInfo, ServiceInfo, ServiceTableId};
 use guest::stub::StubService;
 
 use super::{Args, MAX_ARGS, Service, Support};
@@ -31,9 +31,6 @@ pub struct Row {
 static UNNAMED: ServiceInfo =
     ServiceInfo { name: "(unnamed)", table: ServiceTableId::Win32k, arg_count: None, ret: "", args: &[] };
 
-/// The C types that are 64 bits wide for 32-bit code too, passed by value.
-const WIDE: &[&str] = &["LARGE_INTEGER", "ULARGE_INTEGER", "ULONGLONG", "LONGLONG", "ULONG64", "LONG64", "DWORD64"];
-
 impl Row {
     /// The row's support level.
     pub fn support(&self) -> Support {
@@ -41,9 +38,9 @@ impl Row {
     }
 
     fn new(service: &StubService) -> Self {
-        let mask = |types: &[&str]| {
-            let is = |(i, a): (usize, &guest::services::ArgInfo)| types.contains(&a.ty).then_some(1 << (i % 32));
-            service.info.args.iter().enumerate().filter_map(is).fold(0, |all, bit: u32| all | bit)
+        let mask = |has: fn(&ArgInfo) -> bool| {
+            let bit = |(i, a)| has(a).then_some(1u32 << (i % 32));
+            service.info.args.iter().enumerate().filter_map(bit).fold(0, |all, bit| all | bit)
         };
         let count = |known: Option<u32>| known.map_or(0, |n| n.min(u8::MAX.into()) as u8);
         Self {
@@ -52,8 +49,8 @@ impl Row {
             service: None,
             args: count(service.args),
             slots: count(service.slots),
-            handles: mask(&["HANDLE"]),
-            wide: mask(WIDE),
+            handles: mask(|a| a.ty == "HANDLE"),
+            wide: mask(ArgInfo::is_wide),
         }
     }
 
