@@ -228,3 +228,84 @@ fn a_stubs_instructions_are_all_of_its_bytes() {
         }
     }
 }
+
+/// A table's names by number, of one build, as published.
+fn table(profile: &str, table: &str) -> BTreeMap<String, u32> {
+    let published = published();
+    let names = &published.iter().find(|(p, _)| p == profile).expect("a profile").1;
+    let range = if table == "nt" { 0..0x1000 } else { 0x1000..0x2000 };
+    names.range(range).map(|(number, name)| (name.clone(), *number)).collect()
+}
+
+fn names(list: &Value) -> BTreeSet<String> {
+    let names = list.as_array().expect("a list").iter().map(|s| s["service"].as_str().expect("a name").to_string());
+    names.collect()
+}
+
+#[test]
+fn a_diff_counts_what_the_published_tables_count() {
+    for (p, q) in [
+        ("win7-sp1-x64", "win10-22h2-x64"),
+        ("win8-x64", "win11-25h2-x64"),
+        ("xp-sp3-x86", "win7-sp1-x86"),
+        ("win10-22h2-x86", "win10-22h2-x64"),
+    ] {
+        let (code, text, _) = run(&["ssdt", "--diff", p, q, "--json"]);
+        let diff: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((code, &diff["from"], &diff["to"]), (Some(0), &p.into(), &q.into()));
+        assert_eq!(diff["architectures_differ"], p.ends_with("x86") != q.ends_with("x86"));
+        let page = run(&["ssdt", "--diff", p, q]).1;
+        for t in diff["tables"].as_array().expect("tables") {
+            let which = t["table"].as_str().expect("a table");
+            let (old, new) = (table(p, which), table(q, which));
+            let missing = |a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>| {
+                a.keys().filter(|name| !b.contains_key(*name)).cloned().collect::<BTreeSet<String>>()
+            };
+            assert_eq!(names(&t["appeared"]), missing(&new, &old), "{p} {q} {which}");
+            assert_eq!(names(&t["vanished"]), missing(&old, &new), "{p} {q} {which}");
+            let moved = old.iter().filter(|(name, number)| new.get(*name).is_some_and(|n| n != *number));
+            let moved: BTreeSet<String> = moved.map(|(name, _)| name.clone()).collect();
+            assert_eq!(names(&t["moved"]), moved, "{p} {q} {which}");
+            let stayed = old.len() - moved.len() - missing(&old, &new).len();
+            assert_eq!(t["stayed"], stayed, "{p} {q} {which}");
+            let totals = format!(
+                "rows: {stayed} stayed, {} moved, {} appeared, {} vanished, ",
+                moved.len(),
+                missing(&new, &old).len(),
+                missing(&old, &new).len()
+            );
+            assert!(page.lines().any(|l| l.starts_with(which) && l.contains(&totals)), "no {totals} in\n{page}");
+        }
+    }
+}
+
+#[test]
+fn a_diff_tells_where_arguments_changed_and_what_it_cannot_know() {
+    let page = run(&["ssdt", "--diff", "win7-sp1-x64", "win8-x64"]).1;
+    let lines = words_of_lines(&page);
+    // argcount_by_build.csv
+    assert!(lines.contains(&"NtWaitForWorkViaWorkerFactory 0x1aa 2 args -> 4".to_string()), "{page}");
+    assert!(page.contains("win8-x64: nobody has published the names of 74 win32k rows"), "{page}");
+    // A POINT by value: the count is the same in every build of an architecture.
+    let page = run(&["ssdt", "--diff", "win10-1803-x64", "win10-1809-x64"]).1;
+    assert!(page.contains("27 appeared, 11 vanished, 0 with another number of arguments"), "{page}");
+    let same = run(&["ssdt", "--diff", "win10-20h2-x64", "win10-21h1-x64"]).1;
+    assert_eq!(same.lines().count(), 3, "nothing but totals:\n{same}");
+    let cross = run(&["ssdt", "--diff", "win10-22h2-x86", "win10-22h2-x64"]).1;
+    assert!(cross.contains("the architectures differ: x86 counts arguments in 4-byte slots"), "{cross}");
+    assert!(words_of_lines(&cross).contains(&"NtUserWindowFromPoint 0x1014 2 args -> 1".to_string()), "{cross}");
+    assert!(refused(&["ssdt", "--diff", "win7-sp1-x64", "win9"]).contains("no profile is called win9"));
+}
+
+#[test]
+fn the_table_of_a_build_has_its_own_argument_counts() {
+    let args = |profile: &str, name: &str| {
+        let rows = json(&["ssdt", "--json", "--profile", profile]);
+        let row = rows.iter().find(|r| r["name"] == name).expect("a row");
+        (row["args"].as_u64(), row["signature"].as_array().expect("a list").len())
+    };
+    // The prototype is of builds where it has 5.
+    assert_eq!(args("vista-sp2-x64", "NtWaitForWorkViaWorkerFactory"), (Some(2), 0));
+    assert_eq!(args("win10-22h2-x64", "NtWaitForWorkViaWorkerFactory"), (Some(5), 5));
+    assert_eq!(args("xp-sp3-x86", "NtUserWindowFromPoint"), (Some(2), 1));
+}

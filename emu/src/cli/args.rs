@@ -193,6 +193,9 @@ pub struct StubsOptions {
 pub struct SsdtOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
+    /// What moved, appeared, vanished or takes other arguments between two builds
+    #[arg(long, num_args = 2, value_names = ["P", "Q"], conflicts_with = "profile")]
+    pub diff: Vec<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -47,6 +47,10 @@ pub(super) fn stubs(options: &StubsOptions) -> Outcome {
 }
 
 pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
+    if let [from, to] = options.diff.as_slice() {
+        let diff = view::ssdt_diff(names::profile(from)?, names::profile(to)?);
+        return page(options.json, &diff, |paint| view::diff_text(&diff, paint));
+    }
     let rows = view::ssdt_rows(names::profile(&options.profile.profile)?);
     page(options.json, &rows, |paint| view::ssdt_text(&rows, paint))
 }

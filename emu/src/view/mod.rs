@@ -1,5 +1,6 @@
 //! Pages that show the machine: stubs, the service table, the flow of a call.
 
+mod diff;
 mod flow;
 mod number;
 mod paint;
@@ -8,6 +9,7 @@ mod ssdt;
 mod stubs;
 mod summary;
 
+pub use diff::{Arguments, Listed, Moved, SsdtDiff, TableDiff, diff_text, ssdt_diff};
 pub use flow::{Flow, FlowFinder, flow_svg, flow_text};
 pub use number::{Meaning, NumberRun, number_rows, number_text, service_rows};
 pub use paint::Paint;
