@@ -37,7 +37,8 @@ impl Row {
         self.service.map_or(Support::None, |s| s.support)
     }
 
-    fn new(service: &StubService) -> Self {
+    /// The row of a service as a build has it, with no function.
+    pub fn of(service: &StubService) -> Self {
         let mask = |has: fn(&ArgInfo) -> bool| {
             let bit = |(i, a)| has(a).then_some(1u32 << (i % 32));
             service.info.args.iter().enumerate().filter_map(bit).fold(0, |all, bit| all | bit)
@@ -73,8 +74,21 @@ impl Row {
         }
     }
 
+    /// Puts arguments that were in memory where they belong.
+    #[inline]
+    pub fn spread(&self, width: Width, memory: &[u8], args: &mut Args) {
+        match width {
+            Width::W32 => self.widen(memory.as_chunks().0, args),
+            Width::W64 => {
+                for (i, word) in memory.as_chunks().0.iter().enumerate() {
+                    args.set(4 + i, u64::from_le_bytes(*word));
+                }
+            }
+        }
+    }
+
     /// Widens the slots of a 32-bit call: handles keep their sign, everything else is filled with zeros.
-    pub fn widen(&self, slots: &[[u8; 4]], args: &mut Args) {
+    fn widen(&self, slots: &[[u8; 4]], args: &mut Args) {
         let mut slots = slots.iter().map(|s| u32::from_le_bytes(*s));
         for index in 0..MAX_ARGS {
             let Some(low) = slots.next() else { break };
@@ -106,7 +120,7 @@ impl ServiceTable {
         let build = |table: ServiceTableId| {
             let row = |row| {
                 let service = profile.service(table, row);
-                service.map_or(Row::unnamed(table.base() + row as u32), |s| Row::new(&s))
+                service.map_or(Row::unnamed(table.base() + row as u32), |s| Row::of(&s))
             };
             (0..profile.table_size(table)).map(row).collect()
         };
