@@ -115,6 +115,9 @@ pub struct TraceOptions {
     /// Every instruction with the registers it changes
     #[arg(long)]
     pub insns: bool,
+    /// For the program's own system calls, the builds on which number and arguments fit
+    #[arg(long)]
+    pub builds: bool,
     /// How the trace is written
     #[arg(long, value_name = "F", default_value = "text")]
     pub format: Format,

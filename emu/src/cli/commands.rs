@@ -84,7 +84,12 @@ pub(super) fn trace(options: &TraceOptions) -> Outcome {
         Format::Jsonl => Box::new(JsonSink(out)),
         Format::Chrome => Box::new(ChromeSink::new(out)),
     };
-    let wants = Wants { registers: options.regs, instructions: options.insns, filter: options.filter.clone() };
+    let wants = Wants {
+        registers: options.regs,
+        instructions: options.insns,
+        builds: options.builds,
+        filter: options.filter.clone(),
+    };
     machine.observe(Box::new(Recorder::new(sink, wants))).map_err(|e| e.to_string())?;
     finish(&mut machine, options.machine.quiet)
 }

@@ -175,7 +175,7 @@ fn totals(diff: &SsdtDiff) -> String {
         );
         for (profile, unnamed) in [diff.from, diff.to].iter().zip(table.unnamed).filter(|(_, n)| *n > 0) {
             text += &format!(
-                "{profile}: nobody has published the names of {unnamed} {} rows: what appears or vanishes may be there\n",
+                "{profile}: nobody has published the names of {unnamed} {} rows; what appears or vanishes may be there\n",
                 table.table
             );
         }
