@@ -121,7 +121,11 @@ impl Services {
         let slots = newest.1.map(|bytes| bytes / 4);
         let read = |arch| self.counted(arch, name, column);
         let pick = |read: Option<u32>, newest: Option<u32>| if old { read.or(newest) } else { newest.or(read) };
-        let (args, slots) = (pick(read("x64"), self.arity(name)), pick(read("x86"), slots));
+        // What was read off x64 builds counts 4-byte slots too: a POINT is two. Where the slots are today's, so are
+        // the arguments.
+        let unchanged = slots.is_some() && read("x86") == slots;
+        let args = if unchanged { self.arity(name) } else { pick(read("x64"), self.arity(name)) };
+        let slots = pick(read("x86"), slots);
         (args.or(slots), slots.or(args))
     }
 

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod asm;
+pub mod builds;
 pub mod convention;
 pub mod crt;
 pub mod enums;

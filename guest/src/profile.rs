@@ -1,5 +1,6 @@
 //! Machine profiles: which Windows build a machine is. A profile is a row in `data/profiles.csv`.
 
+use crate::convention::row_bits;
 use crate::layout::{self, BuildLayouts, StructLayout};
 use crate::mem::Width;
 use crate::services::{self, ServiceTableId};
@@ -15,6 +16,9 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::X86, Self::X64];
+
     /// The name in profiles' names.
     pub const fn name(self) -> &'static str {
         match self {
@@ -97,6 +101,19 @@ pub enum Dep {
 /// nobody knows, is the type's largest value.
 type Cell = (u16, u8, u8, u8);
 
+/// What a service number is in a build.
+#[derive(Clone, Copy, Debug)]
+pub enum Found {
+    /// A service.
+    Service(StubService),
+    /// A row within a table's limit of which nobody has published the name.
+    Unnamed(ServiceTableId),
+    /// A row past the end of the table.
+    OutOfRange(ServiceTableId),
+    /// The number names no table at all.
+    NoTable,
+}
+
 fn known(count: u8) -> Option<u32> {
     (count != u8::MAX).then_some(count.into())
 }
@@ -157,6 +174,16 @@ impl Profile {
         let table = services::all().get(index)?.table;
         let row = self.rows(table).iter().position(|cell| usize::from(cell.0) == index)?;
         Some(table.base() + u32::try_from(row).ok()?)
+    }
+
+    /// What a service number, with the table's bits, is in this build.
+    pub fn find(&self, number: u32) -> Found {
+        let Some(table) = ServiceTableId::of_number(number, self.table_mask) else { return Found::NoTable };
+        match self.service(table, row_bits(number)) {
+            Some(service) => Found::Service(service),
+            None if row_bits(number) < self.table_size(table) => Found::Unnamed(table),
+            None => Found::OutOfRange(table),
+        }
     }
 
     /// How stubs of code of this architecture are made; `None`: the build does not run such code.

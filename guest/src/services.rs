@@ -27,6 +27,17 @@ impl ServiceTableId {
             Self::Win32k => 0x1000,
         }
     }
+
+    /// The table a service number names, to a dispatcher that looks at the bits `mask` of it, from bit 12 on. The
+    /// bits above are ignored; where bit 13 is looked at, there is nothing behind it.
+    #[inline]
+    pub const fn of_number(number: u32, mask: u32) -> Option<Self> {
+        match number >> 12 & mask {
+            0 => Some(Self::Nt),
+            1 => Some(Self::Win32k),
+            _ => None,
+        }
+    }
 }
 
 /// Whether the caller, the service or both fill an argument's memory.
@@ -77,6 +88,13 @@ pub struct ArgInfo {
     pub len_unit: LenUnit,
     /// How a 32-bit caller's argument becomes one of 64 bits.
     pub widening: Widening,
+}
+
+impl ArgInfo {
+    /// Whether it is 64 bits wide for 32-bit code too and passed by value: two 4-byte slots there.
+    pub fn is_wide(&self) -> bool {
+        self.widening == Widening::TwoSlots
+    }
 }
 
 /// One service, whatever its number in a build.

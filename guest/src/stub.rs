@@ -1,6 +1,7 @@
 //! System-call stubs as data: byte patterns with places for the number and what else differs.
 
-use crate::services::ServiceInfo;
+use crate::profile::Arch;
+use crate::services::{ArgInfo, ServiceInfo};
 
 /// A part of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,24 @@ pub struct StubService {
     pub slots: Option<u32>,
     /// Which of WOW64's quick thunks widens its arguments; 0: none.
     pub turbo: u32,
+}
+
+impl StubService {
+    /// How many arguments a kernel of this architecture counts: 8-byte words, or 4-byte slots on x86. `None` where
+    /// nobody has published it.
+    pub fn words(&self, arch: Arch) -> Option<u32> {
+        match arch {
+            Arch::X86 => self.slots,
+            Arch::X64 => self.args,
+        }
+    }
+
+    /// The prototype's arguments, where there is a prototype and it has as many as the build's own count says: the
+    /// prototypes are those of the newest builds.
+    pub fn signature(&self, arch: Arch) -> Option<&'static [ArgInfo]> {
+        let words = |arg: &ArgInfo| if arch == Arch::X86 && arg.is_wide() { 2 } else { 1 };
+        (self.words(arch) == Some(self.info.args.iter().map(words).sum())).then_some(self.info.args)
+    }
 }
 
 /// Bytes with the places in them that want an address.

@@ -222,14 +222,7 @@ impl Kernel {
         let width = call.gate.width();
         let mut mem = mm::UserMemory { memory: &mut self.mm, ram, width };
         mem.read(call.regs.memory_args(call.gate), bytes).map_err(|fault| fault.status())?;
-        match width {
-            Width::W32 => row.widen(bytes.as_chunks().0, &mut call.args),
-            Width::W64 => {
-                for (i, word) in bytes.as_chunks().0.iter().enumerate() {
-                    call.args.set(4 + i, u64::from_le_bytes(*word));
-                }
-            }
-        }
+        row.spread(width, bytes, &mut call.args);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Trapgate's integration tests: one binary, one module a subject.
 
 mod bad_input;
+mod builds;
 mod cli;
 mod crt;
 mod determinism;
@@ -13,6 +14,7 @@ mod house;
 mod licences;
 mod memory;
 mod model;
+mod pages;
 mod programs;
 mod readme;
 mod returns;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use guest::Profile;
+use guest::{Arch, Profile};
 
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ pub enum Command {
     Trace(TraceOptions),
     /// Draw a program's first call of a service, from its call to the kernel and back
     Flow(FlowOptions),
+    /// Tell which service a number is on every build, or which number a service has
+    Number(NumberOptions),
     /// Show the bytes and instructions of services' stubs
     Stubs(StubsOptions),
     /// Show the service tables: number, name, arguments, support level and gap
@@ -127,6 +129,9 @@ pub struct TraceOptions {
     /// Every instruction with the registers it changes
     #[arg(long)]
     pub insns: bool,
+    /// For the program's own system calls, the builds on which number and arguments fit
+    #[arg(long)]
+    pub builds: bool,
     /// How the trace is written
     #[arg(long, value_name = "F", default_value = "text")]
     pub format: Format,
@@ -159,10 +164,41 @@ pub struct FlowOptions {
     pub args: Vec<String>,
 }
 
+/// An architecture on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ArchName {
+    X86,
+    X64,
+}
+
+impl From<ArchName> for Arch {
+    fn from(name: ArchName) -> Self {
+        match name {
+            ArchName::X86 => Self::X86,
+            ArchName::X64 => Self::X64,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct NumberOptions {
+    /// Only builds of this architecture
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<ArchName>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// A service number with the table's bits (85, 0x55, 0x1004), or a service's name
+    pub what: String,
+}
+
 #[derive(Debug, Args)]
 pub struct StubsOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
+    /// The stubs that code of this architecture uses: x86 on a 64-bit build means those of WOW64
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<ArchName>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -174,6 +210,9 @@ pub struct StubsOptions {
 pub struct SsdtOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
+    /// What moved, appeared, vanished or takes other arguments between two builds
+    #[arg(long, num_args = 2, value_names = ["P", "Q"], conflicts_with = "profile")]
+    pub diff: Vec<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -181,6 +220,9 @@ pub struct SsdtOptions {
 
 #[derive(Debug, Args)]
 pub struct ProfilesOptions {
+    /// Only builds of this architecture
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<ArchName>,
     /// As JSON
     #[arg(long)]
     pub json: bool,

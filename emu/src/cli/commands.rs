@@ -1,33 +1,25 @@
-//! What each command does. A message that comes back as an error is input that cannot be used.
+//! What the commands that run a program do. A message that comes back as an error is input that cannot be used.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use guest::{Arch, Profile, services};
+use guest::Arch;
 
-use super::args::{
-    FlowOptions, Format, GateChoice, MachineOptions, ProfileOption, ProfilesOptions, Raw, Root, RunOptions,
-    SsdtOptions, StubsOptions, TraceOptions,
-};
+use super::args::{FlowOptions, Format, GateChoice, MachineOptions, Raw, Root, RunOptions, TraceOptions};
+use super::names;
+use super::pages::print;
 use crate::loader::Program;
 use crate::machine::{Config, Crash, End, HostConsole, Machine, Stdio};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Paint};
 
-type Outcome = Result<u8, String>;
-
-fn profile(option: &ProfileOption) -> Result<&'static Profile, String> {
-    Profile::by_name(&option.profile).ok_or_else(|| {
-        let known: Vec<&str> = Profile::all().iter().map(|p| p.name).collect();
-        format!("no profile is called {}; there is {}", option.profile, known.join(", "))
-    })
-}
+pub(super) type Outcome = Result<u8, String>;
 
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
     let Root::Builtin = options.root;
-    let profile = profile(&options.profile)?;
+    let profile = names::profile(&options.profile.profile)?;
     let mut config = Config::open(image).map_err(|e| e.to_string())?;
     if let (Some(raw), Program::Pe(bytes)) = (options.raw, &mut config.process.program) {
         let arch = match raw {
@@ -101,7 +93,12 @@ pub(super) fn trace(options: &TraceOptions) -> Outcome {
         Format::Jsonl => Box::new(JsonSink(out)),
         Format::Chrome => Box::new(ChromeSink::new(out)),
     };
-    let wants = Wants { registers: options.regs, instructions: options.insns, filter: options.filter.clone() };
+    let wants = Wants {
+        registers: options.regs,
+        instructions: options.insns,
+        builds: options.builds,
+        filter: options.filter.clone(),
+    };
     machine.observe(Box::new(Recorder::new(sink, wants))).map_err(|e| e.to_string())?;
     finish(&mut machine, options.machine.quiet)
 }
@@ -118,13 +115,10 @@ impl HostConsole for Silent {
 }
 
 pub(super) fn flow(options: &FlowOptions) -> Outcome {
-    let service = options.service.strip_prefix("Zw").map_or(options.service.clone(), |rest| format!("Nt{rest}"));
-    if services::by_name(&service).is_none() {
-        return Err(format!("no service is called {}", options.service));
-    }
+    let service = names::service(&options.service)?.name;
     let mut machine = machine(&options.machine, &options.image, &options.args)?;
     machine.set_console(Box::new(Silent));
-    let (finder, found) = FlowFinder::new(&service);
+    let (finder, found) = FlowFinder::new(service);
     machine.observe(Box::new(finder)).map_err(|e| e.to_string())?;
     machine.run().map_err(|e| e.to_string())?;
     let found = found.borrow();
@@ -138,53 +132,10 @@ pub(super) fn flow(options: &FlowOptions) -> Outcome {
     Ok(0)
 }
 
-pub(super) fn stubs(options: &StubsOptions) -> Outcome {
-    let profile = profile(&options.profile)?;
-    let views = view::stub_views(profile, profile.stub_style, &options.names)
-        .map_err(|name| format!("{} has no service called {name}", profile.name))?;
-    if options.json {
-        print_json(&views)?;
-    } else {
-        print(&view::stubs_text(&views, Paint::new(io::stdout().is_terminal())));
-    }
-    Ok(0)
-}
-
-pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
-    let rows = view::ssdt_rows(profile(&options.profile)?);
-    if options.json {
-        print_json(&rows)?;
-    } else {
-        print(&view::ssdt_text(&rows, Paint::new(io::stdout().is_terminal())));
-    }
-    Ok(0)
-}
-
-pub(super) fn profiles(options: &ProfilesOptions) -> Outcome {
-    let rows = view::profile_rows();
-    if options.json {
-        print_json(&rows)?;
-    } else {
-        print(&view::profiles_text(&rows, Paint::new(io::stdout().is_terminal())));
-    }
-    Ok(0)
-}
-
 /// Says something on stderr, each line marked as ours.
 pub(super) fn say(text: &str) {
     for line in text.lines() {
         // There is nobody to tell that stderr is closed.
         let _ = writeln!(io::stderr(), "trapgate: {line}");
     }
-}
-
-/// Prints a page. A reader that closes the pipe early has seen enough.
-fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
-}
-
-fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
-    print(&(text + "\n"));
-    Ok(())
 }

@@ -1,7 +1,9 @@
-//! The command line: `run`, `trace`, `flow`, `stubs`, `ssdt`, `profiles`.
+//! The command line: `run`, `trace` and `flow` run a program; `number`, `stubs`, `ssdt` and `profiles` print data.
 
 mod args;
 mod commands;
+mod names;
+mod pages;
 
 use std::process::ExitCode;
 
@@ -19,9 +21,10 @@ pub fn main() -> ExitCode {
         Command::Run(options) => commands::run(options),
         Command::Trace(options) => commands::trace(options),
         Command::Flow(options) => commands::flow(options),
-        Command::Stubs(options) => commands::stubs(options),
-        Command::Ssdt(options) => commands::ssdt(options),
-        Command::Profiles(options) => commands::profiles(options),
+        Command::Number(options) => pages::number(options),
+        Command::Stubs(options) => pages::stubs(options),
+        Command::Ssdt(options) => pages::ssdt(options),
+        Command::Profiles(options) => pages::profiles(options),
     };
     match result {
         Ok(code) => ExitCode::from(code),

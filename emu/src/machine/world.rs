@@ -82,7 +82,7 @@ impl World {
     fn observe_start(&mut self, call: &Call, row: Option<&Row>, trap: &Trap<'_>) {
         if let Some(observer) = &mut self.observer {
             let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
-            observer.call_start(&view, &CallStart { call, row, retired: trap.retired });
+            observer.call_start(&view, &CallStart { call, row, registers: &trap.registers(), retired: trap.retired });
         }
     }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
+use super::builds::builds_text;
 use super::record::{CallRecord, Sink};
 use crate::machine::End;
 
@@ -33,7 +34,7 @@ impl<W: Write + 'static> Sink for ChromeSink<W> {
             .iter()
             .map(|a| (a.name.to_string(), json!(a.decoded.clone().unwrap_or_else(|| format!("{:#x}", a.value)))))
             .collect();
-        let event = json!({
+        let mut event = json!({
             "name": record.service.unwrap_or("(no such service)"),
             "cat": record.table.unwrap_or("none"),
             "ph": "X",
@@ -43,6 +44,9 @@ impl<W: Write + 'static> Sink for ChromeSink<W> {
             "tid": record.tid,
             "args": { "status": record.status_name, "gate": record.gate, "place": record.place, "arguments": args },
         });
+        if let Some(builds) = &record.builds {
+            event["args"]["fits"] = builds_text(builds).into();
+        }
         self.event(&event);
     }
 

@@ -69,7 +69,7 @@ impl View<'_> {
         Some(bytes)
     }
 
-    fn value<T: GuestValue>(&self, va: u64) -> Option<T> {
+    pub(super) fn value<T: GuestValue>(&self, va: u64) -> Option<T> {
         let mut bytes = [0; 64];
         let bytes = bytes.get_mut(..T::size(self.kernel.width()))?;
         self.kernel.mm.peek(self.ram, va, bytes)?;

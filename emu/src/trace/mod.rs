@@ -1,12 +1,15 @@
 //! What a run looks like from outside: calls and instructions as typed events, and the sinks that show them.
 
 mod buffer;
+mod builds;
 mod chrome;
 mod decode;
+mod fits;
 mod jsonl;
 mod origin;
 mod record;
 mod text;
+mod types;
 
 use guest::NtStatus;
 use kernel_model::mm::Phys;
@@ -18,7 +21,9 @@ use crate::loader::Modules;
 use crate::machine::End;
 
 pub use buffer::Buffer;
+pub use builds::BuildFit;
 pub use chrome::ChromeSink;
+pub use fits::Fit;
 pub use jsonl::{JsonSink, SCHEMA_VERSION};
 pub use record::{ArgRecord, CallRecord, InsnRecord, Recorder, Sink, Wants};
 pub use text::TextSink;
@@ -52,6 +57,8 @@ pub struct CallStart<'a> {
     pub call: &'a Call,
     /// Its row; `None` for a number that no table has.
     pub row: Option<&'a Row>,
+    /// The registers at the trap.
+    pub registers: &'a RegisterFile,
     /// Instructions retired, the trap included.
     pub retired: u64,
 }

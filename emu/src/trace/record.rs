@@ -8,6 +8,7 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use kernel_model::Answer;
 use serde::Serialize;
 
+use super::builds::BuildFit;
 use super::decode::truncate;
 use super::{CallEnd, CallStart, Observer, Step, View};
 use crate::cpu::{Reg, RegisterFile};
@@ -60,6 +61,9 @@ pub struct CallRecord {
     pub place: String,
     /// The trap is not in a system DLL's stub: the program makes its own system calls.
     pub direct: bool,
+    /// What it would have been on other builds, where that was asked for and the call is direct.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builds: Option<Vec<BuildFit>>,
     /// The arguments.
     pub args: Vec<ArgRecord>,
     /// The status; `null` if the call does not return.
@@ -128,6 +132,8 @@ pub struct Wants {
     pub registers: bool,
     /// Every instruction.
     pub instructions: bool,
+    /// What direct calls would have been on other builds.
+    pub builds: bool,
     /// Only services whose name contains one of these, whatever the case; empty: all.
     pub filter: Vec<String>,
 }
@@ -151,6 +157,8 @@ pub struct Recorder {
     last_retired: u64,
     /// The arguments of the call under way, as they were when it arrived.
     args: Vec<ArgRecord>,
+    /// What it would have been on other builds, told by the same.
+    builds: Option<Vec<BuildFit>>,
     retired: u64,
     time_ns: u64,
     /// The instruction that is running.
@@ -168,6 +176,7 @@ impl Recorder {
             instructions: 0,
             last_retired: 0,
             args: Vec::new(),
+            builds: None,
             retired: 0,
             time_ns: 0,
             running: None,
@@ -209,13 +218,15 @@ impl Observer for Recorder {
             after: None,
         };
         self.args = start.row.map(|row| row.info.args.iter().enumerate().map(arg).collect()).unwrap_or_default();
+        let is_asked = self.wants.builds && view.origin(start.call, Some(start.registers)).is_direct();
+        self.builds = is_asked.then(|| view.builds(start.call));
     }
 
     fn call_end(&mut self, view: &View<'_>, end: &CallEnd<'_>) {
         self.seq += 1;
         let delta = self.retired - self.last_retired;
         self.last_retired = self.retired;
-        let mut args = std::mem::take(&mut self.args);
+        let (mut args, builds) = (std::mem::take(&mut self.args), self.builds.take());
         let service = end.row.map(|r| r.info.name);
         if !self.is_wanted(service) {
             return;
@@ -241,6 +252,7 @@ impl Observer for Recorder {
             rip,
             place: view.modules.describe(rip),
             direct: view.origin(end.call, end.before).is_direct(),
+            builds,
             args,
             status: end.status.map(|s| s.0),
             status_name: end.status.map(|s| s.to_string()),

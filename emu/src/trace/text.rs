@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::builds::builds_text;
 use super::record::{CallRecord, InsnRecord, Sink};
 use crate::machine::End;
 use crate::view::Paint;
@@ -67,8 +68,11 @@ impl<W: Write + 'static> Sink for TextSink<W> {
         let gate = if record.gate == "syscall" { String::new() } else { format!("  {}", record.gate) };
         let place = self.paint.dim(&record.place);
         let line = format!("{:>5}  {name}({args}) = {result}{after}{missing}{direct}{gate}  {place}\n", record.seq);
-        let registers = self.registers(record);
-        let _ = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(registers.as_bytes()));
+        let builds = record.builds.as_ref();
+        let builds =
+            builds.map_or(String::new(), |b| format!("       {} {}\n", self.paint.warn("fits:"), builds_text(b)));
+        let more = builds + &self.registers(record);
+        let _ = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(more.as_bytes()));
     }
 
     fn insn(&mut self, record: &InsnRecord) {

@@ -1,13 +1,17 @@
 //! Pages that show the machine: stubs, the service table, the flow of a call.
 
+mod diff;
 mod flow;
+mod number;
 mod paint;
 mod profiles;
 mod ssdt;
 mod stubs;
 mod summary;
 
+pub use diff::{Arguments, Listed, Moved, SsdtDiff, TableDiff, diff_text, ssdt_diff};
 pub use flow::{Flow, FlowFinder, flow_svg, flow_text};
+pub use number::{Meaning, NumberRun, number_rows, number_text, service_rows};
 pub use paint::Paint;
 pub use profiles::{ProfileRow, profile_rows, profiles_text};
 pub use ssdt::{SsdtRow, ssdt_rows, ssdt_text};

@@ -1,6 +1,7 @@
 //! `trapgate ssdt`: the service tables with what there is of each service.
 
 use guest::Profile;
+use guest::convention::row_bits;
 use kernel_model::kernel::services;
 use kernel_model::service::{Row, ServiceTable};
 use serde::Serialize;
@@ -16,9 +17,9 @@ pub struct SsdtRow {
     pub table: &'static str,
     /// The NT name.
     pub name: &'static str,
-    /// Arguments; `null` where nobody has published the count.
+    /// Arguments in this build: 8-byte words, 4-byte slots on x86; `null` where nobody has published the count.
     pub args: Option<u32>,
-    /// The prototype's arguments: type and name.
+    /// The prototype's arguments: type and name. Empty where there is none, or it has not as many as the build says.
     pub signature: Vec<String>,
     /// `full`, `partial` or `none`.
     pub support: &'static str,
@@ -26,23 +27,23 @@ pub struct SsdtRow {
     pub gap: &'static str,
 }
 
-impl From<&Row> for SsdtRow {
-    fn from(row: &Row) -> Self {
-        Self {
-            number: row.number,
-            table: row.info.table.name(),
-            name: row.info.name,
-            args: row.info.arg_count,
-            signature: row.info.args.iter().map(|a| format!("{} {}", a.ty, a.name)).collect(),
-            support: row.support().level(),
-            gap: row.support().gap(),
-        }
+fn row(profile: &Profile, row: &Row) -> SsdtRow {
+    let service = profile.service(row.info.table, row_bits(row.number));
+    let signature = service.and_then(|s| s.signature(profile.arch)).unwrap_or(&[]);
+    SsdtRow {
+        number: row.number,
+        table: row.info.table.name(),
+        name: row.info.name,
+        args: service.and_then(|s| s.words(profile.arch)),
+        signature: signature.iter().map(|a| format!("{} {}", a.ty, a.name)).collect(),
+        support: row.support().level(),
+        gap: row.support().gap(),
     }
 }
 
 /// Every row of a profile.
 pub fn ssdt_rows(profile: &'static Profile) -> Vec<SsdtRow> {
-    ServiceTable::new(profile, services()).rows().map(SsdtRow::from).collect()
+    ServiceTable::new(profile, services()).rows().map(|r| row(profile, r)).collect()
 }
 
 /// The rows as a listing, and a line of totals.

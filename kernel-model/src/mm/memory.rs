@@ -313,6 +313,18 @@ impl Memory {
         Some(())
     }
 
+    /// Whether user mode may access `len` bytes (1 at least) at `va`. Nothing is touched, so a guard page stays one;
+    /// that of a stack does not refuse, any other does.
+    pub fn allows(&self, va: u64, len: u64, access: Access) -> bool {
+        let last = va.checked_add(len.saturating_sub(1)).filter(|&last| last <= self.space.limits.highest);
+        let may = |vpn: u64| {
+            let in_stack = || self.space.stacks.iter().any(|s| (s.reserved..s.end).contains(&(vpn * PAGE_SIZE)));
+            let protect = self.space.pages.get(vpn).protect();
+            protect.is_some_and(|p| p.allows(access) && (!p.is_guard() || in_stack()))
+        };
+        last.is_some_and(|last| (va / PAGE_SIZE..=last / PAGE_SIZE).all(may))
+    }
+
     /// Pages committed now.
     pub fn committed(&self) -> u64 {
         self.committed

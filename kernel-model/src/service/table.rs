@@ -42,7 +42,8 @@ impl Row {
         self.service.map_or(Support::None, |s| s.support)
     }
 
-    fn new(service: &StubService) -> Self {
+    /// The row of a service as a build has it, with no function.
+    pub fn of(service: &StubService) -> Self {
         let count = |known: Option<u32>| known.map_or(0, |n| n.min(u8::MAX.into()) as u8);
         let (args, slots) = (count(service.args), count(service.slots));
         Self { number: service.number, info: service.info, service: None, args, slots }
@@ -67,8 +68,21 @@ impl Row {
         }
     }
 
+    /// Puts arguments that were in memory where they belong.
+    #[inline]
+    pub fn spread(&self, width: Width, memory: &[u8], args: &mut Args) {
+        match width {
+            Width::W32 => self.widen(memory.as_chunks().0, args),
+            Width::W64 => {
+                for (i, word) in memory.as_chunks().0.iter().enumerate() {
+                    args.set(4 + i, u64::from_le_bytes(*word));
+                }
+            }
+        }
+    }
+
     /// Widens the slots of a 32-bit call: handles keep their sign, everything else is filled with zeros.
-    pub fn widen(&self, slots: &[[u8; 4]], args: &mut Args) {
+    fn widen(&self, slots: &[[u8; 4]], args: &mut Args) {
         let widths = Widths::of(self.info);
         let mut slots = slots.iter().map(|s| u32::from_le_bytes(*s));
         for index in 0..MAX_ARGS {
@@ -111,7 +125,7 @@ impl ServiceTable {
         let build = |table: ServiceTableId| {
             let row = |row| {
                 let service = profile.service(table, row);
-                service.map_or(Row::unnamed(table.base() + row as u32), |s| Row::new(&s))
+                service.map_or(Row::unnamed(table.base() + row as u32), |s| Row::of(&s))
             };
             (0..profile.table_size(table)).map(row).collect()
         };
@@ -134,15 +148,10 @@ impl ServiceTable {
         rows.get_mut(row_bits(number))
     }
 
-    /// The table a service number names. Bit 12 picks it; a kernel that looks at bit 13 as well has nothing
-    /// behind it. The bits above are ignored.
+    /// The table a service number names.
     #[inline]
     pub fn table_of(&self, number: u32) -> Option<ServiceTableId> {
-        match number >> 12 & self.table_mask {
-            0 => Some(ServiceTableId::Nt),
-            1 => Some(ServiceTableId::Win32k),
-            _ => None,
-        }
+        ServiceTableId::of_number(number, self.table_mask)
     }
 
     /// The row of a service number.
