@@ -1,4 +1,4 @@
-//! The built-in DLLs that are written in C: `kernelbase.dll` and `msvcrt.dll`.
+//! The built-in DLLs that a compiler has made: `kernelbase.dll`, `msvcrt.dll`, `wow64.dll` and `wow64cpu.dll`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,15 @@ use trapgate::End;
 
 use crate::support::fixture_machine;
 
-const LIBRARIES: [&str; 2] = ["kernelbase.dll", "msvcrt.dll"];
+/// Each with its definitions and the DLLs it may import from.
+const LIBRARIES: &[(&str, &str, &[&str])] = &[
+    ("x64/kernelbase.dll", "kernelbase/kernelbase.def", &["ntdll.dll"]),
+    ("x86/kernelbase.dll", "kernelbase/kernelbase32.def", &["ntdll.dll"]),
+    ("x64/msvcrt.dll", "msvcrt/msvcrt.def", &["kernel32.dll", "ntdll.dll"]),
+    ("x86/msvcrt.dll", "msvcrt/msvcrt32.def", &["kernel32.dll", "ntdll.dll"]),
+    ("x64/wow64.dll", "wow64/wow64.def", &[]),
+    ("x64/wow64cpu.dll", "wow64cpu/wow64cpu.def", &["wow64.dll"]),
+];
 
 /// What every program imports that `x86_64-w64-mingw32-gcc` links without further ado.
 const STARTUP: &[&str] = &[
@@ -51,7 +59,7 @@ const STARTUP: &[&str] = &[
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/crt")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/dll")
 }
 
 fn bytes(file: &str) -> Vec<u8> {
@@ -68,8 +76,7 @@ fn exports(file: &str) -> BTreeSet<String> {
 
 /// The names below `EXPORTS` in a module-definition file.
 fn defined(file: &str) -> BTreeSet<String> {
-    let stem = file.trim_end_matches(".dll");
-    let text = std::fs::read_to_string(folder().join(stem).join(format!("{stem}.def"))).expect("the definition file");
+    let text = std::fs::read_to_string(folder().join(file)).expect("the definition file");
     let (_, names) = text.split_once("EXPORTS\n").expect("a list of exports");
     names.lines().filter_map(|line| line.split_whitespace().next()).map(|n| n.trim_matches('"').to_string()).collect()
 }
@@ -78,7 +85,8 @@ fn defined(file: &str) -> BTreeSet<String> {
 fn the_built_images_are_what_the_manifest_says() {
     let manifest: serde_json::Value = serde_json::from_slice(&bytes("MANIFEST.json")).expect("JSON");
     let listed = manifest["libraries"].as_array().expect("a list");
-    assert_eq!(listed.iter().map(|l| l["file"].as_str().expect("a name")).collect::<Vec<_>>(), LIBRARIES);
+    let files: Vec<_> = LIBRARIES.iter().map(|l| l.0).collect();
+    assert_eq!(listed.iter().map(|l| l["file"].as_str().expect("a name")).collect::<Vec<_>>(), files);
     for library in listed {
         let file = library["file"].as_str().expect("a name");
         let image = bytes(file);
@@ -90,17 +98,17 @@ fn the_built_images_are_what_the_manifest_says() {
 
 #[test]
 fn they_export_what_their_definitions_list() {
-    for file in LIBRARIES {
-        assert_eq!(exports(file), defined(file), "{file}");
+    for (file, definitions, _) in LIBRARIES {
+        assert_eq!(exports(file), defined(definitions), "{file}");
     }
-    let msvcrt = exports("msvcrt.dll");
+    let msvcrt = exports("x64/msvcrt.dll");
     let missing: Vec<_> = STARTUP.iter().filter(|name| !msvcrt.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
 fn they_import_only_from_those_below_them() {
-    for (file, below) in [("kernelbase.dll", &["ntdll.dll"][..]), ("msvcrt.dll", &["kernel32.dll", "ntdll.dll"][..])] {
+    for (file, _, below) in LIBRARIES {
         for import in image(file).imports().expect("imports") {
             assert!(below.contains(&import.dll.to_ascii_lowercase().as_str()), "{file} imports from {}", import.dll);
         }
@@ -111,7 +119,7 @@ fn they_import_only_from_those_below_them() {
 fn kernel32_forwards_to_every_export_of_kernelbase() {
     let profile = guest::Profile::default_profile();
     let kernel32 = PeImage::parse(&guest::asm::kernel32(profile).expect("kernel32").image).expect("an image");
-    for name in exports("kernelbase.dll") {
+    for name in exports("x64/kernelbase.dll") {
         let export = kernel32.export(&ImportBy::Name(name.clone())).expect("a good export table");
         assert!(
             matches!(&export, Some(ExportTarget::Forward(to)) if *to == format!("KERNELBASE.{name}")),

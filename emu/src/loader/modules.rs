@@ -3,7 +3,7 @@
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
 use guest::profile::Dep;
-use guest::{Arch, Profile, asm, crt};
+use guest::{Arch, Profile, asm, dll};
 use kernel_model::mm::{Protect, VadKind};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
@@ -427,14 +427,11 @@ type Builtin = (PeImage, Vec<(u32, String)>);
 
 /// A built-in DLL of the profile.
 fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Builtin>, LoadError> {
-    let (dll, built) = match name.to_ascii_lowercase().as_str() {
+    let name = name.to_ascii_lowercase();
+    let (dll, built) = match name.as_str() {
         "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile)),
-        "kernel32.dll" => ("kernel32.dll", asm::kernel32(profile)),
-        "wow64.dll" if arch == Arch::X64 => return Ok(Some((parse(name, crt::WOW64)?, Vec::new()))),
-        "wow64cpu.dll" if arch == Arch::X64 => return Ok(Some((parse(name, crt::WOW64CPU)?, Vec::new()))),
-        "kernelbase.dll" => return Ok(Some((parse(name, crt::KERNELBASE)?, Vec::new()))),
-        "msvcrt.dll" => return Ok(Some((parse(name, crt::MSVCRT)?, Vec::new()))),
-        _ => return Ok(None),
+        "kernel32.dll" if arch == Arch::X64 => ("kernel32.dll", asm::kernel32(profile)),
+        _ => return dll::image(arch, &name).map(|bytes| Ok((parse(&name, bytes)?, Vec::new()))).transpose(),
     };
     let built = built.map_err(|e| LoadError::Builtin { dll, error: e.to_string() })?;
     let image = parse(dll, &built.image)?;

@@ -9,35 +9,36 @@ typedef struct {
     void *reserved_data;
     HANDLE input, output, error;
 } StartupInfo;
-_Static_assert(sizeof(StartupInfo) == 104, "STARTUPINFO");
+_Static_assert(sizeof(StartupInfo) == AT(104, 68), "STARTUPINFO");
 
 #define STARTF_USESTDHANDLES 0x100
 
 static void startup(StartupInfo *info) {
     char *p = process_parameters();
+    const unsigned *start = &FIELD(unsigned, p, STARTING_X);
     *info = (StartupInfo){
-        .size = sizeof *info, .x = FIELD(unsigned, p, 0x88), .y = FIELD(unsigned, p, 0x8c),
-        .width = FIELD(unsigned, p, 0x90), .height = FIELD(unsigned, p, 0x94), .columns = FIELD(unsigned, p, 0x98),
-        .rows = FIELD(unsigned, p, 0x9c), .fill = FIELD(unsigned, p, 0xa0), .flags = FIELD(unsigned, p, 0xa4),
-        .show = FIELD(uint16_t, p, 0xa8),
+        .size = sizeof *info, .x = start[0], .y = start[1],
+        .width = start[2], .height = start[3], .columns = start[4], .rows = start[5], .fill = start[6],
+        .flags = FIELD(unsigned, p, WINDOW_FLAGS), .show = FIELD(uint16_t, p, SHOW_WINDOW),
     };
     if (info->flags & STARTF_USESTDHANDLES) {
-        info->input = FIELD(HANDLE, p, 0x20);
-        info->output = FIELD(HANDLE, p, 0x28);
-        info->error = FIELD(HANDLE, p, 0x30);
+        const HANDLE *standard = &FIELD(HANDLE, p, STANDARD_INPUT);
+        info->input = standard[0];
+        info->output = standard[1];
+        info->error = standard[2];
     }
 }
 
 void GetStartupInfoW(StartupInfo *info) {
     char *p = process_parameters();
     startup(info);
-    info->title = FIELD(UnicodeString, p, 0xb0).text;
-    info->desktop = FIELD(UnicodeString, p, 0xc0).text;
+    info->title = FIELD(UnicodeString, p, WINDOW_TITLE).text;
+    info->desktop = (&FIELD(UnicodeString, p, WINDOW_TITLE))[1].text;
 }
 
 void GetStartupInfoA(StartupInfo *info) {
     static char *title, *desktop;
-    UnicodeString *wide = &FIELD(UnicodeString, process_parameters(), 0xb0);
+    UnicodeString *wide = &FIELD(UnicodeString, process_parameters(), WINDOW_TITLE);
     if (!title) title = narrow_copy(wide[0].text, wide[0].length / 2);
     if (!desktop) desktop = narrow_copy(wide[1].text, wide[1].length / 2);
     startup(info);
@@ -45,7 +46,7 @@ void GetStartupInfoA(StartupInfo *info) {
     info->desktop = desktop;
 }
 
-static const wchar_t *environment(void) { return FIELD(const wchar_t *, process_parameters(), 0x80); }
+static const wchar_t *environment(void) { return FIELD(const wchar_t *, process_parameters(), ENVIRONMENT); }
 static unsigned upper(unsigned c) { return c >= 'a' && c <= 'z' ? c - 32 : c; }
 
 /* The value of a variable, or NULL. */
@@ -108,10 +109,10 @@ BOOL FreeEnvironmentStringsA(char *block) { return RtlFreeHeap(heap(), 0, block)
 
 /* The path of a loaded module, by the loader's list in load order. */
 static const UnicodeString *module_path(HANDLE module) {
-    if (!module) module = FIELD(HANDLE, peb(), 0x10);
-    char *list = FIELD(char *, peb(), 0x18) + 0x10;
+    if (!module) module = FIELD(HANDLE, peb(), PEB_IMAGE_BASE);
+    char *list = loaded_modules();
     for (char *at = FIELD(char *, list, 0); at != list; at = FIELD(char *, at, 0))
-        if (FIELD(HANDLE, at, 0x30) == module) return &FIELD(UnicodeString, at, 0x48);
+        if (FIELD(HANDLE, at, MODULE_BASE) == module) return &FIELD(UnicodeString, at, MODULE_PATH);
     RtlSetLastWin32Error(ERROR_MOD_NOT_FOUND);
     return NULL;
 }
@@ -142,15 +143,15 @@ typedef struct {
     unsigned processors, type, granularity;
     uint16_t level, revision;
 } SystemInfo;
-/* One x64 processor; the level and revision are those that the machine's CPUID tells. */
+/* One processor; the level and revision are those that the machine's CPUID tells. */
 void GetSystemInfo(SystemInfo *info) {
     unsigned a, b, c, d;
     __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(1), "c"(0));
     unsigned family = a >> 8 & 15, model = a >> 4 & 15;
     if (family == 15) family += a >> 20 & 255;
     if (family == 6 || family >= 15) model |= a >> 12 & 0xf0;
-    *info = (SystemInfo){9, 0, 0x1000, 0x10000, 0x7ffffffeffff, 1, 1, 8664, 0x10000, (uint16_t)family,
-                         (uint16_t)(model << 8 | (a & 15))};
+    *info = (SystemInfo){AT(9, 0), 0, 0x1000, 0x10000, (uintptr_t)AT(0x7ffffffeffff, 0x7ffeffff), 1, 1, AT(8664, 586),
+                         0x10000, (uint16_t)family, (uint16_t)(model << 8 | (a & 15))};
 }
 void GetNativeSystemInfo(SystemInfo *info) { GetSystemInfo(info); }
 
@@ -176,8 +177,9 @@ unsigned GetVersion(void) { return 9200u << 16 | 2 << 8 | 6; }
 /* The console's handles are the only files there are. */
 unsigned GetFileType(HANDLE file) {
     uintptr_t value = (uintptr_t)file & ~(uintptr_t)3;
-    for (int at = 0x20; at <= 0x30; at += 8)
-        if (value && value == ((uintptr_t)FIELD(HANDLE, process_parameters(), at) & ~(uintptr_t)3)) return FILE_TYPE_CHAR;
+    const HANDLE *standard = &FIELD(HANDLE, process_parameters(), STANDARD_INPUT);
+    for (int i = 0; i < 3; i++)
+        if (value && value == ((uintptr_t)standard[i] & ~(uintptr_t)3)) return FILE_TYPE_CHAR;
     return (unsigned)fail(ERROR_INVALID_HANDLE);
 }
 

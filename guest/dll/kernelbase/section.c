@@ -11,7 +11,7 @@ typedef struct {
     uintptr_t spin;
 } Section;
 
-static uintptr_t me(void) { return FIELD(unsigned, teb(), 0x48); }
+static uintptr_t me(void) { return thread_id(); }
 
 BOOL InitializeCriticalSectionAndSpinCount(Section *s, unsigned spin) {
     *s = (Section){.debug = (void *)-1, .lock_count = -1, .spin = spin & 0xffffff};

@@ -35,7 +35,8 @@ typedef struct { union { NTSTATUS status; void *pointer; }; uintptr_t informatio
 typedef struct { uint16_t length, maximum; wchar_t *text; } UnicodeString;
 
 /* ntdll and kernel32 */
-#define API __declspec(dllimport)
+#include "../teb.h"
+#define API __declspec(dllimport) STDCALL
 API NTSTATUS NtReadFile(HANDLE, HANDLE, void *, void *, IoStatus *, void *, unsigned, int64_t *, unsigned *);
 API NTSTATUS NtWriteFile(HANDLE, HANDLE, void *, void *, IoStatus *, const void *, unsigned, int64_t *, unsigned *);
 API NTSTATUS NtClose(HANDLE);
@@ -57,8 +58,6 @@ API int TlsSetValue(unsigned, void *);
 #define STATUS_ACCESS_DENIED ((NTSTATUS)0xc0000022)
 #define STATUS_PIPE_BROKEN ((NTSTATUS)0xc000014b)
 
-#include "../teb.h"
-static inline unsigned thread_id(void) { return FIELD(unsigned, teb(), 0x48); }
 
 /* errno values */
 enum {
@@ -82,7 +81,7 @@ void crt_thread_begin(void);
 int *_errno(void);
 #define errno (*_errno())
 
-/* `struct _iobuf` of msvcrt.dll: 48 bytes that macros in programs reach into. */
+/* `struct _iobuf` of msvcrt.dll, that macros in programs reach into. */
 typedef struct _iobuf {
     char *_ptr;
     int _cnt;
@@ -93,7 +92,7 @@ typedef struct _iobuf {
     int _bufsiz;
     char *_tmpfname;
 } FILE;
-_Static_assert(sizeof(FILE) == 48, "FILE");
+_Static_assert(sizeof(FILE) == AT(48, 32), "FILE");
 #define EOF (-1)
 enum {
     _IOREAD = 1, _IOWRT = 2, _IONBF = 4, _IOMYBUF = 8, _IOEOF = 0x10, _IOERR = 0x20, _IOLBF = 0x40, _IORW = 0x80,

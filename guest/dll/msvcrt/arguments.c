@@ -104,12 +104,12 @@ static int split(void) {
 
 /* Reads command line and environment from the process parameters. */
 void crt_environment_begin(void) {
-    UnicodeString *line = &FIELD(UnicodeString, process_parameters(), 0x70);
+    UnicodeString *line = &FIELD(UnicodeString, process_parameters(), COMMAND_LINE);
     size_t length = line->length / sizeof(wchar_t);
     _wcmdln = calloc(length + 1, sizeof(wchar_t));
     if (_wcmdln) memcpy(_wcmdln, line->text, length * sizeof(wchar_t));
     _acmdln = crt_narrow(line->text, length);
-    const wchar_t *block = FIELD(const wchar_t *, process_parameters(), 0x80);
+    const wchar_t *block = FIELD(const wchar_t *, process_parameters(), ENVIRONMENT);
     size_t count = 0;
     for (const wchar_t *at = block; at && *at; at += wcslen(at) + 1) count++;
     _environ = calloc(count + 1, sizeof *_environ);

@@ -20,7 +20,7 @@ int _fmode;
 void crt_low_begin(void) {
     char *parameters = process_parameters();
     for (int i = 0; i < 3; i++) {
-        files[i].handle = FIELD(HANDLE, parameters, 0x20 + 8 * i);
+        files[i].handle = (&FIELD(HANDLE, parameters, STANDARD_INPUT))[i];
         files[i].open = files[i].handle && files[i].handle != (HANDLE)-1;
         files[i].kept = NONE;
     }

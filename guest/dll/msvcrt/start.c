@@ -8,7 +8,7 @@ void crt_ctype_begin(void);
 void crt_time_begin(void);
 
 /* The DLL's entry point. */
-int DllMain(HANDLE module, unsigned reason, void *reserved) {
+int STDCALL DllMain(HANDLE module, unsigned reason, void *reserved) {
     (void)module, (void)reserved;
     enum { PROCESS_DETACH, PROCESS_ATTACH, THREAD_ATTACH, THREAD_DETACH };
     if (reason == PROCESS_ATTACH) {
@@ -178,4 +178,4 @@ void _sleep(unsigned milliseconds) {
     int64_t delay = -10000 * (int64_t)milliseconds;
     NtDelayExecution(0, &delay);
 }
-int _getpid(void) { return FIELD(int, teb(), 0x40); }
+int _getpid(void) { return (int)process_id(); }

@@ -1,7 +1,8 @@
-/* setjmp and longjmp: the registers that a function must keep, in `_JUMP_BUFFER` of x64.
+/* setjmp and longjmp: the registers that a function must keep, in `_JUMP_BUFFER`.
  *
  * longjmp does not run the frames' termination handlers on its way: nothing unwinds here.
  */
+#ifdef __x86_64__
 __asm__(
     ".globl _setjmp\n.globl _setjmpex\n.globl longjmp\n"
     "_setjmp:\n_setjmpex:\n"
@@ -24,3 +25,18 @@ __asm__(
     "  movdqu 160(%rcx), %xmm10\n  movdqu 176(%rcx), %xmm11\n  movdqu 192(%rcx), %xmm12\n"
     "  movdqu 208(%rcx), %xmm13\n  movdqu 224(%rcx), %xmm14\n  movdqu 240(%rcx), %xmm15\n"
     "  movq 16(%rcx), %rsp\n  jmpq *80(%rcx)\n");
+#else
+/* Ebp, Ebx, Edi, Esi, Esp, Eip, then the frame list's head and what `_setjmp3` has beside. */
+__asm__(
+    ".globl __setjmp\n.globl __setjmp3\n.globl _longjmp\n"
+    "__setjmp:\n__setjmp3:\n"
+    "  movl 4(%esp), %ecx\n  movl %ebp, (%ecx)\n  movl %ebx, 4(%ecx)\n  movl %edi, 8(%ecx)\n  movl %esi, 12(%ecx)\n"
+    "  leal 4(%esp), %eax\n  movl %eax, 16(%ecx)\n  movl (%esp), %eax\n  movl %eax, 20(%ecx)\n"
+    "  movl %fs:0, %eax\n  movl %eax, 24(%ecx)\n  movl $-1, 28(%ecx)\n"
+    "  xorl %eax, %eax\n  ret\n"
+    "_longjmp:\n"
+    "  movl 4(%esp), %ecx\n  movl 8(%esp), %eax\n  testl %eax, %eax\n  jnz 1f\n  incl %eax\n1:\n"
+    "  movl 24(%ecx), %edx\n  movl %edx, %fs:0\n"
+    "  movl (%ecx), %ebp\n  movl 4(%ecx), %ebx\n  movl 8(%ecx), %edi\n  movl 12(%ecx), %esi\n"
+    "  movl 16(%ecx), %esp\n  jmp *20(%ecx)\n");
+#endif

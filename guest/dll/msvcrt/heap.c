@@ -4,7 +4,7 @@
 #define HEAP_ZERO_MEMORY 8
 #define HEAP_REALLOC_IN_PLACE_ONLY 0x10
 
-static HANDLE heap(void) { return FIELD(HANDLE, peb(), 0x30); }
+static HANDLE heap(void) { return process_heap(); }
 
 static void *checked(void *block) {
     if (!block) errno = ENOMEM;

@@ -18,9 +18,10 @@ typedef struct Record {
     unsigned parameters;
     uintptr_t parameter[PARAMETERS_MAX];
 } Record;
-_Static_assert(sizeof(Record) == 152, "EXCEPTION_RECORD");
+_Static_assert(sizeof(Record) == AT(152, 80), "EXCEPTION_RECORD");
 
 /* The caller's registers into a CONTEXT. */
+#ifdef __x86_64__
 __asm__(
     ".globl RtlCaptureContext\nRtlCaptureContext:\n"
     "  pushfq\n  popq %rax\n  movl %eax, 0x44(%rcx)\n  movl $0x10000f, 0x30(%rcx)\n"
@@ -33,6 +34,22 @@ __asm__(
     "  movq %r9, 0xc0(%rcx)\n  movq %r10, 0xc8(%rcx)\n  movq %r11, 0xd0(%rcx)\n  movq %r12, 0xd8(%rcx)\n"
     "  movq %r13, 0xe0(%rcx)\n  movq %r14, 0xe8(%rcx)\n  movq %r15, 0xf0(%rcx)\n"
     "  movq (%rsp), %rax\n  movq %rax, 0xf8(%rcx)\n  movq 0x78(%rcx), %rax\n  ret\n");
+#else
+/* CONTEXT_CONTROL, CONTEXT_INTEGER and CONTEXT_SEGMENTS; EIP and ESP are those behind the call. */
+__asm__(
+    ".globl _RtlCaptureContext\n_RtlCaptureContext:\n"
+    "  pushl %ebx\n  movl 8(%esp), %ebx\n"
+    "  movl %eax, 0xb0(%ebx)\n  movl %ecx, 0xac(%ebx)\n  movl %edx, 0xa8(%ebx)\n"
+    "  movl (%esp), %eax\n  movl %eax, 0xa4(%ebx)\n"
+    "  movl %esi, 0xa0(%ebx)\n  movl %edi, 0x9c(%ebx)\n  movl %ebp, 0xb4(%ebx)\n"
+    "  pushfl\n  popl %eax\n  movl %eax, 0xc0(%ebx)\n"
+    "  movl 4(%esp), %eax\n  movl %eax, 0xb8(%ebx)\n  leal 8(%esp), %eax\n  movl %eax, 0xc4(%ebx)\n"
+    "  movl $0x10007, (%ebx)\n"
+    "  movl %cs, %eax\n  movl %eax, 0xbc(%ebx)\n  movl %ds, %eax\n  movl %eax, 0x98(%ebx)\n"
+    "  movl %es, %eax\n  movl %eax, 0x94(%ebx)\n  movl %fs, %eax\n  movl %eax, 0x90(%ebx)\n"
+    "  movl %gs, %eax\n  movl %eax, 0x8c(%ebx)\n  movl %ss, %eax\n  movl %eax, 0xc8(%ebx)\n"
+    "  movl 0xb0(%ebx), %eax\n  popl %ebx\n  ret $4\n");
+#endif
 void RtlCaptureContext(void *context);
 
 void RaiseException(unsigned code, unsigned flags, unsigned count, const uintptr_t *parameters) {
@@ -45,13 +62,14 @@ void RaiseException(unsigned code, unsigned flags, unsigned count, const uintptr
     for (;;) NtTerminateProcess((HANDLE)-1, (NTSTATUS)record.code);
 }
 
+#ifdef __x86_64__
 /* The function's entry in its module's exception directory, or NULL. */
 void *RtlLookupFunctionEntry(uintptr_t at, uintptr_t *base, void *history) {
     (void)history;
-    char *list = FIELD(char *, peb(), 0x18) + 0x10;
+    char *list = loaded_modules();
     for (char *entry = FIELD(char *, list, 0); entry != list; entry = FIELD(char *, entry, 0)) {
-        char *image = FIELD(char *, entry, 0x30);
-        if (at - (uintptr_t)image >= FIELD(unsigned, entry, 0x40)) continue;
+        char *image = FIELD(char *, entry, MODULE_BASE);
+        if (at - (uintptr_t)image >= FIELD(unsigned, entry, MODULE_SIZE)) continue;
         *base = (uintptr_t)image;
         if (FIELD(uint16_t, image, 0) != 0x5a4d) return NULL;
         char *headers = image + FIELD(unsigned, image, 0x3c), *table = image + FIELD(unsigned, headers, 0xa0);
@@ -65,3 +83,9 @@ void *RtlLookupFunctionEntry(uintptr_t at, uintptr_t *base, void *history) {
 
 void RtlUnwindEx(void) { RaiseException(STATUS_NOT_IMPLEMENTED, EXCEPTION_NONCONTINUABLE, 0, NULL); }
 void RtlVirtualUnwind(void) { RaiseException(STATUS_NOT_IMPLEMENTED, EXCEPTION_NONCONTINUABLE, 0, NULL); }
+#else
+void RtlUnwind(void *frame, void *target, void *record, void *value) {
+    (void)frame, (void)target, (void)record, (void)value;
+    RaiseException(STATUS_NOT_IMPLEMENTED, EXCEPTION_NONCONTINUABLE, 0, NULL);
+}
+#endif

@@ -32,7 +32,7 @@ enum {
 };
 
 #include "../teb.h"
-static inline HANDLE heap(void) { return FIELD(HANDLE, peb(), 0x30); }
+static inline HANDLE heap(void) { return process_heap(); }
 
 /* FALSE, with a last error. */
 static inline BOOL fail(unsigned error) {

@@ -43,10 +43,10 @@ void crt_thread_begin(void) { slot = TlsAlloc(); }
 Thread *crt_thread(void) {
     if (slot == NO_SLOT) return &spare;
     /* TlsGetValue clears the last error, which errno's reader still wants. */
-    unsigned *last_error = &FIELD(unsigned, teb(), 0x68), kept = *last_error;
+    unsigned *last_error = &FIELD(unsigned, teb(), AT(0x68, 0x34)), kept = *last_error;
     Thread *mine = TlsGetValue(slot);
     if (!mine) {
-        mine = RtlAllocateHeap(FIELD(HANDLE, peb(), 0x30), 8, sizeof *mine);
+        mine = RtlAllocateHeap(process_heap(), 8, sizeof *mine);
         if (mine) {
             mine->seed = 1;
             TlsSetValue(slot, mine);

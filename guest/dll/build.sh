@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Builds the built-in DLLs that are written in C or assembly from the folders beside this script, for 64-bit code into
+# x64/ and for 32-bit code into x86/, and writes MANIFEST.json.
+#   build.sh           build
+#   build.sh --check   build elsewhere and compare with what is here; changes nothing
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export LC_ALL=C SOURCE_DATE_EPOCH=0
+
+for arch in x86_64 i686; do
+    command -v "$arch-w64-mingw32-gcc" >/dev/null || {
+        echo "dll: mingw-w64 is missing: no $arch-w64-mingw32-gcc (apt-get install gcc-mingw-w64-x86-64 gcc-mingw-w64-i686)" >&2
+        exit 1
+    }
+done
+flags=(-std=gnu11 -Os -s -Wall -Wextra -Werror -ffreestanding -fno-builtin -fno-stack-protector -fno-ident -fwrapv
+    -mno-stack-arg-probe -fno-tree-loop-distribute-patterns -nostdlib -nostartfiles -shared
+    -Wl,--no-insert-timestamp -Wl,--dynamicbase -Wl,--nxcompat -Wl,--disable-auto-import -Wl,--disable-runtime-pseudo-reloc)
+# Windows XP runs on processors without SSE.
+narrow=(-march=i686 -mno-sse -mno-mmx -fno-asynchronous-unwind-tables -Wl,--kill-at)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$scratch/x64" "$scratch/x86"
+
+rows=()
+# link WIDTH NAME ENTRY BASE REST...: REST is sources, import libraries and flags.
+link() {
+    local width=$1 name=$2 entry=$3 base=$4 tool=x86_64-w64-mingw32-gcc own=()
+    shift 4
+    [[ $width == x86 ]] && tool=i686-w64-mingw32-gcc own=("${narrow[@]}")
+    local command=("$tool" "${flags[@]}" "${own[@]}" "-Wl,-e,$entry" "-Wl,--image-base,$base" -o "$width/$name.dll" "$@")
+    local real=("${command[@]/#$width\/$name.dll/$scratch/$width/$name.dll}")
+    "${real[@]/#-LTMP/-L$scratch}"
+    local file="$scratch/$width/$name.dll"
+    rows+=("    { \"file\": \"$width/$name.dll\", \"sha256\": \"$(sha256sum "$file" | cut -d' ' -f1)\", \"size\": $(stat -c %s "$file"), \"command\": \"${command[*]}\" }")
+}
+
+# kernelbase for 32-bit code: every function is `stdcall`, and the names it imports are undecorated.
+i686-w64-mingw32-dlltool -d kernelbase/imports.def -l "$scratch/libntdll32.a"
+link x64 kernelbase DllMain 0x7ffc0a000000 kernelbase/*.c kernelbase/kernelbase.def -lntdll
+link x86 kernelbase _DllMain 0x75000000 -mrtd kernelbase/*.c kernelbase/kernelbase32.def -LTMP -lntdll32
+link x64 msvcrt DllMain 0x7ffc0b800000 msvcrt/*.c msvcrt/msvcrt.def -lkernel32 -lntdll
+link x86 msvcrt _DllMain@12 0x76b00000 msvcrt/*.c msvcrt/msvcrt32.def -lkernel32 -lntdll -lgcc
+link x64 wow64 0 0x7ffc0d000000 wow64/*.c wow64/*.S wow64/wow64.def
+x86_64-w64-mingw32-dlltool -d wow64/wow64.def -l "$scratch/libwow64.a"
+link x64 wow64cpu 0 0x77b00000 wow64cpu/wow64cpu.S wow64cpu/wow64cpu.def -LTMP -lwow64
+
+{
+    echo '{'
+    echo "  \"gcc\": \"$(x86_64-w64-mingw32-gcc --version | sed -n 1p), $(i686-w64-mingw32-gcc --version | sed -n 1p)\","
+    echo "  \"binutils\": \"$(x86_64-w64-mingw32-ld --version | sed -n 1p)\","
+    echo '  "libraries": ['
+    printf '%s,\n' "${rows[@]}" | sed '$ s/,$//'
+    printf '  ]\n}\n'
+} >"$scratch/MANIFEST.json"
+
+if [[ ${1-} == --check ]]; then
+    for file in x64/*.dll x86/*.dll MANIFEST.json; do cmp "$scratch/$file" "$file"; done
+    echo "dll: the same"
+else
+    mkdir -p x64 x86
+    cp "$scratch"/x64/*.dll x64/
+    cp "$scratch"/x86/*.dll x86/
+    cp "$scratch/MANIFEST.json" .
+    echo "dll: built, $(cat x64/*.dll x86/*.dll | wc -c) bytes"
+fi

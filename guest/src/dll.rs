@@ -1,0 +1,26 @@
+//! The built-in DLLs that a compiler has made: sources and build in `guest/dll`, the images embedded here.
+//!
+//! `kernelbase.dll` has what kernel32 forwards to it; `msvcrt.dll` is the C run-time library that programs of
+//! mingw-w64 expect; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves 32-bit programs.
+
+use crate::Arch;
+
+macro_rules! images {
+    ($($arch:ident $folder:literal $name:literal),* $(,)?) => {
+        &[$((Arch::$arch, $name, include_bytes!(concat!("../dll/", $folder, "/", $name)))),*]
+    };
+}
+
+static IMAGES: &[(Arch, &str, &[u8])] = images![
+    X64 "x64" "kernelbase.dll",
+    X64 "x64" "msvcrt.dll",
+    X64 "x64" "wow64.dll",
+    X64 "x64" "wow64cpu.dll",
+    X86 "x86" "kernelbase.dll",
+    X86 "x86" "msvcrt.dll",
+];
+
+/// The image of a DLL by its file name in lower case, where there is one.
+pub fn image(arch: Arch, name: &str) -> Option<&'static [u8]> {
+    IMAGES.iter().find(|(a, n, _)| *a == arch && *n == name).map(|(_, _, bytes)| *bytes)
+}
