@@ -102,15 +102,20 @@ impl Services {
         known.or_else(|| Some(self.signatures[name]["args"].as_array()?.len() as u32))
     }
 
-    /// The count that was read off the stubs of a build, or of the nearest one before it, or else after it.
+    /// The count that was read off the stubs of a build, or of the nearest one that was read: of the same Windows
+    /// version if there is one, before it rather than after it.
     fn counted(&self, arch: &str, name: &str, column: &str) -> Option<u32> {
         let row = self.by_build.get(&(arch.into(), name.into()))?;
         let position = |c: &str| self.columns.iter().position(|k| k == c);
         let at = position(column)?;
-        let known: BTreeMap<usize, u32> =
-            row.iter().filter_map(|(c, v)| Some((position(c)?, v.parse().ok()?))).collect();
-        let before = known.range(..=at).next_back();
-        before.or_else(|| known.iter().next()).map(|(_, count)| *count)
+        let version = |c: &str| c.split('_').next().map(String::from);
+        let nearest = |same_version: bool| {
+            let read = row.iter().filter(|(c, _)| !same_version || version(c) == version(column));
+            let known: BTreeMap<usize, u32> = read.filter_map(|(c, v)| Some((position(c)?, v.parse().ok()?))).collect();
+            let before = known.range(..=at).next_back();
+            before.or_else(|| known.iter().next()).map(|(_, count)| *count)
+        };
+        nearest(true).or_else(|| nearest(false))
     }
 
     /// Arguments of a service in a build, and 4-byte slots its 32-bit stub pops, where somebody knows.

@@ -81,7 +81,10 @@ fn a_profile_that_does_not_exist() {
     let output = trapgate().args(["run", "--profile", "win95"]).arg(fixtures::path("hello")).output().expect("starts");
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("win95") && text.contains("trapgate profiles") && text.lines().count() == 1, "{text}");
+    assert!(
+        text.contains("win95") && text.contains("trapgate profiles lists them") && text.lines().count() == 1,
+        "{text}"
+    );
 }
 
 /// Every byte of the headers, flipped in turn: a run that ends, or a clear error. No panic, no hang.

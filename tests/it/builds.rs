@@ -241,6 +241,17 @@ fn pointers() {
 }
 
 #[test]
+fn arguments_on_a_stack_that_is_not_there() {
+    let (mut machine, scratch) = Scratch::machine();
+    let mut call = scratch.call(&mut machine, "NtCreateEvent", &[scratch.0 + 0x200, 0x1f_0003, 0, 1]);
+    call.regs.rsp = 0x1000;
+    let answers = Rc::new(RefCell::new(Vec::new()));
+    machine.observe(Box::new(Asked { calls: vec![call], answers: Rc::clone(&answers) })).expect("an observer");
+    machine.run().expect("no engine failure");
+    assert_eq!(answers.borrow()[0].1, Fit::No("arguments on the stack cannot be read".into()));
+}
+
+#[test]
 fn structures() {
     let open = |attributes: fn(u64) -> u64| move |out: u64| vec![out, 0x10_0000, attributes(out - 0x200)];
     assert_eq!(fit("NtOpenEvent", open(|page| page + 0x100)), Fit::Yes);

@@ -138,6 +138,7 @@ fn numbers_out_of_range_say_so_for_each_build() {
 #[test]
 fn what_is_no_number_and_no_service_is_refused() {
     assert_eq!(refused(&["number", "0x5z"]), "trapgate: 0x5z is not a service number: 85 and 0x55 are");
+    assert_eq!(refused(&["number", "-5"]), "trapgate: -5 is not a service number: 85 and 0x55 are");
     assert_eq!(refused(&["number", "0x100000000"]), "trapgate: 0x100000000 is not a service number: EAX has 32 bits");
     assert_eq!(
         refused(&["number", "NtCreatFile"]),

@@ -30,3 +30,53 @@ fn the_quoted_output_of_hello_is_real() {
         assert!(readme().contains(&format!("{name}(")), "the README's trace does not show {name}");
     }
 }
+
+/// The commands whose output is the same wherever and whenever they run.
+fn is_constant(command: &str) -> bool {
+    let starts = ["number ", "stubs ", "ssdt ", "profiles", "trace --quiet "];
+    starts.iter().any(|start| command.starts_with(start))
+}
+
+/// Whether the lines quoted are the lines printed; `...` stands for any number of them.
+fn matches(quoted: &[&str], printed: &[&str]) -> bool {
+    match (quoted.split_first(), printed.split_first()) {
+        (None, None) => true,
+        (Some((&"...", rest)), _) => (0..=printed.len()).any(|skip| matches(rest, &printed[skip..])),
+        (Some((a, rest)), Some((b, printed))) => a.trim_end() == b.trim_end() && matches(rest, printed),
+        _ => false,
+    }
+}
+
+#[test]
+fn the_quoted_outputs_are_real() {
+    let readme = readme();
+    let mut checked = 0;
+    // Every other piece between fences is a block of code.
+    for block in readme.split("```").skip(1).step_by(2) {
+        for quoted in block.split("$ trapgate ").skip(1) {
+            let (command, output) = quoted.split_once('\n').expect("a command on a line");
+            if !is_constant(command) {
+                continue;
+            }
+            let mut run = crate::support::trapgate();
+            run.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+            let done = run.args(command.split_whitespace()).output().expect("trapgate starts");
+            // A trace goes to stderr.
+            let bytes = if command.starts_with("trace") { done.stderr } else { done.stdout };
+            let printed = String::from_utf8(bytes).expect("text");
+            let quoted: Vec<&str> = output.trim_end().lines().collect();
+            let lines: Vec<&str> = printed.lines().collect();
+            assert!(matches(&quoted, &lines), "trapgate {command} does not print\n{output}but\n{printed}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 8, "only {checked} outputs were compared");
+}
+
+#[test]
+fn dots_stand_for_lines() {
+    assert!(matches(&["a", "...", "c"], &["a", "b", "b", "c"]));
+    assert!(matches(&["a", "..."], &["a"]));
+    assert!(!matches(&["a", "c"], &["a", "b", "c"]));
+    assert!(!matches(&["...", "c"], &["c", "d"]));
+}

@@ -149,6 +149,11 @@ fn argument_counts_are_the_builds_own() {
     assert_eq!(args("xp-sp3-x86", "NtUserCreateWindowEx").1, Some(15));
     assert_eq!(args("win10-1507-x86", "NtUserCreateWindowEx").1, Some(17));
     assert_eq!(args("win10-22h2-x64", "NtUserCreateWindowEx"), (Some(17), Some(17)));
+    // A service pack takes the counts of its own version, read off another service pack, not those of the version
+    // before (argbytes.csv: ReactOS for Windows 2003 has 40 bytes, for XP 36).
+    assert_eq!(args("xp-sp3-x86", "NtUserUpdateLayeredWindow").1, Some(9));
+    assert_eq!(args("srv2003-sp0-x86", "NtUserUpdateLayeredWindow").1, Some(10));
+    assert_eq!((args("srv2003-sp2-x86", "NtLoadKeyEx").1, args("vista-sp0-x86", "NtLoadKeyEx").1), (Some(4), Some(8)));
     // A POINT by value is one 8-byte argument and two 4-byte slots, whichever build.
     for build in ["win7-sp1-x64", "win10-1803-x64", "win10-1809-x64", "win10-1803-x86"] {
         assert_eq!(args(build, "NtUserWindowFromPoint"), (Some(1), Some(2)), "{build}");

@@ -189,6 +189,7 @@ pub struct NumberOptions {
     #[arg(long)]
     pub json: bool,
     /// A service number with the table's bits (85, 0x55, 0x1004), or a service's name
+    #[arg(allow_negative_numbers = true)]
     pub what: String,
 }
 

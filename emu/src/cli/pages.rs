@@ -19,9 +19,9 @@ pub(super) fn number(options: &NumberOptions) -> Outcome {
     page(options.json, &rows, |paint| view::number_text(&rows, asked, paint))
 }
 
-/// A decimal or hexadecimal number; `None` for what does not start with a digit.
+/// A decimal or hexadecimal number; `None` for what does not start like a number.
 fn parse_number(text: &str) -> Result<Option<u32>, String> {
-    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+    if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
         return Ok(None);
     }
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(parse_number("85"), Ok(Some(85)));
         assert_eq!(parse_number("0Xffffffff"), Ok(Some(u32::MAX)));
         assert_eq!(parse_number("NtClose"), Ok(None));
-        for wrong in ["0x", "5z", "0x100000000", "4294967296", "0x-1", "1e3", "2Eh"] {
+        for wrong in ["0x", "5z", "0x100000000", "4294967296", "0x-1", "-5", "1e3", "2Eh"] {
             assert!(parse_number(wrong).is_err_and(|e| e.starts_with(wrong)), "{wrong}");
         }
     }

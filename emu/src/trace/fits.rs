@@ -57,7 +57,7 @@ impl View<'_> {
             return Fit::Unknown("nobody has published its arguments in this build");
         };
         let Some(args) = self.arguments(call, service) else {
-            return Fit::No("its stack arguments cannot be read".into());
+            return Fit::No("arguments on the stack cannot be read".into());
         };
         let judge = Judge { view: self, table: service.info.table, infos, args };
         let mut is_told = false;
