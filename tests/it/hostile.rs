@@ -1,7 +1,7 @@
 //! Guests that mean harm, or are nonsense: whatever they do, the run ends in order.
 
-use guest::Profile;
 use guest::services::ServiceTableId;
+use guest::{Arch, Profile};
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 use proptest::prelude::*;
@@ -11,13 +11,18 @@ use trapgate::loader::Program;
 use crate::support::config;
 
 fn run(code: Vec<u8>) {
-    let mut config = config(Program::Raw(guest::Arch::X64, code.clone()), "hostile");
+    run_on(Profile::default_profile(), Arch::X64, code);
+}
+
+fn run_on(profile: &'static Profile, arch: Arch, code: Vec<u8>) {
+    let mut config = config(Program::Raw(arch, code.clone()), "hostile");
+    config.profile = profile;
     config.max_instructions = Some(30_000);
     // Little memory, so that a run cannot take much of the host's.
     config.memory = 16 << 20;
     let mut machine = Machine::new(&config).expect("a machine");
     machine.captured().expect("captured").stdin = b"some input\n".to_vec();
-    machine.run().unwrap_or_else(|e| panic!("{e}: {code:02x?}"));
+    machine.run().unwrap_or_else(|e| panic!("{}: {e}: {code:02x?}", profile.name));
 }
 
 /// Values that are near some edge.
@@ -64,6 +69,42 @@ fn assemble(calls: &Calls) -> Result<Vec<u8>, IcedError> {
     a.assemble(0x1000_0000)
 }
 
+/// The machines that run 32-bit code.
+fn machines_32() -> impl Strategy<Value = &'static Profile> {
+    let names = vec!["xp-sp3-x86", "win10-22h2-x86", "win2k-sp4-x86", "win7-sp1-x64", "win81-x64", "win10-22h2-x64"];
+    prop::sample::select(names).prop_map(|name| Profile::by_name(name).expect("a profile"))
+}
+
+/// Calls from 32-bit code: through whatever gate the machine has, by its own numbers, with any turbo index.
+fn assemble_32(profile: &Profile, calls: &[(usize, u32, Vec<u64>)]) -> Result<Vec<u8>, IcedError> {
+    let written: Vec<u32> = kernel_model::kernel::services().filter_map(|s| profile.number(s.name)).collect();
+    let wow64 = profile.arch == Arch::X64;
+    let mut a = CodeAssembler::new(32)?;
+    for (number, how, args) in calls {
+        for arg in args.iter().rev() {
+            a.push(*arg as i32)?;
+        }
+        let number = written[number % written.len()];
+        a.mov(eax, if wow64 { number | (how % 64) << 16 } else { number })?;
+        a.mov(edx, if how % 7 == 0 { args[0] as u32 } else { 0 })?;
+        if how % 7 != 0 {
+            a.mov(edx, esp)?;
+        }
+        match how % 3 {
+            _ if wow64 => {
+                a.mov(ecx, *how)?;
+                a.push(0)?;
+                a.call(dword_ptr(0xc0).fs())?;
+            }
+            0 => a.sysenter()?,
+            _ => a.int(0x2e)?,
+        }
+    }
+    a.xor(eax, eax)?;
+    a.hlt()?;
+    a.assemble(0x1000_0000)
+}
+
 /// Numbers of services that are written, mostly; any other number now and then.
 fn number() -> impl Strategy<Value = u32> {
     let profile = Profile::default_profile();
@@ -78,6 +119,19 @@ proptest! {
     #[test]
     fn random_bytes_as_code(code in prop::collection::vec(any::<u8>(), 1..200)) {
         run(code);
+    }
+
+    #[test]
+    fn random_bytes_as_32_bit_code(profile in machines_32(), code in prop::collection::vec(any::<u8>(), 1..200)) {
+        run_on(profile, Arch::X86, code);
+    }
+
+    #[test]
+    fn random_calls_by_32_bit_code(
+        profile in machines_32(),
+        calls in prop::collection::vec((any::<usize>(), any::<u32>(), prop::collection::vec(argument(), 11)), 1..12),
+    ) {
+        run_on(profile, Arch::X86, assemble_32(profile, &calls).expect("valid code"));
     }
 
     #[test]

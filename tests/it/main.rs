@@ -4,6 +4,7 @@ mod bad_input;
 mod builds;
 mod cli;
 mod crt;
+mod dep;
 mod determinism;
 mod edges;
 mod engine;

@@ -235,3 +235,27 @@ fn every_wow64() {
         }
     }
 }
+
+/// The stack that `sysexit` goes back to is wherever EDX was. There is none: the arguments are refused, and the first
+/// instruction that uses the stack is what faults.
+#[test]
+fn a_wild_stack() {
+    for profile in ["xp-sp0-x86", "xp-sp3-x86", "win10-22h2-x86"].map(|n| Profile::by_name(n).expect("a profile")) {
+        for wild in [0, 0xdead_beef, 0x7fff_0000, 0xffff_fffc] {
+            let out = run(
+                profile,
+                32,
+                &assemble(32, &|a| {
+                    a.mov(edx, wild)?;
+                    a.mov(eax, number(profile))?;
+                    a.sysenter()
+                }),
+            );
+            let wanted = (NtStatus::ACCESS_VIOLATION, u64::from(out.sysexit_to), 1);
+            assert_eq!((out.code, out.address, out.calls), wanted, "{}: {wild:#x}", profile.name);
+            let left = [Reg::Rax, Reg::Rcx, Reg::Rsp].map(|r| out.registers.get(r));
+            let wanted: [u64; 3] = [NtStatus::ACCESS_VIOLATION.0, wild, wild].map(u64::from);
+            assert_eq!(left, wanted, "{}", profile.name);
+        }
+    }
+}
