@@ -12,6 +12,7 @@ mod example;
 mod gates;
 mod hostile;
 mod house;
+mod kuser;
 mod licences;
 mod memory;
 mod model;
