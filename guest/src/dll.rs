@@ -24,3 +24,8 @@ static IMAGES: &[(Arch, &str, &[u8])] = images![
 pub fn image(arch: Arch, name: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find(|(a, n, _)| *a == arch && *n == name).map(|(_, _, bytes)| *bytes)
 }
+
+/// The run-time library of ntdll, an object that the stubs are linked to.
+pub const NTDLL_X64: &[u8] = include_bytes!("../dll/x64/ntdll.o");
+/// The same for 32-bit code.
+pub const NTDLL_X86: &[u8] = include_bytes!("../dll/x86/ntdll.o");

@@ -163,7 +163,7 @@ fn argument_counts_are_the_builds_own() {
 #[test]
 fn the_built_in_ntdll_has_every_stub_in_order() {
     for profile in Profile::all().iter().filter(|p| p.arch == Arch::X64) {
-        let dll = asm::ntdll(profile).expect("the built-in ntdll assembles");
+        let dll = asm::ntdll(profile, profile.arch).expect("the built-in ntdll assembles");
         let image = PeImage::parse(&dll.image).expect("it is an image");
         let find = |name: &str| match image.export(&ImportBy::Name(name.into())).expect("a sound export table") {
             Some(ExportTarget::Rva(rva)) => rva,

@@ -134,6 +134,7 @@ impl Modules {
         }
         let arch = modules.arch();
         for dll in ["ntdll.dll", "kernel32.dll", "kernelbase.dll"] {
+            if arch == Arch::X86 && dll != "ntdll.dll" && guest::dll::image(arch, "kernel32.dll").is_none() { continue; }
             modules.load_dll(&mut loading, &config.name, arch, dll)?;
         }
         if arch != loading.target.profile().arch {
@@ -429,7 +430,8 @@ type Builtin = (PeImage, Vec<(u32, String)>);
 fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Builtin>, LoadError> {
     let name = name.to_ascii_lowercase();
     let (dll, built) = match name.as_str() {
-        "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile)),
+        "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile, arch)),
+        "win32u.dll" => ("win32u.dll", asm::win32u(profile, arch)),
         "kernel32.dll" if arch == Arch::X64 => ("kernel32.dll", asm::kernel32(profile)),
         _ => return dll::image(arch, &name).map(|bytes| Ok((parse(&name, bytes)?, Vec::new()))).transpose(),
     };

@@ -14,10 +14,8 @@ use iced_x86::{
 
 use super::error::AsmError;
 use super::frame::Frame;
-use super::stubs;
 use crate::layout::BuildLayouts;
 use crate::profile::Profile;
-use crate::stub::StubService;
 
 /// Emits instructions one a line: `asm! { a; mov rax, rcx; ret; }`.
 macro_rules! asm {
@@ -157,18 +155,6 @@ impl Module {
     /// Where a symbol stands while code is assembled.
     pub(super) fn placeholder(symbol: usize) -> u32 {
         (PLACEHOLDERS + symbol as u64 * SPACING) as u32
-    }
-
-    /// The stub of a service, exported as `Nt…` and as `Zw…`.
-    pub(super) fn stub(&mut self, service: &StubService) -> Result<(), AsmError> {
-        let name = service.info.name;
-        let index = self.symbols.define(name, Place::Text(offset(&self.text)?))?;
-        self.text.extend(stubs::stub(self.profile, service));
-        self.exports.push((name.into(), Target::Symbol(index)));
-        if let Some(rest) = name.strip_prefix("Nt") {
-            self.exports.push((format!("Zw{rest}").into(), Target::Symbol(index)));
-        }
-        Ok(())
     }
 
     /// An exported function.
