@@ -8,7 +8,7 @@
 pub mod access;
 pub mod asm;
 pub mod convention;
-pub mod crt;
+pub mod dll;
 pub mod enums;
 pub mod layout;
 pub mod mem;

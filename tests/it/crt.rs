@@ -9,7 +9,7 @@ use trapgate::End;
 
 use crate::support::fixture_machine;
 
-const LIBRARIES: [&str; 2] = ["kernelbase.dll", "msvcrt.dll"];
+const LIBRARIES: [&str; 2] = ["x64/kernelbase.dll", "x64/msvcrt.dll"];
 
 /// What every program imports that `x86_64-w64-mingw32-gcc` links without further ado.
 const STARTUP: &[&str] = &[
@@ -51,7 +51,7 @@ const STARTUP: &[&str] = &[
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/crt")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/dll")
 }
 
 fn bytes(file: &str) -> Vec<u8> {
@@ -68,7 +68,7 @@ fn exports(file: &str) -> BTreeSet<String> {
 
 /// The names below `EXPORTS` in a module-definition file.
 fn defined(file: &str) -> BTreeSet<String> {
-    let stem = file.trim_end_matches(".dll");
+    let stem = file.trim_end_matches(".dll").trim_start_matches("x64/");
     let text = std::fs::read_to_string(folder().join(stem).join(format!("{stem}.def"))).expect("the definition file");
     let (_, names) = text.split_once("EXPORTS\n").expect("a list of exports");
     names.lines().filter_map(|line| line.split_whitespace().next()).map(|n| n.trim_matches('"').to_string()).collect()
@@ -77,8 +77,10 @@ fn defined(file: &str) -> BTreeSet<String> {
 #[test]
 fn the_built_images_are_what_the_manifest_says() {
     let manifest: serde_json::Value = serde_json::from_slice(&bytes("MANIFEST.json")).expect("JSON");
-    let listed = manifest["libraries"].as_array().expect("a list");
-    assert_eq!(listed.iter().map(|l| l["file"].as_str().expect("a name")).collect::<Vec<_>>(), LIBRARIES);
+    let listed = manifest["files"].as_array().expect("a list");
+    for file in LIBRARIES {
+        assert!(listed.iter().any(|l| l["file"] == file), "{file} is not listed");
+    }
     for library in listed {
         let file = library["file"].as_str().expect("a name");
         let image = bytes(file);
@@ -93,14 +95,16 @@ fn they_export_what_their_definitions_list() {
     for file in LIBRARIES {
         assert_eq!(exports(file), defined(file), "{file}");
     }
-    let msvcrt = exports("msvcrt.dll");
+    let msvcrt = exports("x64/msvcrt.dll");
     let missing: Vec<_> = STARTUP.iter().filter(|name| !msvcrt.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
 fn they_import_only_from_those_below_them() {
-    for (file, below) in [("kernelbase.dll", &["ntdll.dll"][..]), ("msvcrt.dll", &["kernel32.dll", "ntdll.dll"][..])] {
+    for (file, below) in
+        [("x64/kernelbase.dll", &["ntdll.dll"][..]), ("x64/msvcrt.dll", &["kernel32.dll", "ntdll.dll"][..])]
+    {
         for import in image(file).imports().expect("imports") {
             assert!(below.contains(&import.dll.to_ascii_lowercase().as_str()), "{file} imports from {}", import.dll);
         }
@@ -111,7 +115,7 @@ fn they_import_only_from_those_below_them() {
 fn kernel32_forwards_to_every_export_of_kernelbase() {
     let profile = guest::Profile::default_profile();
     let kernel32 = PeImage::parse(&guest::asm::kernel32(profile).expect("kernel32").image).expect("an image");
-    for name in exports("kernelbase.dll") {
+    for name in exports("x64/kernelbase.dll") {
         let export = kernel32.export(&ImportBy::Name(name.clone())).expect("a good export table");
         assert!(
             matches!(&export, Some(ExportTarget::Forward(to)) if *to == format!("KERNELBASE.{name}")),

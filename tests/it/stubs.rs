@@ -22,7 +22,7 @@ fn pattern(profile: &Profile, number: u32) -> (Vec<u8>, Vec<Mnemonic>) {
 fn every_service_of_every_profile_has_its_stub() {
     let mut stubs = 0;
     for profile in Profile::all() {
-        let dll = asm::ntdll(profile).expect("the built-in ntdll assembles");
+        let dll = asm::ntdll(profile, profile.arch).expect("the built-in ntdll assembles");
         let image = PeImage::parse(&dll.image).expect("it is an image");
         let find = |name: &str| match image.export(&ImportBy::Name(name.into())).expect("a sound export table") {
             Some(ExportTarget::Rva(rva)) => rva,

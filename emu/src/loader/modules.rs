@@ -2,7 +2,7 @@
 
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
-use guest::{Profile, asm, crt};
+use guest::{Profile, asm, dll};
 use kernel_model::mm::{Protect, VadKind};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
@@ -350,14 +350,14 @@ type Builtin = (PeImage, Vec<(u32, String)>);
 
 /// A built-in DLL of the profile.
 fn builtin(profile: &'static Profile, name: &str) -> Result<Option<Builtin>, LoadError> {
-    let (dll, built) = match name.to_ascii_lowercase().as_str() {
-        "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile)),
+    let (file, built) = match name.to_ascii_lowercase().as_str() {
+        "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile, profile.arch)),
         "kernel32.dll" => ("kernel32.dll", asm::kernel32(profile)),
-        "kernelbase.dll" => return Ok(Some((parse(name, crt::KERNELBASE)?, Vec::new()))),
-        "msvcrt.dll" => return Ok(Some((parse(name, crt::MSVCRT)?, Vec::new()))),
+        "kernelbase.dll" => return Ok(Some((parse(name, dll::KERNELBASE)?, Vec::new()))),
+        "msvcrt.dll" => return Ok(Some((parse(name, dll::MSVCRT)?, Vec::new()))),
         _ => return Ok(None),
     };
-    let built = built.map_err(|e| LoadError::Builtin { dll, error: e.to_string() })?;
-    let image = parse(dll, &built.image)?;
+    let built = built.map_err(|e| LoadError::Builtin { dll: file, error: e.to_string() })?;
+    let image = parse(file, &built.image)?;
     Ok(Some((image, built.symbols)))
 }

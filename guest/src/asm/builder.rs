@@ -14,7 +14,6 @@ use iced_x86::{
 
 use super::error::AsmError;
 use super::frame::Frame;
-use super::stubs;
 use crate::layout::BuildLayouts;
 use crate::profile::Profile;
 
@@ -156,17 +155,6 @@ impl Module {
     /// Where a symbol stands while code is assembled.
     pub(super) fn placeholder(symbol: usize) -> u32 {
         (PLACEHOLDERS + symbol as u64 * SPACING) as u32
-    }
-
-    /// The stub of a service, exported as `Nt…` and as `Zw…`.
-    pub(super) fn stub(&mut self, name: &'static str, number: u32) -> Result<(), AsmError> {
-        let index = self.symbols.define(name, Place::Text(offset(&self.text)?))?;
-        self.text.extend(stubs::stub(self.profile, number));
-        self.exports.push((name.into(), Target::Symbol(index)));
-        if let Some(rest) = name.strip_prefix("Nt") {
-            self.exports.push((format!("Zw{rest}").into(), Target::Symbol(index)));
-        }
-        Ok(())
     }
 
     /// An exported function.

@@ -26,7 +26,7 @@ pub enum AsmError {
     },
     /// A name that is used but defined nowhere.
     #[error("undefined symbol {0}")]
-    Undefined(&'static str),
+    Undefined(String),
     /// A name that is defined or exported twice.
     #[error("{0} is defined twice")]
     Duplicate(String),
@@ -38,6 +38,9 @@ pub enum AsmError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A compiled object that is not understood.
+    #[error("object file: {0}")]
+    Object(String),
     /// An image or a part of one beyond 32-bit sizes.
     #[error("the image is too large")]
     TooLarge,

@@ -1,14 +1,14 @@
-//! Writes PE32+ files: headers and sections, nothing about what is in them.
+//! Writes PE32 and PE32+ files: headers and sections, nothing about what is in them.
 
 use object::pe;
 
 use super::error::AsmError;
+use crate::profile::Arch;
 
 pub(super) const SECTION_ALIGNMENT: u32 = 0x1000;
 const FILE_ALIGNMENT: u32 = 0x200;
 /// Where the NT headers are: behind a DOS header without a program.
 const NT_HEADERS: u32 = 0x80;
-const OPTIONAL_HEADER_SIZE: u16 = 240;
 const DIRECTORIES: usize = 16;
 /// Fixed, so that the file never changes: 2023-05-16.
 const TIMESTAMP: u32 = 0x6464_0000;
@@ -18,13 +18,20 @@ pub(super) struct Section {
     pub name: &'static [u8; 8],
     pub rva: u32,
     pub contents: Vec<u8>,
+    /// Bytes behind the contents that are not in the file.
+    pub zeros: u32,
     pub characteristics: u32,
 }
 
 /// What the headers say beside the sections.
 pub(super) struct Headers {
+    pub arch: Arch,
     pub base: u64,
     pub version: (u32, u32),
+    pub subsystem: u16,
+    pub is_dll: bool,
+    /// The entry point's RVA; 0: none.
+    pub entry: u32,
     /// Index, RVA and size of the data directories that are there.
     pub directories: Vec<(u16, u32, u32)>,
 }
@@ -51,6 +58,14 @@ impl Bytes {
         self.raw(&value.to_le_bytes())
     }
 
+    /// An address or a size, as wide as the machine's.
+    fn word(&mut self, arch: Arch, value: u64) -> Result<&mut Self, AsmError> {
+        Ok(match arch {
+            Arch::X64 => self.u64(value),
+            Arch::X86 => self.u32(u32::try_from(value).map_err(|_| AsmError::TooLarge)?),
+        })
+    }
+
     pub(super) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -70,17 +85,23 @@ impl Bytes {
 /// The file.
 pub(super) fn write(headers: &Headers, sections: &[Section]) -> Result<Vec<u8>, AsmError> {
     let count = u16::try_from(sections.len()).map_err(|_| AsmError::TooLarge)?;
-    let table_end = NT_HEADERS + 24 + u32::from(OPTIONAL_HEADER_SIZE) + 40 * u32::from(count);
+    let (machine, optional_size, width) = match headers.arch {
+        Arch::X64 => (pe::IMAGE_FILE_MACHINE_AMD64, 240_u16, pe::IMAGE_FILE_LARGE_ADDRESS_AWARE),
+        Arch::X86 => (pe::IMAGE_FILE_MACHINE_I386, 224, pe::IMAGE_FILE_32BIT_MACHINE),
+    };
+    let table_end = NT_HEADERS + 24 + u32::from(optional_size) + 40 * u32::from(count);
     let header_size = table_end.next_multiple_of(FILE_ALIGNMENT);
     let mut out = Bytes(Vec::with_capacity(0x2_0000));
     dos_header(&mut out);
     out.u32(pe::IMAGE_NT_SIGNATURE);
-    out.u16(pe::IMAGE_FILE_MACHINE_AMD64).u16(count).u32(TIMESTAMP).u32(0).u32(0).u16(OPTIONAL_HEADER_SIZE);
-    out.u16(pe::IMAGE_FILE_EXECUTABLE_IMAGE | pe::IMAGE_FILE_LARGE_ADDRESS_AWARE | pe::IMAGE_FILE_DLL);
+    out.u16(machine).u16(count).u32(TIMESTAMP).u32(0).u32(0).u16(optional_size);
+    let kind = if headers.is_dll { pe::IMAGE_FILE_DLL } else { 0 };
+    out.u16(pe::IMAGE_FILE_EXECUTABLE_IMAGE | width | kind);
     optional_header(&mut out, headers, sections, header_size)?;
     let mut at = header_size;
     for section in sections {
-        let (size, raw) = sizes(section)?;
+        let (bytes, raw) = sizes(section)?;
+        let size = bytes.checked_add(section.zeros).ok_or(AsmError::TooLarge)?;
         out.raw(section.name).u32(size).u32(section.rva).u32(raw).u32(at);
         out.u32(0).u32(0).u16(0).u16(0).u32(section.characteristics);
         at = at.checked_add(raw).ok_or(AsmError::TooLarge)?;
@@ -94,7 +115,7 @@ pub(super) fn write(headers: &Headers, sections: &[Section]) -> Result<Vec<u8>, 
     Ok(out.0)
 }
 
-/// A section's size in memory and in the file.
+/// A section's bytes, and what they take in the file.
 fn sizes(section: &Section) -> Result<(u32, u32), AsmError> {
     let size = u32::try_from(section.contents.len()).map_err(|_| AsmError::TooLarge)?;
     Ok((size, size.checked_next_multiple_of(FILE_ALIGNMENT).ok_or(AsmError::TooLarge)?))
@@ -110,21 +131,30 @@ fn optional_header(out: &mut Bytes, headers: &Headers, sections: &[Section], hea
         let chosen = sections.iter().filter(|s| s.characteristics & flag != 0);
         chosen.map(|s| Ok(sizes(s)?.1)).sum()
     };
-    let end = sections.iter().map(|s| s.rva.saturating_add(s.contents.len() as u32)).max().unwrap_or(header_size);
-    let first = sections.first().map_or(0, |s| s.rva);
+    let end = |s: &Section| s.rva.saturating_add(s.contents.len() as u32).saturating_add(s.zeros);
+    let end = sections.iter().map(end).max().unwrap_or(header_size);
+    let rva = |index: usize| sections.get(index).map_or(0, |s| s.rva);
     let (major, minor) = (headers.version.0 as u16, headers.version.1 as u16);
-    out.u16(pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC).u16(14 | 20 << 8);
+    let arch = headers.arch;
+    out.u16(match arch {
+        Arch::X64 => pe::IMAGE_NT_OPTIONAL_HDR64_MAGIC,
+        Arch::X86 => pe::IMAGE_NT_OPTIONAL_HDR32_MAGIC,
+    });
+    out.u16(14 | 20 << 8);
     out.u32(total(pe::IMAGE_SCN_CNT_CODE)?).u32(total(pe::IMAGE_SCN_CNT_INITIALIZED_DATA)?).u32(0);
-    // No entry point: the loader's own initialisation is all these DLLs need.
-    out.u32(0).u32(first).u64(headers.base).u32(SECTION_ALIGNMENT).u32(FILE_ALIGNMENT);
+    out.u32(headers.entry).u32(rva(0));
+    if arch == Arch::X86 {
+        out.u32(rva(1)); // BaseOfData
+    }
+    out.word(arch, headers.base)?.u32(SECTION_ALIGNMENT).u32(FILE_ALIGNMENT);
     out.u16(major).u16(minor).u16(major).u16(minor).u16(major).u16(minor).u32(0);
-    out.u32(align(end)?).u32(header_size).u32(0).u16(pe::IMAGE_SUBSYSTEM_WINDOWS_CUI);
-    out.u16(
-        pe::IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA
-            | pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE
-            | pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT,
-    );
-    out.u64(0x4_0000).u64(0x1000).u64(0x10_0000).u64(0x1000).u32(0).u32(DIRECTORIES as u32);
+    out.u32(align(end)?).u32(header_size).u32(0).u16(headers.subsystem);
+    let high = if arch == Arch::X64 { pe::IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA } else { 0 };
+    out.u16(high | pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE | pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT);
+    for size in [0x4_0000, 0x1000, 0x10_0000, 0x1000] {
+        out.word(arch, size)?;
+    }
+    out.u32(0).u32(DIRECTORIES as u32);
     for index in 0..DIRECTORIES as u16 {
         let found = headers.directories.iter().find(|d| d.0 == index);
         let (_, rva, size) = found.copied().unwrap_or((index, 0, 0));

@@ -22,7 +22,7 @@ struct Layout {
 impl Layout {
     fn rva(&self, name: &'static str, place: Place) -> Result<u32, AsmError> {
         Ok(match place {
-            Place::Undefined => return Err(AsmError::Undefined(name)),
+            Place::Undefined => return Err(AsmError::Undefined(name.into())),
             Place::Text(at) => self.text + at,
             Place::Import(at) => self.imports + at,
             Place::Constant(at) => self.constants + at,
@@ -65,7 +65,7 @@ impl Module {
         directories.push((pe::IMAGE_DIRECTORY_ENTRY_BASERELOC as u16, reloc, len(&relocations)?));
         let symbols = self.symbol_table(&layout)?;
         let code = pe::IMAGE_SCN_CNT_CODE | pe::IMAGE_SCN_MEM_EXECUTE | pe::IMAGE_SCN_MEM_READ;
-        let section = |name, rva, contents, characteristics| Section { name, rva, contents, characteristics };
+        let section = |name, rva, contents, characteristics| Section { name, rva, contents, zeros: 0, characteristics };
         let sections = [
             section(b".text\0\0\0", text, self.text, code),
             section(b".rdata\0\0", imports, rdata.0, DATA),
@@ -74,7 +74,18 @@ impl Module {
             section(b".reloc\0\0", reloc, relocations, DATA | pe::IMAGE_SCN_MEM_DISCARDABLE),
         ];
         let version = (self.profile.version.0, self.profile.version.1);
-        let image = image::write(&Headers { base: self.base, version, directories }, &sections)?;
+        let image = image::write(
+            &Headers {
+                arch: crate::profile::Arch::X64,
+                base: self.base,
+                version,
+                subsystem: pe::IMAGE_SUBSYSTEM_WINDOWS_CUI,
+                is_dll: true,
+                entry: 0,
+                directories,
+            },
+            &sections,
+        )?;
         Ok(BuiltinDll { name: self.name, image, symbols })
     }
 

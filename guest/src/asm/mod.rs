@@ -1,24 +1,29 @@
-//! The guest code that Trapgate brings along: an `ntdll.dll` and a `kernel32.dll`, assembled with
-//! iced's code assembler into PE images that any loader and any PE tool can read.
+//! The guest code that depends on the profile: an `ntdll.dll`, put together from system-call stubs and a compiled
+//! run-time library into a PE image that any loader and any PE tool can read.
 //!
-//! [`stubs`] makes the system-call stubs, [`builder`] is the linker the functions are written
-//! against, [`image`] writes the file, [`ntdll`] and [`kernel32`] hold the functions by family.
-//! The same profile gives the same bytes, always.
+//! [`stubs`] makes the stubs, [`item`] is what the linker takes beside compiled objects, [`linker`] lays everything out,
+//! [`image`] writes the file. The same profile gives the same bytes, always.
 
 mod builder;
 mod error;
 mod frame;
 mod image;
+mod item;
 mod kernel32;
 mod link;
+mod linker;
 mod ntdll;
+mod stub_items;
 pub mod stubs;
 #[cfg(test)]
 mod tests;
 
 pub use error::AsmError;
+pub use item::{Fixup, FixupKind, Item, Name, Part, Symbol};
+pub use linker::Link;
+pub use stub_items::stub_items;
 
-use crate::Profile;
+use crate::{Arch, Profile};
 
 /// A DLL assembled for one profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +37,8 @@ pub struct BuiltinDll {
 }
 
 /// The `ntdll.dll` of a profile: a stub for each of its NT services, and the run-time library.
-pub fn ntdll(profile: &'static Profile) -> Result<BuiltinDll, AsmError> {
-    ntdll::build(profile)
+pub fn ntdll(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll, AsmError> {
+    ntdll::build(profile, arch)
 }
 
 /// The `kernel32.dll` of a profile: guest code over ntdll's exports.

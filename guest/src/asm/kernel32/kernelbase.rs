@@ -1,4 +1,4 @@
-//! What kernel32 forwards to kernelbase, which is written in C (`guest/crt`).
+//! What kernel32 forwards to kernelbase, which is written in C (`guest/dll`).
 
 macro_rules! forwards {
     ($($name:ident)*) => {
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn every_export_of_kernelbase_is_forwarded() {
-        let image = PeImage::parse(crate::crt::KERNELBASE).expect("an image");
+        let image = PeImage::parse(crate::dll::KERNELBASE).expect("an image");
         let mut exports: Vec<String> = image.export_names().into_iter().map(|(name, _)| name).collect();
         exports.sort();
         let mut forwards: Vec<&str> = super::FORWARDS.iter().map(|(name, _)| *name).collect();

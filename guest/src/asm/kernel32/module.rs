@@ -7,7 +7,6 @@ use super::{ERROR_INSUFFICIENT_BUFFER, leave_failed, leave_value};
 use crate::NtStatus;
 use crate::asm::builder::{Asm, Module, asm};
 use crate::asm::error::AsmError;
-use crate::asm::ntdll::ldr::find_entry;
 
 pub(super) fn define(m: &mut Module) -> Result<(), AsmError> {
     m.func("GetModuleHandleA", |a| with_wide_name(a, "GetModuleHandleW", 1))?;
@@ -117,4 +116,37 @@ fn get_proc_address(a: &mut Asm<'_>) -> Result<(), AsmError> {
         invoke_import "LdrGetProcedureAddress";
     }
     leave_value(a, frame, 0x30)
+}
+
+/// rcx = a base: rax = the `LDR_DATA_TABLE_ENTRY` of the module loaded there, or 0.
+fn find_entry(a: &mut Asm<'_>) -> Result<(), AsmError> {
+    let ldr = a.offset("PEB", "Ldr")?;
+    let head = a.offset("PEB_LDR_DATA", "InLoadOrderModuleList")?;
+    let links = a.offset("LDR_DATA_TABLE_ENTRY", "InLoadOrderLinks")?;
+    let base = a.offset("LDR_DATA_TABLE_ENTRY", "DllBase")? - links;
+    let [mut next, mut none] = a.labels();
+    asm! { a;
+        load_peb rdx;
+        mov rdx, qword_ptr(rdx + ldr);
+        test rdx, rdx;
+        jz none;
+        add rdx, head;
+        mov rax, rdx;
+        bind &mut next;
+        mov rax, qword_ptr(rax);
+        cmp rax, rdx;
+        je none;
+        cmp qword_ptr(rax + base), rcx;
+        jne next;
+    }
+    if links != 0 {
+        a.sub(rax, links)?;
+    }
+    asm! { a;
+        ret;
+        bind &mut none;
+        xor eax, eax;
+        ret;
+    }
+    Ok(())
 }

@@ -5,11 +5,12 @@ use iced_x86::code_asm::*;
 use crate::NtStatus;
 use crate::asm::builder::{Asm, Module, asm};
 use crate::asm::error::AsmError;
-use crate::asm::ntdll::misc::SHARED_DATA;
 
 /// `INFINITE`, and the interval that stands for it.
 const INFINITE: i32 = -1;
 const FOREVER: u64 = 0x8000_0000_0000_0000;
+/// Where user code sees `KUSER_SHARED_DATA`.
+const SHARED_DATA: u32 = 0x7ffe_0000;
 /// 100 ns units in a millisecond.
 const MILLISECOND: i32 = 10_000;
 

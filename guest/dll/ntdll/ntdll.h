@@ -1,0 +1,28 @@
+/* What the files of ntdll share. They are compiled together, in the order of their names. */
+#pragma once
+#define NTDLL
+#include "nt.h"
+
+/* Exports a function under a second name. */
+#define EXPORT_AS(name, of) __asm__(".section .drectve\n\t.ascii \" -export:" #name "=" #of "\"\n\t.text")
+/* Exports a function that is written in assembly. */
+#define EXPORT_ASM(name) __asm__(".section .drectve\n\t.ascii \" -export:" #name "\"\n\t.text")
+
+/* A-Z to a-z. */
+static inline ULONG RtlpFold(ULONG c) { return c - 'A' < 26 ? c + 0x20 : c; }
+
+/* mem.c, string.c */
+EXPORT void *memmove(void *, const void *, size_t);
+EXPORT void *memset(void *, int, size_t);
+EXPORT size_t strlen(const char *);
+EXPORT char *strrchr(const char *, int);
+/* heap.c */
+typedef struct RTLP_HEAP RTLP_HEAP;
+extern RTLP_HEAP RtlpProcessHeap;
+/* The loader's functions are not static: what begins with an L is a label to the assembler unless it is global, and has
+ * no symbol to show in traces. */
+/* image.c */
+PVOID LdrpImageDirectory(PVOID base, ULONG index, ULONG *size);
+/* ldr.c */
+LDR_DATA_TABLE_ENTRY *LdrpFindEntry(PVOID base);
+PVOID LdrpFindModule(const void *name, ULONG length, ULONG width);

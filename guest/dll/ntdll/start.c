@@ -1,0 +1,122 @@
+/* Where a process starts and ends: the loader's initialisation, entry points, TLS callbacks, shutdown. */
+#include "ntdll.h"
+
+enum { DLL_PROCESS_DETACH, DLL_PROCESS_ATTACH };
+/* `LDR_DATA_TABLE_ENTRY.Flags`: the entry point was called and must be told of the end. */
+#define LDRP_PROCESS_ATTACH_CALLED 0x80000
+#define ThreadAmILastThread 12
+#define IMAGE_DIRECTORY_ENTRY_TLS 9
+
+typedef void(NTAPI *PIMAGE_TLS_CALLBACK)(PVOID base, ULONG reason, PVOID reserved);
+typedef BOOLEAN(NTAPI *PDLL_INIT_ROUTINE)(PVOID base, ULONG reason, PVOID context);
+typedef struct {
+    ULONG_PTR StartAddressOfRawData, EndAddressOfRawData, AddressOfIndex;
+    PIMAGE_TLS_CALLBACK *AddressOfCallBacks;
+} IMAGE_TLS_DIRECTORY;
+
+static volatile LONG LdrpProcessStarted, LdrpShutdownStarted;
+static LONG LdrpImageTlsCalled;
+
+/* `RtlUserThreadStart`: the first instruction of a thread; rcx (x86: eax) = where it starts, rdx (x86: ebx) = its
+ * argument. The first thread of a process initialises the modules, and its return ends the process; another's ends the
+ * thread. Nothing returns from here, and whoever made the thread may have aligned the stack either way; on x86 what is
+ * called may leave its argument on the stack. */
+#ifdef __x86_64__
+__asm__(".globl RtlUserThreadStart\n.def RtlUserThreadStart; .scl 2; .type 32; .endef\n.p2align 4\n"
+        "RtlUserThreadStart:\n"
+        "  andq $-16, %rsp\n  subq $0x20, %rsp\n  movq %rcx, %rbx\n  movq %rdx, %rsi\n"
+        "  call LdrpBeginThread\n  movl %eax, %edi\n"
+        "  movq %rsi, %rcx\n  call *%rbx\n"
+        "  movl %eax, %ecx\n  movl %edi, %edx\n  call LdrpEndThread\n  int3\n");
+#else
+__asm__(".globl _RtlUserThreadStart\n.def _RtlUserThreadStart; .scl 2; .type 32; .endef\n.p2align 4\n"
+        "_RtlUserThreadStart:\n"
+        "  xorl %ebp, %ebp\n  andl $-16, %esp\n  movl %eax, %esi\n"
+        "  call _LdrpBeginThread\n  movl %eax, %edi\n"
+        "  pushl %ebx\n  call *%esi\n"
+        "  pushl %edi\n  pushl %eax\n  call _LdrpEndThread\n  int3\n");
+#endif
+EXPORT_ASM(RtlUserThreadStart);
+
+/* Calls the TLS callbacks of the image at `base`, if it is one and has any. */
+void LdrpCallTlsInitializers(PVOID base, ULONG reason) {
+    ULONG size;
+    const IMAGE_TLS_DIRECTORY *tls = LdrpImageDirectory(base, IMAGE_DIRECTORY_ENTRY_TLS, &size);
+    if (!tls || !tls->AddressOfCallBacks) return;
+    for (PIMAGE_TLS_CALLBACK *callback = tls->AddressOfCallBacks; *callback; callback++) (*callback)(base, reason, NULL);
+}
+
+/* A DLL's TLS callbacks and its entry point, with the reserved argument that says "with the process". A DLL that refuses
+ * to start ends the process. */
+void LdrpCallInitRoutines(const LDR_DATA_TABLE_ENTRY *entry, ULONG reason) {
+    PDLL_INIT_ROUTINE routine = (PDLL_INIT_ROUTINE)entry->EntryPoint;
+    LdrpCallTlsInitializers(entry->DllBase, reason);
+    if (!routine) return;
+    /* The result is a BOOLEAN to the loader, and only the attach's counts. */
+    if (!routine(entry->DllBase, reason, (PVOID)1) && reason == DLL_PROCESS_ATTACH)
+        NtTerminateProcess(NtCurrentProcess(), STATUS_DLL_INIT_FAILED);
+}
+
+/* The process heap's place, then every DLL in initialisation order, then the image's own TLS callbacks. */
+void LdrpInitializeProcess(void) {
+    PEB *peb = NtCurrentPeb();
+    if (!peb->ProcessHeap) peb->ProcessHeap = &RtlpProcessHeap;
+    if (peb->Ldr) {
+        LIST_ENTRY *head = &peb->Ldr->InInitializationOrderModuleList;
+        for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
+            LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks);
+            if (entry->DllBase == peb->ImageBaseAddress) continue;
+            LdrpCallInitRoutines(entry, DLL_PROCESS_ATTACH);
+            entry->Flags |= LDRP_PROCESS_ATTACH_CALLED;
+        }
+    }
+    LdrpImageTlsCalled = TRUE;
+    LdrpCallTlsInitializers(peb->ImageBaseAddress, DLL_PROCESS_ATTACH);
+}
+
+/* What a thread does before its start address: whether it is a later one. */
+__attribute__((used)) LONG LdrpBeginThread(void) {
+    LONG later = __atomic_exchange_n(&LdrpProcessStarted, 1, __ATOMIC_ACQ_REL);
+    if (!later) LdrpInitializeProcess();
+    return later;
+}
+
+/* And when that has returned. */
+__attribute__((used, noreturn)) void LdrpEndThread(NTSTATUS status, LONG later) {
+    if (later) RtlExitUserThread(status);
+    RtlExitUserProcess(status);
+}
+
+/* `LdrShutdownProcess`: tells the DLLs that were initialised, last first, then the image's TLS callbacks. Once. */
+NTSTATUS NTAPI LdrShutdownProcess(void) {
+    if (__atomic_exchange_n(&LdrpShutdownStarted, 1, __ATOMIC_ACQ_REL)) return STATUS_SUCCESS;
+    PEB *peb = NtCurrentPeb();
+    PEB_LDR_DATA *ldr = peb->Ldr;
+    if (ldr) {
+        if (ldr->Length > __builtin_offsetof(PEB_LDR_DATA, ShutdownInProgress)) ldr->ShutdownInProgress = TRUE;
+        LIST_ENTRY *head = &ldr->InInitializationOrderModuleList;
+        for (LIST_ENTRY *at = head->Blink; at != head; at = at->Blink) {
+            LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks);
+            if (entry->Flags & LDRP_PROCESS_ATTACH_CALLED) LdrpCallInitRoutines(entry, DLL_PROCESS_DETACH);
+        }
+    }
+    if (LdrpImageTlsCalled) LdrpCallTlsInitializers(peb->ImageBaseAddress, DLL_PROCESS_DETACH);
+    return STATUS_SUCCESS;
+}
+
+/* `RtlExitUserProcess`: ends the other threads, then tells the DLLs, then ends the process. */
+void NTAPI RtlExitUserProcess(NTSTATUS status) {
+    NtTerminateProcess(NULL, status);
+    LdrShutdownProcess();
+    NtTerminateProcess(NtCurrentProcess(), status);
+    __builtin_trap();
+}
+
+/* `RtlExitUserThread`: the last thread takes the process with it. */
+void NTAPI RtlExitUserThread(NTSTATUS status) {
+    ULONG last = FALSE;
+    NTSTATUS known = NtQueryInformationThread(NtCurrentThread(), ThreadAmILastThread, &last, sizeof last, NULL);
+    if (known >= 0 && last) RtlExitUserProcess(status);
+    NtTerminateThread(NULL, status);
+    __builtin_trap();
+}
