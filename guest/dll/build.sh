@@ -23,6 +23,11 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$scratch/x64" "$scratch/x86"
 
 rows=()
+# row FILE COMMAND: one row of the manifest.
+row() {
+    local file="$scratch/$1"
+    rows+=("    { \"file\": \"$1\", \"sha256\": \"$(sha256sum "$file" | cut -d' ' -f1)\", \"size\": $(stat -c %s "$file"), \"command\": \"$2\" }")
+}
 # link WIDTH NAME ENTRY BASE REST...: REST is sources, import libraries and flags.
 link() {
     local width=$1 name=$2 entry=$3 base=$4 tool=x86_64-w64-mingw32-gcc own=()
@@ -31,9 +36,21 @@ link() {
     local command=("$tool" "${flags[@]}" "${own[@]}" "-Wl,-e,$entry" "-Wl,--image-base,$base" -o "$width/$name.dll" "$@")
     local real=("${command[@]/#$width\/$name.dll/$scratch/$width/$name.dll}")
     "${real[@]/#-LTMP/-L$scratch}"
-    local file="$scratch/$width/$name.dll"
-    rows+=("    { \"file\": \"$width/$name.dll\", \"sha256\": \"$(sha256sum "$file" | cut -d' ' -f1)\", \"size\": $(stat -c %s "$file"), \"command\": \"${command[*]}\" }")
+    row "$width/$name.dll" "${command[*]}"
 }
+
+# object WIDTH NAME: all files of a folder as one object, sorted by name, as if they were one file. ntdll is one: its
+# stubs, which depend on the profile, are linked to it when a machine is made.
+object() {
+    local width=$1 name=$2 tool=x86_64-w64-mingw32-gcc own=(-mcmodel=small) file
+    [[ $width == x86 ]] && tool=i686-w64-mingw32-gcc own=(-march=i686 -mno-mmx -mno-sse -fno-asynchronous-unwind-tables -fno-unwind-tables)
+    local command=("$tool" -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -fno-builtin -fno-stack-protector -fno-ident
+        -fwrapv -mno-stack-arg-probe -fno-tree-loop-distribute-patterns -I. -Iinclude "${own[@]}" -c -x c -o "$width/$name.o" -)
+    for file in "$name"/*.c; do echo "#include \"$file\""; done | "${command[@]/#$width\/$name.o/$scratch/$width/$name.o}"
+    row "$width/$name.o" "${command[*]}"
+}
+object x64 ntdll
+object x86 ntdll
 
 # kernelbase for 32-bit code: every function is `stdcall`, and the names it imports are undecorated.
 i686-w64-mingw32-dlltool -d kernelbase/imports.def -l "$scratch/libntdll32.a"
@@ -55,12 +72,12 @@ link x64 wow64cpu 0 0x77b00000 wow64cpu/wow64cpu.S wow64cpu/wow64cpu.def -LTMP -
 } >"$scratch/MANIFEST.json"
 
 if [[ ${1-} == --check ]]; then
-    for file in x64/*.dll x86/*.dll MANIFEST.json; do cmp "$scratch/$file" "$file"; done
+    for file in x64/* x86/* MANIFEST.json; do cmp "$scratch/$file" "$file"; done
     echo "dll: the same"
 else
     mkdir -p x64 x86
-    cp "$scratch"/x64/*.dll x64/
-    cp "$scratch"/x86/*.dll x86/
+    cp "$scratch"/x64/* x64/
+    cp "$scratch"/x86/* x86/
     cp "$scratch/MANIFEST.json" .
-    echo "dll: built, $(cat x64/*.dll x86/*.dll | wc -c) bytes"
+    echo "dll: built, $(cat x64/* x86/* | wc -c) bytes"
 fi

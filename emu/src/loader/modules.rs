@@ -134,7 +134,9 @@ impl Modules {
         }
         let arch = modules.arch();
         for dll in ["ntdll.dll", "kernel32.dll", "kernelbase.dll"] {
-            if arch == Arch::X86 && dll != "ntdll.dll" && guest::dll::image(arch, "kernel32.dll").is_none() { continue; }
+            if arch == Arch::X86 && dll != "ntdll.dll" && guest::dll::image(arch, "kernel32.dll").is_none() {
+                continue;
+            }
             modules.load_dll(&mut loading, &config.name, arch, dll)?;
         }
         if arch != loading.target.profile().arch {
@@ -429,13 +431,13 @@ type Builtin = (PeImage, Vec<(u32, String)>);
 /// A built-in DLL of the profile.
 fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Builtin>, LoadError> {
     let name = name.to_ascii_lowercase();
-    let (dll, built) = match name.as_str() {
+    let (file, built) = match name.as_str() {
         "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile, arch)),
         "win32u.dll" => ("win32u.dll", asm::win32u(profile, arch)),
         "kernel32.dll" if arch == Arch::X64 => ("kernel32.dll", asm::kernel32(profile)),
         _ => return dll::image(arch, &name).map(|bytes| Ok((parse(&name, bytes)?, Vec::new()))).transpose(),
     };
-    let built = built.map_err(|e| LoadError::Builtin { dll, error: e.to_string() })?;
-    let image = parse(dll, &built.image)?;
+    let built = built.map_err(|e| LoadError::Builtin { dll: file, error: e.to_string() })?;
+    let image = parse(file, &built.image)?;
     Ok(Some((image, built.symbols)))
 }

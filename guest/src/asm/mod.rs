@@ -14,9 +14,9 @@ mod link;
 mod linker;
 mod ntdll;
 mod stub_items;
-mod win32u;
 #[cfg(test)]
 mod tests;
+mod win32u;
 
 pub use error::AsmError;
 pub use item::{Fixup, FixupKind, Item, Name, Part, Symbol};

@@ -8,8 +8,8 @@ use object::read::pe::{Export, ExportTarget, ImageNtHeaders, ImageOptionalHeader
 use object::{LittleEndian as LE, Object, ObjectSection};
 
 use super::{BuiltinDll, kernel32, ntdll};
-use crate::{Arch, Profile};
 use crate::services::ServiceTableId;
+use crate::{Arch, Profile};
 
 fn profile() -> &'static Profile {
     Profile::default_profile()
@@ -46,11 +46,8 @@ fn exports(file: &PeFile64<'_>) -> BTreeMap<String, Result<u32, String>> {
 fn functions<'a>(dll: &BuiltinDll, file: &PeFile64<'a>) -> Vec<(String, u64, &'a [u8])> {
     let (address, code) = text(file);
     let first = (address - file.relative_address_base()) as u32;
-    let stubs = if dll.name == "ntdll.dll" {
-        profile().table_size(ServiceTableId::Nt) * profile().stub_style.align
-    } else {
-        0
-    };
+    let stubs =
+        if dll.name == "ntdll.dll" { profile().table_size(ServiceTableId::Nt) * profile().stub_style.align } else { 0 };
     let inside: Vec<_> = dll.symbols.iter().filter(|s| ((s.0 - first) as usize) < code.len()).collect();
     let ends = inside.iter().skip(1).map(|s| (s.0 - first) as usize).chain([code.len()]);
     let all = inside.iter().zip(ends).filter(|(s, _)| (s.0 - first) as usize >= stubs);

@@ -219,7 +219,8 @@ impl<'a> Input<'a> {
         }
         if characteristics & pe::IMAGE_SCN_CNT_UNINITIALIZED_DATA != 0 {
             let at = self.zeros.next_multiple_of(align as u32);
-            self.zeros = u32::try_from(section.size()).ok().and_then(|s| at.checked_add(s)).ok_or(AsmError::TooLarge)?;
+            self.zeros =
+                u32::try_from(section.size()).ok().and_then(|s| at.checked_add(s)).ok_or(AsmError::TooLarge)?;
             return Ok(Some(Place::Zeros(at)));
         }
         let bytes = section.data().map_err(|error| AsmError::Object(error.to_string()))?;

@@ -120,7 +120,8 @@ impl<'a> Link<'a> {
         let symbols = input.symbols(&layout);
 
         let zeros = layout.zeros + input.zeros - data - len(&input.data)?;
-        let section = |name, rva, contents, zeros, characteristics| Section { name, rva, contents, zeros, characteristics };
+        let section =
+            |name, rva, contents, zeros, characteristics| Section { name, rva, contents, zeros, characteristics };
         let mut sections = vec![
             section(b".text\0\0\0", text, input.text, 0, CODE),
             section(b".rdata\0\0", imports, rdata.0, 0, DATA),
