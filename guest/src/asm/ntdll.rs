@@ -4,7 +4,7 @@ use super::BuiltinDll;
 use super::error::AsmError;
 use super::item::{Item, Part};
 use super::linker::Link;
-use super::stub_items::stub_items;
+use super::stub_items::{ENTRY, entry_item, stub_items};
 use crate::profile::{Arch, Profile};
 use crate::services::ServiceTableId;
 
@@ -17,6 +17,8 @@ pub(super) fn build(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll,
     let version = (profile.version.0, profile.version.1);
     let mut link = Link::dll("ntdll.dll", arch, base, version);
     link.items = stub_items(profile, arch, ServiceTableId::Nt);
+    link.items.push(entry_item(arch));
+    link.entry = Some(ENTRY);
     link.items.extend(missing(profile, arch));
     link.objects.push(object);
     link.link()
