@@ -25,7 +25,10 @@ pub fn image(arch: Arch, name: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find(|(a, n, _)| *a == arch && *n == name).map(|(_, _, bytes)| *bytes)
 }
 
-/// The run-time library of ntdll, an object that the stubs are linked to.
-pub const NTDLL_X64: &[u8] = include_bytes!("../dll/x64/ntdll.o");
-/// The same for 32-bit code.
-pub const NTDLL_X86: &[u8] = include_bytes!("../dll/x86/ntdll.o");
+/// ntdll without its stubs: a COFF object.
+pub(crate) fn ntdll(arch: Arch) -> &'static [u8] {
+    match arch {
+        Arch::X64 => include_bytes!("../dll/x64/ntdll.o"),
+        Arch::X86 => include_bytes!("../dll/x86/ntdll.o"),
+    }
+}

@@ -38,8 +38,8 @@ pub enum AsmError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A compiled object that is not understood.
-    #[error("object file: {0}")]
+    /// A compiled object that is not understood, or a field that cannot be completed.
+    #[error("{0}")]
     Object(String),
     /// An image or a part of one beyond 32-bit sizes.
     #[error("the image is too large")]

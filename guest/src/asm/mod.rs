@@ -38,7 +38,7 @@ pub struct BuiltinDll {
 
 /// The `ntdll.dll` of a profile: a stub for each of its NT services, and the run-time library.
 pub fn ntdll(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll, AsmError> {
-    ntdll::build(profile, arch)
+    ntdll::parts(profile, arch).link()
 }
 
 /// The `win32u.dll` of a profile: a stub for each of its win32k services.
