@@ -39,21 +39,52 @@ link() {
     row "$width/$name.dll" "${command[*]}"
 }
 
-# object WIDTH NAME: all files of a folder as one object, sorted by name, as if they were one file. ntdll is one: its
-# stubs, which depend on the profile, are linked to it when a machine is made.
-object() {
+# compile WIDTH NAME FILE: all files of a folder as one object, sorted by name, as if they were one file. What it ran is
+# in `command`.
+compile() {
     local width=$1 name=$2 tool=x86_64-w64-mingw32-gcc own=(-mcmodel=small) file
     [[ $width == x86 ]] && tool=i686-w64-mingw32-gcc own=(-march=i686 -mno-mmx -mno-sse -fno-asynchronous-unwind-tables -fno-unwind-tables)
-    local command=("$tool" -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -fno-builtin -fno-stack-protector -fno-ident
+    command=("$tool" -std=gnu11 -Os -Wall -Wextra -Werror -ffreestanding -fno-builtin -fno-stack-protector -fno-ident
         -fwrapv -mno-stack-arg-probe -fno-tree-loop-distribute-patterns -I. -Iinclude "${own[@]}" -c -x c -o "$width/$name.o" -)
-    for file in "$name"/*.c; do echo "#include \"$file\""; done | "${command[@]/#$width\/$name.o/$scratch/$width/$name.o}"
-    row "$width/$name.o" "${command[*]}"
+    for file in "$name"/*.c; do echo "#include \"$file\""; done | "${command[@]/#$width\/$name.o/$3}"
 }
+
+# object WIDTH NAME: ntdll stays an object; its stubs, which depend on the profile, are linked to it when a machine is
+# made.
+object() {
+    local command
+    compile "$1" "$2" "$scratch/$1/$2.o"
+    row "$1/$2.o" "${command[*]}"
+}
+
+# kernel32 WIDTH BASE: imports what its object wants of ntdll. In its definitions a line may be for one width only.
+kernel32() {
+    local width=$1 tool=x86_64-w64-mingw32 command folder="$scratch/kernel32-$1"
+    [[ $width == x86 ]] && tool=i686-w64-mingw32
+    mkdir "$folder"
+    compile "$width" kernel32 "$folder/kernel32.o"
+    {
+        echo 'LIBRARY "ntdll.dll"'
+        echo EXPORTS
+        "$tool-nm" -u "$folder/kernel32.o" | sed -E "s/^ *U __imp_//$([[ $width == x86 ]] && echo ';s/^_//')" | sort -u
+    } >"$folder/ntdll.def"
+    "$tool-dlltool" --kill-at -d "$folder/ntdll.def" -l "$folder/libntdll.a"
+    sed -E "/ ; x(64|86)\$/{/$width\$/!d;s/ ; .*//}" kernel32/kernel32.def >"$folder/kernel32.def"
+    local last=("$tool-gcc" -s -nostdlib -shared -Wl,--enable-stdcall-fixup -Wl,--no-insert-timestamp -Wl,--dynamicbase
+        -Wl,--nxcompat -Wl,--disable-auto-import -Wl,--disable-runtime-pseudo-reloc -Wl,-e,0 "-Wl,--image-base,$2"
+        -o "$width/kernel32.dll" TMP/kernel32.o TMP/kernel32.def -LTMP -lntdll)
+    local real=("${last[@]/#$width\/kernel32.dll/$scratch/$width/kernel32.dll}")
+    real=("${real[@]/#TMP/$folder}")
+    "${real[@]/#-LTMP/-L$folder}"
+    row "$width/kernel32.dll" "${command[*]} && ${last[*]}"
+}
+
 object x64 ntdll
 object x86 ntdll
-
 # kernelbase for 32-bit code: every function is `stdcall`, and the names it imports are undecorated.
 i686-w64-mingw32-dlltool -d kernelbase/imports.def -l "$scratch/libntdll32.a"
+kernel32 x64 0x7ffc0cd40000
+kernel32 x86 0x77e00000
 link x64 kernelbase DllMain 0x7ffc0a000000 kernelbase/*.c kernelbase/kernelbase.def -lntdll
 link x86 kernelbase _DllMain 0x75000000 -mrtd kernelbase/*.c kernelbase/kernelbase32.def -LTMP -lntdll32
 link x64 msvcrt DllMain 0x7ffc0b800000 msvcrt/*.c msvcrt/msvcrt.def -lkernel32 -lntdll

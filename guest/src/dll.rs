@@ -1,7 +1,8 @@
-//! The built-in DLLs that a compiler has made: sources and build in `guest/dll`, the images embedded here.
+//! The guest code that a compiler has made: sources and build in `guest/dll`, the results embedded here.
 //!
-//! `kernelbase.dll` has what kernel32 forwards to it; `msvcrt.dll` is the C run-time library that programs of
-//! mingw-w64 expect; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves 32-bit programs.
+//! ntdll is an object that is linked with a profile's stubs ([`crate::asm`]). The rest are images: `kernel32.dll` has
+//! the Win32 functions, `kernelbase.dll` what kernel32 forwards to it; `msvcrt.dll` is the C run-time library that
+//! programs of mingw-w64 expect; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves 32-bit programs.
 
 use crate::Arch;
 
@@ -12,10 +13,12 @@ macro_rules! images {
 }
 
 static IMAGES: &[(Arch, &str, &[u8])] = images![
+    X64 "x64" "kernel32.dll",
     X64 "x64" "kernelbase.dll",
     X64 "x64" "msvcrt.dll",
     X64 "x64" "wow64.dll",
     X64 "x64" "wow64cpu.dll",
+    X86 "x86" "kernel32.dll",
     X86 "x86" "kernelbase.dll",
     X86 "x86" "msvcrt.dll",
 ];
@@ -25,7 +28,10 @@ pub fn image(arch: Arch, name: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find(|(a, n, _)| *a == arch && *n == name).map(|(_, _, bytes)| *bytes)
 }
 
-/// The run-time library of ntdll, an object that the stubs are linked to.
-pub const NTDLL_X64: &[u8] = include_bytes!("../dll/x64/ntdll.o");
-/// The same for 32-bit code.
-pub const NTDLL_X86: &[u8] = include_bytes!("../dll/x86/ntdll.o");
+/// ntdll without its stubs: a COFF object.
+pub(crate) fn ntdll(arch: Arch) -> &'static [u8] {
+    match arch {
+        Arch::X64 => include_bytes!("../dll/x64/ntdll.o"),
+        Arch::X86 => include_bytes!("../dll/x86/ntdll.o"),
+    }
+}

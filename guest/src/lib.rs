@@ -2,8 +2,9 @@
 //!
 //! Addresses and memory ([`mem`]), NT types and their layouts by build ([`types`], [`layout`]),
 //! statuses ([`status`]), service numbers and signatures by build ([`services`], [`profile`]),
-//! the calling conventions of the gates ([`convention`]), PE images ([`pe`]) and the assembler of
-//! the guest code that Trapgate brings along ([`asm`]). There is no CPU and no kernel here.
+//! the calling conventions of the gates ([`convention`]), PE images ([`pe`]), and the guest code
+//! that Trapgate brings along: compiled ([`dll`]), and linked with a profile's stubs ([`asm`]). There is no CPU and no
+//! kernel here.
 
 pub mod access;
 pub mod asm;

@@ -1,9 +1,11 @@
-//! The built-in DLLs that a compiler has made: `kernelbase.dll`, `msvcrt.dll`, `wow64.dll` and `wow64cpu.dll`.
+//! The built-in DLLs that a compiler has made: `kernel32.dll`, `kernelbase.dll`, `msvcrt.dll`, `wow64.dll` and
+//! `wow64cpu.dll`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use guest::pe::{ExportTarget, ImportBy, PeImage};
+use guest::{Arch, Profile};
 use sha2::{Digest, Sha256};
 use trapgate::End;
 
@@ -11,6 +13,8 @@ use crate::support::fixture_machine;
 
 /// Each with its definitions and the DLLs it may import from.
 const LIBRARIES: &[(&str, &str, &[&str])] = &[
+    ("x64/kernel32.dll", "kernel32/kernel32.def", &["ntdll.dll"]),
+    ("x86/kernel32.dll", "kernel32/kernel32.def", &["ntdll.dll"]),
     ("x64/kernelbase.dll", "kernelbase/kernelbase.def", &["ntdll.dll"]),
     ("x86/kernelbase.dll", "kernelbase/kernelbase32.def", &["ntdll.dll"]),
     ("x64/msvcrt.dll", "msvcrt/msvcrt.def", &["kernel32.dll", "ntdll.dll"]),
@@ -74,11 +78,26 @@ fn exports(file: &str) -> BTreeSet<String> {
     image(file).export_names().into_iter().map(|(name, _)| name).collect()
 }
 
-/// The names below `EXPORTS` in a module-definition file.
-fn defined(file: &str) -> BTreeSet<String> {
-    let text = std::fs::read_to_string(folder().join(file)).expect("the definition file");
+/// The names below `EXPORTS` in a module-definition file, and what those are forwarded to that have a `DLL.name`. A line
+/// may end in the one width that it is for.
+fn definitions(definitions: &str, width: &str) -> BTreeMap<String, Option<String>> {
+    let text = std::fs::read_to_string(folder().join(definitions)).expect("the definition file");
     let (_, names) = text.split_once("EXPORTS\n").expect("a list of exports");
-    names.lines().filter_map(|line| line.split_whitespace().next()).map(|n| n.trim_matches('"').to_string()).collect()
+    let mut found = BTreeMap::new();
+    for line in names.lines() {
+        let (line, only) = line.split_once(" ; ").unwrap_or((line, width));
+        if only == width {
+            let (name, of) = line.split_once(" = ").unwrap_or((line, ""));
+            let name = name.split_whitespace().next().expect("a name").trim_matches('"');
+            found.insert(name.to_string(), of.contains('.').then(|| of.to_string()));
+        }
+    }
+    found
+}
+
+fn width_of(file: &str) -> (Arch, &str) {
+    let width = file.split('/').next().expect("a folder");
+    (if width == "x64" { Arch::X64 } else { Arch::X86 }, width)
 }
 
 #[test]
@@ -98,8 +117,18 @@ fn the_built_images_are_what_the_manifest_says() {
 
 #[test]
 fn they_export_what_their_definitions_list() {
-    for (file, definitions, _) in LIBRARIES {
-        assert_eq!(exports(file), defined(definitions), "{file}");
+    for (file, list, _) in LIBRARIES {
+        let (image, defined) = (image(file), definitions(list, width_of(file).1));
+        for (name, forward) in &defined {
+            let export = image.export(&ImportBy::Name(name.clone())).expect("a good export table");
+            match (&export, forward) {
+                (Some(ExportTarget::Rva(_)), None) => {}
+                (Some(ExportTarget::Forward(to)), Some(wanted)) if to == wanted => {}
+                _ => panic!("{file}: {name}: {export:?}, not {forward:?}"),
+            }
+        }
+        let own: BTreeSet<&String> = defined.iter().filter(|(_, to)| to.is_none()).map(|(name, _)| name).collect();
+        assert_eq!(exports(file).iter().collect::<BTreeSet<_>>(), own, "{file}");
     }
     let msvcrt = exports("x64/msvcrt.dll");
     let missing: Vec<_> = STARTUP.iter().filter(|name| !msvcrt.contains(**name)).collect();
@@ -115,16 +144,46 @@ fn they_import_only_from_those_below_them() {
     }
 }
 
+/// Every build's ntdll has what the others import from it and forward to it; so have they among each other.
+#[test]
+fn what_they_import_and_forward_to_exists() {
+    for arch in Arch::ALL {
+        let of_arch: Vec<_> = LIBRARIES.iter().filter(|l| width_of(l.0).0 == arch).collect();
+        let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+        for (file, list, _) in &of_arch {
+            for import in image(file).imports().expect("imports") {
+                let dll = import.dll.to_ascii_lowercase();
+                wanted.extend(import.slots.iter().map(|(_, by)| (dll.clone(), by.to_string())));
+            }
+            for to in definitions(list, width_of(file).1).into_values().flatten() {
+                let (dll, name) = to.split_once('.').expect("a name in a DLL");
+                wanted.insert((format!("{}.dll", dll.to_ascii_lowercase()), name.to_string()));
+            }
+        }
+        let (of_ntdll, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(dll, _)| dll == "ntdll.dll");
+        for (dll, name) in others {
+            let image = PeImage::parse(guest::dll::image(arch, &dll).expect("a built-in DLL")).expect("an image");
+            let export = image.export(&ImportBy::Name(name.clone())).expect("a good export table");
+            assert!(export.is_some(), "{arch:?}: {dll} has no {name}");
+        }
+        assert!(of_ntdll.len() > 50, "{of_ntdll:?}");
+        for profile in Profile::all().iter().filter(|p| p.stub_style_for(arch).is_some()) {
+            let built = guest::asm::ntdll(profile, arch).expect("ntdll");
+            let names: BTreeSet<String> =
+                PeImage::parse(&built.image).expect("an image").export_names().into_iter().map(|(n, _)| n).collect();
+            let missing: Vec<_> = of_ntdll.iter().filter(|(_, name)| !names.contains(name)).collect();
+            assert!(missing.is_empty(), "{} {arch:?}: {missing:?}", profile.name);
+        }
+    }
+}
+
 #[test]
 fn kernel32_forwards_to_every_export_of_kernelbase() {
-    let profile = guest::Profile::default_profile();
-    let kernel32 = PeImage::parse(&guest::asm::kernel32(profile).expect("kernel32").image).expect("an image");
-    for name in exports("x64/kernelbase.dll") {
-        let export = kernel32.export(&ImportBy::Name(name.clone())).expect("a good export table");
-        assert!(
-            matches!(&export, Some(ExportTarget::Forward(to)) if *to == format!("KERNELBASE.{name}")),
-            "{name}: {export:?}"
-        );
+    for width in ["x64", "x86"] {
+        let forwards = definitions("kernel32/kernel32.def", width);
+        for name in exports(&format!("{width}/kernelbase.dll")) {
+            assert_eq!(forwards.get(&name), Some(&Some(format!("KERNELBASE.{name}"))), "{width}");
+        }
     }
 }
 

@@ -134,9 +134,6 @@ impl Modules {
         }
         let arch = modules.arch();
         for dll in ["ntdll.dll", "kernel32.dll", "kernelbase.dll"] {
-            if arch == Arch::X86 && dll != "ntdll.dll" && guest::dll::image(arch, "kernel32.dll").is_none() {
-                continue;
-            }
             modules.load_dll(&mut loading, &config.name, arch, dll)?;
         }
         if arch != loading.target.profile().arch {
@@ -434,7 +431,6 @@ fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<B
     let (file, built) = match name.as_str() {
         "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile, arch)),
         "win32u.dll" => ("win32u.dll", asm::win32u(profile, arch)),
-        "kernel32.dll" if arch == Arch::X64 => ("kernel32.dll", asm::kernel32(profile)),
         _ => return dll::image(arch, &name).map(|bytes| Ok((parse(&name, bytes)?, Vec::new()))).transpose(),
     };
     let built = built.map_err(|e| LoadError::Builtin { dll: file, error: e.to_string() })?;

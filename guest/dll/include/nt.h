@@ -130,21 +130,21 @@ AT(TEB, LastErrorValue, 0x68, 0x34);
 AT(TEB, LastStatusValue, 0x1250, 0xbf4);
 AT(TEB, TlsSlots, 0x1480, 0xe10);
 
-/* Before Windows Server 2003 the tick count is in the first field, which later versions leave 0. */
+/* The upper half is there twice, because the kernel cannot write all of it at once. */
+typedef struct { ULONG LowPart, High1Time, High2Time; } KSYSTEM_TIME;
 typedef struct {
     ULONG TickCountLowDeprecated, TickCountMultiplier;
-    ULONG InterruptTime[3], SystemTime[3], TimeZoneBias[3];
+    KSYSTEM_TIME InterruptTime, SystemTime, TimeZoneBias;
     UCHAR Unnamed1[0x238];
     ULONG NtProductType;
-    ULONG ProductTypeIsValid, NtMajorVersion, NtMinorVersion;
-    UCHAR Unnamed2[0xac];
-    ULONG TickCountQuad[2];
+    UCHAR Unnamed2[0xb8];
+    KSYSTEM_TIME TickCount;
 } KUSER_SHARED_DATA;
 AT(KUSER_SHARED_DATA, TickCountMultiplier, 0x04, 0x04);
 AT(KUSER_SHARED_DATA, SystemTime, 0x14, 0x14);
 AT(KUSER_SHARED_DATA, TimeZoneBias, 0x20, 0x20);
 AT(KUSER_SHARED_DATA, NtProductType, 0x264, 0x264);
-AT(KUSER_SHARED_DATA, TickCountQuad, 0x320, 0x320);
+AT(KUSER_SHARED_DATA, TickCount, 0x320, 0x320);
 #define SharedUserData ((volatile KUSER_SHARED_DATA *)(ULONG_PTR)0x7ffe0000)
 
 /* `NtCurrentTeb`. */

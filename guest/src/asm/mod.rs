@@ -4,13 +4,9 @@
 //! [`stub_items`] makes the stubs, [`item`] is what the linker takes beside compiled objects, [`linker`] lays everything out,
 //! [`image`] writes the file. The same profile gives the same bytes, always.
 
-mod builder;
 mod error;
-mod frame;
 mod image;
 mod item;
-mod kernel32;
-mod link;
 mod linker;
 mod ntdll;
 mod stub_items;
@@ -38,15 +34,10 @@ pub struct BuiltinDll {
 
 /// The `ntdll.dll` of a profile: a stub for each of its NT services, and the run-time library.
 pub fn ntdll(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll, AsmError> {
-    ntdll::build(profile, arch)
+    ntdll::parts(profile, arch).link()
 }
 
 /// The `win32u.dll` of a profile: a stub for each of its win32k services.
 pub fn win32u(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll, AsmError> {
     win32u::build(profile, arch)
-}
-
-/// The `kernel32.dll` of a profile: guest code over ntdll's exports.
-pub fn kernel32(profile: &'static Profile) -> Result<BuiltinDll, AsmError> {
-    kernel32::build(profile)
 }

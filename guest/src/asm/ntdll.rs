@@ -1,30 +1,28 @@
 //! The built-in `ntdll.dll`: every service's stub, and the run-time library, which is compiled from C.
 
-use super::BuiltinDll;
-use super::error::AsmError;
 use super::item::{Item, Part};
 use super::linker::Link;
 use super::stub_items::{ENTRY, entry_item, stub_items};
+use crate::dll;
 use crate::profile::{Arch, Profile};
 use crate::services::ServiceTableId;
 
-/// Assembles it. The preferred bases are where Windows' own lies.
-pub(super) fn build(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll, AsmError> {
-    let (base, object) = match arch {
-        Arch::X64 => (0x7ffc_0e3b_0000, crate::dll::NTDLL_X64),
-        Arch::X86 => (0x77f0_0000, crate::dll::NTDLL_X86),
+/// What it is linked of. The preferred bases are where Windows' own lies.
+pub(super) fn parts(profile: &'static Profile, arch: Arch) -> Link<'static> {
+    let base = match arch {
+        Arch::X64 => 0x7ffc_0e3b_0000,
+        Arch::X86 => 0x77f0_0000,
     };
-    let version = (profile.version.0, profile.version.1);
-    let mut link = Link::dll("ntdll.dll", arch, base, version);
+    let mut link = Link::dll("ntdll.dll", arch, base, (profile.version.0, profile.version.1));
     link.items = stub_items(profile, arch, ServiceTableId::Nt);
     link.items.push(entry_item(arch));
     link.entry = Some(ENTRY);
     link.items.extend(missing(profile, arch));
-    link.objects.push(object);
-    link.link()
+    link.objects.push(dll::ntdll(arch));
+    link
 }
 
-/// What the run-time library calls, with the bytes of arguments of each 32-bit call.
+/// What the run-time library calls and other built-in DLLs import, with the bytes of arguments of each 32-bit call.
 const CALLED: &[(&str, u16)] = &[
     ("NtAllocateVirtualMemory", 24),
     ("NtFreeVirtualMemory", 16),
@@ -49,6 +47,6 @@ fn missing(profile: &'static Profile, arch: Arch) -> impl Iterator<Item = Item> 
                 code.extend(popped.to_le_bytes());
             }
         }
-        Item::new(Part::Code, code).name(name, 0, false)
+        Item::new(Part::Code, code).name(name, 0, true)
     })
 }

@@ -1,339 +1,370 @@
-//! The images read back by the `object` crate, and their code by iced's decoder.
+//! The images read back by the `object` crate and by our own reader, and their code by iced's decoder.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
-use object::pe;
-use object::read::pe::{Export, ExportTarget, ImageNtHeaders, ImageOptionalHeader, Import, PeFile64};
-use object::{LittleEndian as LE, Object, ObjectSection};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, OpKind};
+use object::read::coff::CoffFile;
+use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile, PeFile32, PeFile64};
+use object::{LittleEndian as LE, Object, ObjectSection, ObjectSymbol, pe};
 
-use super::{BuiltinDll, kernel32, ntdll};
+use super::{BuiltinDll, FixupKind, Item, Part, ntdll};
+use crate::layout::BuildLayouts;
+use crate::pe::{ExportTarget, ImportBy, PeImage};
 use crate::services::ServiceTableId;
-use crate::{Arch, Profile};
+use crate::{Arch, Profile, dll};
 
-fn profile() -> &'static Profile {
-    Profile::default_profile()
-}
+/// Builds that differ in what their stubs lead to.
+const BUILDS: &[(&str, Arch)] = &[
+    ("win10-22h2-x64", Arch::X64),
+    ("win7-sp1-x64", Arch::X64),
+    ("win10-22h2-x64", Arch::X86),
+    ("win10-1507-x64", Arch::X86),
+    ("win7-sp1-x64", Arch::X86),
+    ("xp-sp3-x86", Arch::X86),
+    ("win10-22h2-x86", Arch::X86),
+    ("nt31-x86", Arch::X86),
+];
 
-fn both() -> [BuiltinDll; 2] {
-    [ntdll(profile(), Arch::X64).unwrap(), kernel32(profile()).unwrap()]
-}
-
-fn parse(dll: &BuiltinDll) -> PeFile64<'_> {
-    PeFile64::parse(&*dll.image).unwrap()
-}
-
-fn text<'a>(file: &PeFile64<'a>) -> (u64, &'a [u8]) {
-    let section = file.section_by_name(".text").unwrap();
-    (section.address(), section.data().unwrap())
-}
-
-/// The exports by name: RVAs, or forwarders as text.
-fn exports(file: &PeFile64<'_>) -> BTreeMap<String, Result<u32, String>> {
-    let table = file.export_table().unwrap().unwrap();
-    let target = |e: &Export<'_>| match e.target {
-        ExportTarget::Address(rva) => Ok(rva),
-        ExportTarget::ForwardByName(dll, name) => {
-            Err([dll, name].map(|t| String::from_utf8(t.to_vec()).unwrap()).join("."))
-        }
-        ExportTarget::ForwardByOrdinal(..) => panic!("no forwarder by ordinal is made"),
-    };
-    let name = |e: &Export<'_>| String::from_utf8(e.name.unwrap().to_vec()).unwrap();
-    table.exports().unwrap().iter().map(|e| (name(e), target(e))).collect()
-}
-
-/// The code of each function, stubs and padding left out: name, address, bytes.
-fn functions<'a>(dll: &BuiltinDll, file: &PeFile64<'a>) -> Vec<(String, u64, &'a [u8])> {
-    let (address, code) = text(file);
-    let first = (address - file.relative_address_base()) as u32;
-    let stubs =
-        if dll.name == "ntdll.dll" { profile().table_size(ServiceTableId::Nt) * profile().stub_style.align } else { 0 };
-    let inside: Vec<_> = dll.symbols.iter().filter(|s| ((s.0 - first) as usize) < code.len()).collect();
-    let ends = inside.iter().skip(1).map(|s| (s.0 - first) as usize).chain([code.len()]);
-    let all = inside.iter().zip(ends).filter(|(s, _)| (s.0 - first) as usize >= stubs);
-    all.map(|(s, end)| {
-        let start = (s.0 - first) as usize;
-        let mut body = &code[start..end];
-        while let Some(rest) = body.strip_suffix(&[0xcc, 0xcc]).map(|_| &body[..body.len() - 1]) {
-            body = rest;
-        }
-        (s.1.clone(), address + start as u64, body)
+fn each() -> impl Iterator<Item = (&'static Profile, Arch, BuiltinDll)> {
+    BUILDS.iter().map(|&(name, arch)| {
+        let profile = Profile::by_name(name).unwrap();
+        (profile, arch, ntdll(profile, arch).unwrap())
     })
-    .collect()
 }
 
-fn decode(address: u64, code: &[u8]) -> Vec<Instruction> {
-    Decoder::with_ip(64, code, address, DecoderOptions::NONE).iter().collect()
+fn image(dll: &BuiltinDll) -> PeImage {
+    PeImage::parse(&dll.image).unwrap()
 }
 
-#[test]
-fn headers_are_those_of_a_windows_10_dll() {
-    for dll in both() {
-        let file = parse(&dll);
-        let header = file.nt_headers().file_header().characteristics.get(LE);
-        assert_eq!(header & (pe::IMAGE_FILE_DLL | pe::IMAGE_FILE_RELOCS_STRIPPED), pe::IMAGE_FILE_DLL);
-        let optional = file.nt_headers().optional_header();
-        assert_eq!((optional.major_subsystem_version(), optional.minor_subsystem_version()), (10, 0));
-        assert_eq!((optional.section_alignment(), optional.file_alignment()), (0x1000, 0x200));
-        assert_eq!(optional.dll_characteristics(), 0x160);
-        let stubs = dll.name == "ntdll.dll";
-        assert_eq!(optional.address_of_entry_point() != 0, stubs, "{}", dll.name);
-        let names: Vec<_> = file.sections().map(|s| s.name().unwrap().to_owned()).collect();
-        assert_eq!(names, [".text", ".rdata", ".data", ".pdata", ".reloc"]);
-        let end = file.sections().map(|s| s.address() + s.size()).max().unwrap() - optional.image_base();
-        assert_eq!(u64::from(optional.size_of_image()), end.next_multiple_of(0x1000));
-        let directories = file.data_directories();
-        let mut blocks = directories.relocation_blocks(&*dll.image, &file.section_table()).unwrap().unwrap();
-        let block = blocks.next().unwrap().unwrap();
-        assert!(block.into_iter().all(|r| r.typ == pe::IMAGE_REL_BASED_ABSOLUTE));
-        assert!(blocks.next().unwrap().is_none());
-    }
+/// The exports by name: RVAs.
+fn exports(dll: &BuiltinDll) -> BTreeMap<String, u32> {
+    image(dll).export_names().into_iter().collect()
 }
 
 #[test]
-fn our_own_reader_agrees() {
-    for dll in both() {
-        let image = crate::pe::PeImage::parse(&dll.image).unwrap();
-        let file = parse(&dll);
-        let named: BTreeMap<_, _> = image.export_names().into_iter().collect();
-        let addresses: BTreeMap<_, _> = exports(&file).into_iter().filter_map(|(n, t)| Some((n, t.ok()?))).collect();
-        assert_eq!(named, addresses);
-        let mut moved = image.clone();
-        moved.relocate(0x1_8000_0000).unwrap();
-        // Only the headers' ImageBase may change.
-        let after = image.headers as usize;
-        assert!(moved.bytes[after..] == image.bytes[after..]);
+fn every_build_has_one_for_all_the_code_it_runs() {
+    let mut made = 0;
+    for profile in Profile::all() {
+        for arch in Arch::ALL.into_iter().filter(|&arch| profile.stub_style_for(arch).is_some()) {
+            let dll = ntdll(profile, arch).unwrap_or_else(|error| panic!("{} {arch:?}: {error}", profile.name));
+            let exports = exports(&dll);
+            for service in profile.services(ServiceTableId::Nt) {
+                let name = service.info.name;
+                assert_eq!(exports[name], exports[&name.replacen("Nt", "Zw", 1)], "{name}");
+            }
+            for routine in profile.stub_style_for(arch).unwrap().routines() {
+                assert!(routine.symbols.iter().all(|(name, _)| exports.contains_key(*name)), "{}", profile.name);
+            }
+            made += 1;
+        }
     }
+    assert!(made > Profile::all().len());
+}
+
+fn check_headers<Pe: ImageNtHeaders>(profile: &Profile, dll: &BuiltinDll, sections: &[&str]) {
+    let file: PeFile<'_, Pe> = PeFile::parse(&*dll.image).unwrap();
+    let header = file.nt_headers().file_header().characteristics.get(LE);
+    assert_eq!(header & (pe::IMAGE_FILE_DLL | pe::IMAGE_FILE_RELOCS_STRIPPED), pe::IMAGE_FILE_DLL);
+    let wide = file.is_64();
+    assert_eq!(header & pe::IMAGE_FILE_32BIT_MACHINE != 0, !wide);
+    let optional = file.nt_headers().optional_header();
+    let version = (u32::from(optional.major_subsystem_version()), u32::from(optional.minor_subsystem_version()));
+    assert_eq!(version, (profile.version.0, profile.version.1));
+    assert_eq!((optional.section_alignment(), optional.file_alignment()), (0x1000, 0x200));
+    assert_eq!(optional.dll_characteristics(), if wide { 0x160 } else { 0x140 });
+    assert_ne!(optional.address_of_entry_point(), 0);
+    assert_eq!(file.sections().map(|s| s.name().unwrap().to_owned()).collect::<Vec<_>>(), sections);
+    let end = file.sections().map(|s| s.address() + s.size()).max().unwrap() - optional.image_base();
+    assert_eq!(u64::from(optional.size_of_image()), end.next_multiple_of(0x1000));
+    let table = file.export_table().unwrap().unwrap();
+    assert_eq!(table.ordinal_base(), 1);
+    let rows: Vec<_> = table.name_iter().map(|(p, i)| (table.name_from_pointer(p).unwrap(), i)).collect();
+    assert!(rows.windows(2).all(|w| w[0].0 < w[1].0));
+    assert!(rows.iter().enumerate().all(|(n, row)| usize::from(row.1) == n));
+    assert_eq!(table.name_from_pointer(table.directory().name.get(LE)).unwrap(), dll.name.as_bytes());
 }
 
 #[test]
-fn names_are_sorted_and_ordinals_start_at_1() {
-    for dll in both() {
-        let file = parse(&dll);
-        let table = file.export_table().unwrap().unwrap();
-        assert_eq!(table.ordinal_base(), 1);
-        let rows: Vec<_> = table.name_iter().map(|(p, i)| (table.name_from_pointer(p).unwrap(), i)).collect();
-        assert!(rows.windows(2).all(|w| w[0].0 < w[1].0));
-        assert!(rows.iter().enumerate().all(|(n, row)| usize::from(row.1) == n));
-        let name = table.directory().name.get(LE);
-        assert_eq!(table.name_from_pointer(name).unwrap(), dll.name.as_bytes());
+fn headers_and_exports_are_those_of_a_windows_dll() {
+    for (profile, arch, dll) in each() {
+        match arch {
+            Arch::X64 => {
+                check_headers::<pe::ImageNtHeaders64>(profile, &dll, &[".text", ".rdata", ".data", ".pdata", ".reloc"]);
+            }
+            Arch::X86 => check_headers::<pe::ImageNtHeaders32>(profile, &dll, &[".text", ".rdata", ".data", ".reloc"]),
+        }
     }
 }
 
+/// What the loader makes of an image at another base is what the linker makes for that base.
 #[test]
-fn every_service_has_its_stub_under_both_names() {
-    let dll = ntdll(profile(), Arch::X64).unwrap();
-    let file = parse(&dll);
-    let (exports, (address, code)) = (exports(&file), text(&file));
-    let mut next = (address - file.relative_address_base()) as u32;
-    let style = profile().stub_style;
-    for service in profile().services(ServiceTableId::Nt) {
-        let (service, number) = (service.info, service.number);
-        let rva = exports[service.name].clone().unwrap();
-        assert_eq!(rva, next, "{}", service.name);
-        assert_eq!(exports[&service.name.replacen("Nt", "Zw", 1)], Ok(rva));
-        next += style.align as u32;
-        let at = (rva - 0x1000) as usize;
-        let mut expected =
-            b"\x4c\x8b\xd1\xb8....\xf6\x04\x25\x08\x03\xfe\x7f\x01\x75\x03\x0f\x05\xc3\xcd\x2e\xc3".to_vec();
-        expected[4..8].copy_from_slice(&number.to_le_bytes());
-        expected.extend(b"\x0f\x1f\x84\x00\x00\x00\x00\x00");
-        assert_eq!(code[at..at + style.align], expected);
-    }
-}
-
-#[test]
-fn stubs_decode_to_the_documented_instructions() {
-    let base = 0x7ffc_0e3b_1000;
-    for service in profile().services(ServiceTableId::Nt) {
-        let code = decode(base, &profile().stub_style.padded(&service).bytes);
-        let (service, number) = (service.info, service.number);
-        let mnemonics: Vec<_> = code.iter().map(|i| i.mnemonic()).collect();
-        use Mnemonic::{Int, Jne, Mov, Nop, Ret, Syscall, Test};
-        assert_eq!(mnemonics, [Mov, Mov, Test, Jne, Syscall, Ret, Int, Ret, Nop], "{}", service.name);
-        assert_eq!((code[0].op0_register(), code[0].op1_register()), (Register::R10, Register::RCX));
-        assert_eq!((code[1].op0_register(), code[1].immediate32()), (Register::EAX, number));
-        assert_eq!((code[2].memory_displacement64(), code[2].immediate8()), (0x7ffe_0308, 1));
-        assert_eq!(code[3].near_branch_target(), code[6].ip());
-        assert_eq!(code[6].immediate8(), 0x2e);
-    }
-}
-
-#[test]
-fn kernel32_forwards_what_windows_forwards() {
-    let [ntdll, kernel32] = both();
-    let (ntdll, kernel32) = (exports(&parse(&ntdll)), exports(&parse(&kernel32)));
-    for (name, to) in [
-        ("HeapAlloc", "NTDLL.RtlAllocateHeap"),
-        ("HeapFree", "NTDLL.RtlFreeHeap"),
-        ("HeapReAlloc", "NTDLL.RtlReAllocateHeap"),
-        ("HeapSize", "NTDLL.RtlSizeHeap"),
-    ] {
-        assert_eq!(kernel32[name], Err(to.to_owned()));
-    }
-    for to in kernel32.values().filter_map(|t| t.as_ref().err()) {
-        // What leads to kernelbase has a test beside its list.
-        if !to.starts_with("KERNELBASE.") {
-            let name = to.strip_prefix("NTDLL.").unwrap();
-            assert!(ntdll[name].is_ok(), "{to}");
+fn relocations_move_every_address() {
+    for (profile, arch, dll) in each() {
+        let mut parts = super::ntdll::parts(profile, arch);
+        let mut moved = image(&dll);
+        parts.base -= 0x12_3450_0000_u64 & if arch == Arch::X86 { 0xfff_ffff } else { u64::MAX };
+        let linked = PeImage::parse(&parts.link().unwrap().image).unwrap();
+        moved.relocate(parts.base).unwrap();
+        assert!(moved.bytes == linked.bytes, "{} {arch:?}", profile.name);
+        if arch == Arch::X86 {
+            let file = PeFile32::parse(&*dll.image).unwrap();
+            let directory = file.data_directory(pe::IMAGE_DIRECTORY_ENTRY_BASERELOC).unwrap();
+            let count = (directory.address_range().1 - 8) / 2;
+            assert!(count > 4, "32-bit code has addresses in it");
         }
     }
 }
 
 #[test]
-fn kernel32_imports_exist_in_ntdll() {
-    let [ntdll, kernel32] = both();
-    let exports = exports(&parse(&ntdll));
-    let file = parse(&kernel32);
-    let table = file.import_table().unwrap().unwrap();
-    let mut descriptors = table.descriptors().unwrap();
-    let descriptor = descriptors.next().unwrap().unwrap();
-    assert_eq!(table.name(descriptor.name.get(LE)).unwrap(), b"ntdll.dll");
-    assert!(descriptors.next().unwrap().is_none());
-    let read = |start: u32| {
-        let mut thunks = table.thunks(start).unwrap();
-        let mut names = Vec::new();
-        while let Some(thunk) = thunks.next::<pe::ImageNtHeaders64>().unwrap() {
-            let Import::Name(_, name) = table.import::<pe::ImageNtHeaders64>(thunk).unwrap() else { panic!("by name") };
-            names.push(String::from_utf8(name.to_vec()).unwrap());
+fn every_service_has_its_stub_in_order() {
+    for (profile, arch, dll) in each() {
+        let (image, exports) = (image(&dll), exports(&dll));
+        let style = profile.stub_style_for(arch).unwrap();
+        let mut next = 0x1000;
+        for service in profile.services(ServiceTableId::Nt) {
+            let name = service.info.name;
+            let stub = style.padded(&service);
+            let mut expected = stub.bytes;
+            for (at, routine) in stub.addresses {
+                let address = image.base as u32 + exports[routine];
+                expected[at..at + 4].copy_from_slice(&address.to_le_bytes());
+            }
+            assert_eq!(exports[name], next, "{name}");
+            assert_eq!(image.slice(next.into(), expected.len() as u64).unwrap(), expected, "{}: {name}", profile.name);
+            next += expected.len() as u32;
         }
-        names
-    };
-    let names = read(descriptor.original_first_thunk.get(LE));
-    assert_eq!(names, read(descriptor.first_thunk.get(LE)));
-    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    for name in names {
-        assert!(exports[&name].is_ok(), "{name}");
     }
 }
 
+/// The run-time library is the same for both widths, but for what only one has compilers call.
 #[test]
-fn the_same_bytes_each_time() {
-    assert!(both() == both());
+fn both_widths_export_the_same_library() {
+    let [wide, narrow] = Arch::ALL.map(|arch| {
+        let names = exports(&ntdll(Profile::default_profile(), arch).unwrap()).into_keys();
+        names.filter(|name| !name.starts_with("Nt") && !name.starts_with("Zw")).collect::<BTreeSet<_>>()
+    });
+    let (wide, narrow) = if wide.contains("__chkstk") { (wide, narrow) } else { (narrow, wide) };
+    assert_eq!(wide.difference(&narrow).collect::<Vec<_>>(), ["__chkstk"]);
+    let of_x86: Vec<_> = narrow.difference(&wide).map(String::as_str).collect();
+    assert_eq!(
+        of_x86,
+        [
+            "KiFastSystemCall",
+            "KiFastSystemCallRet",
+            "KiIntSystemCall",
+            "Wow64SystemServiceCall",
+            "Wow64Transition",
+            "_alldiv",
+            "_allmul",
+            "_alloca_probe",
+            "_allrem",
+            "_allshl",
+            "_allshr",
+            "_aulldiv",
+            "_aullrem",
+            "_aullshr",
+            "_chkstk"
+        ]
+    );
+    assert!(wide.len() > 60, "{}", wide.len());
 }
 
-/// Every branch lands on an instruction of its own function or on the start of another; every distance leads
-/// to a symbol or an import slot.
+/// What 32-bit C code pushes for a service is what the service's stub pops, in every build that runs it.
+#[test]
+fn services_take_what_their_callers_push() {
+    let object: CoffFile<'_> = CoffFile::parse(dll::ntdll(Arch::X86)).unwrap();
+    let names = object.symbols().filter(|s| s.is_undefined()).map(|s| s.name().unwrap());
+    let wanted: Vec<(&str, u32)> = names
+        .map(|name| {
+            let (name, bytes) = name.strip_prefix('_').and_then(|n| n.split_once('@')).expect("a stdcall function");
+            (name, bytes.parse().unwrap())
+        })
+        .collect();
+    assert!(wanted.len() >= 6);
+    for profile in Profile::all().iter().filter(|p| p.stub_style_for(Arch::X86).is_some()) {
+        for service in profile.services(ServiceTableId::Nt) {
+            let Some((_, bytes)) = wanted.iter().find(|w| w.0 == service.info.name) else { continue };
+            assert_eq!(service.slots.map(|s| 4 * s), Some(*bytes), "{}: {}", profile.name, service.info.name);
+        }
+    }
+}
+
+/// Every branch lands on an instruction; every address and distance leads to something that has a name, or close
+/// behind it.
 #[test]
 fn all_code_decodes_and_all_references_meet_something() {
-    for dll in both() {
-        let file = parse(&dll);
-        let base = file.relative_address_base();
-        let starts: BTreeSet<u64> = dll.symbols.iter().map(|s| base + u64::from(s.0)).collect();
-        let (slots, size) = file.data_directory(pe::IMAGE_DIRECTORY_ENTRY_IAT).map_or((0, 0), |d| d.address_range());
-        let slots = base + u64::from(slots)..base + u64::from(slots + size);
-        for (name, address, code) in functions(&dll, &file) {
-            let instructions = decode(address, code);
-            let own: BTreeSet<u64> = instructions.iter().map(|i| i.ip()).collect();
-            for i in &instructions {
-                assert_ne!(i.code(), Code::INVALID, "{name} at {:#x}", i.ip());
-                if matches!(i.op0_kind(), OpKind::NearBranch64) {
-                    let target = i.near_branch_target();
-                    assert!(own.contains(&target) || starts.contains(&target), "{name}: {target:#x}");
-                }
-                if i.is_ip_rel_memory_operand() {
-                    let target = i.memory_displacement64();
-                    let known = starts.range(..=target).next_back().is_some_and(|s| target - s < 0x1000);
-                    assert!(known || slots.contains(&target), "{name}: {target:#x}");
-                }
+    for (profile, arch, dll) in each() {
+        let image = image(&dll);
+        let text = &image.sections[0];
+        let stubs = exports(&dll)["NtClose"];
+        assert!(stubs >= text.rva);
+        let starts: BTreeSet<u64> = dll.symbols.iter().map(|s| u64::from(s.0)).collect();
+        let code_end = (text.rva + text.size) as usize;
+        let mut decoder = Decoder::with_ip(
+            arch.bits(),
+            &image.bytes[text.rva as usize..code_end],
+            image.base + u64::from(text.rva),
+            DecoderOptions::NONE,
+        );
+        let padding = image.bytes[..code_end].iter().rposition(|&b| b != 0).unwrap() as u64;
+        let mut instructions: Vec<Instruction> = Vec::new();
+        while decoder.can_decode() && decoder.ip() - image.base <= padding {
+            instructions.push(decoder.decode());
+        }
+        let own: BTreeSet<u64> = instructions.iter().map(|i| i.ip() - image.base).collect();
+        for start in starts.iter().filter(|&&s| s < padding) {
+            assert!(own.contains(start), "{}: a function in the middle of an instruction: {start:#x}", profile.name);
+        }
+        for i in &instructions {
+            assert_ne!(i.code(), Code::INVALID, "{} at {:#x}", profile.name, i.ip());
+            if matches!(i.op0_kind(), OpKind::NearBranch64 | OpKind::NearBranch32) {
+                let target = i.near_branch_target() - image.base;
+                assert!(own.contains(&target), "{}: {:#x} goes to {target:#x}", profile.name, i.ip());
             }
-            let padding = |i: &&Instruction| i.mnemonic() != Mnemonic::Nop && i.code() != Code::Xchg_rm16_r16;
-            let last = instructions.iter().rfind(padding).unwrap();
-            assert_ne!(last.flow_control(), FlowControl::Next, "{name} runs on into the next function");
+            let data = match i.is_ip_rel_memory_operand() {
+                true => i.memory_displacement64() - image.base,
+                false => continue,
+            };
+            let known = starts.range(..=data).next_back().is_some_and(|s| data - s < 0x1000);
+            assert!(known, "{}: {data:#x}", profile.name);
         }
     }
 }
 
-/// By the Microsoft x64 convention: whoever calls has a frame that keeps rsp a multiple of 16 with 32 bytes
-/// below it, what is pushed is popped, and nonvolatile registers are only changed when they were saved.
-#[test]
-fn functions_keep_the_calling_convention() {
-    use Register::{R12, R13, R14, R15, RBP, RBX, RDI, RSI, RSP};
-    let nonvolatile = [RBX, RBP, RSI, RDI, R12, R13, R14, R15];
-    let mut info = iced_x86::InstructionInfoFactory::new();
-    for dll in [kernel32(profile()).unwrap()] {
-        let file = parse(&dll);
-        for (name, address, code) in functions(&dll, &file) {
-            let instructions = decode(address, code);
-            let pushes = instructions.iter().take_while(|i| i.mnemonic() == Mnemonic::Push);
-            let saved: Vec<Register> = pushes.map(|i| i.op0_register()).collect();
-            let size =
-                instructions.get(saved.len()).filter(|i| i.mnemonic() == Mnemonic::Sub && i.op0_register() == RSP);
-            let size = size.map_or(0, |i| i.immediate(1));
-            // It never returns and aligns the stack itself.
-            let starts_a_thread = name == "RtlUserThreadStart";
-            if instructions.iter().any(Instruction::is_call_near)
-                || instructions.iter().any(|i| i.is_call_near_indirect())
-            {
-                assert!(starts_a_thread || size >= 0x20, "{name} calls without home space");
-                assert!(
-                    starts_a_thread || (8 + 8 * saved.len() as u64 + size).is_multiple_of(16),
-                    "{name} misaligns the stack"
-                );
-            }
-            for i in &instructions {
-                for used in info.info(i).used_registers() {
-                    use iced_x86::OpAccess::{CondWrite, ReadWrite, Write};
-                    let register = used.register().full_register();
-                    if matches!(used.access(), Write | ReadWrite | CondWrite) && nonvolatile.contains(&register) {
-                        assert!(saved.contains(&register) || starts_a_thread, "{name} changes {register:?}");
-                    }
-                }
-            }
-            let returns = instructions.iter().filter(|i| i.mnemonic() == Mnemonic::Ret).count();
-            let pops = instructions.iter().filter(|i| i.mnemonic() == Mnemonic::Pop).count();
-            assert_eq!(pops, returns * saved.len(), "{name} pops what it pushed");
-        }
-    }
-}
-
+/// `.pdata` is ascending and without overlap, and leads to unwind information; every exported C function that has a
+/// prologue is in it.
 #[test]
 fn frames_have_unwind_information() {
-    for dll in [kernel32(profile()).unwrap()] {
-        let file = parse(&dll);
-        let base = file.relative_address_base();
-        let table = file.section_by_name(".pdata").unwrap().data().unwrap();
-        let words: Vec<u32> = table.chunks_exact(4).map(|w| u32::from_le_bytes(w.try_into().unwrap())).collect();
-        let rows: BTreeMap<u32, (u32, u32)> = words.chunks_exact(3).map(|r| (r[0], (r[1], r[2]))).collect();
-        let rdata = file.section_by_name(".rdata").unwrap();
-        for (name, address, code) in functions(&dll, &file) {
-            let instructions = decode(address, code);
-            let pushes: Vec<_> = instructions.iter().take_while(|i| i.mnemonic() == Mnemonic::Push).collect();
-            let Some(sub) = instructions.get(pushes.len()).filter(|i| i.mnemonic() == Mnemonic::Sub) else { continue };
-            if sub.op0_register() != Register::RSP {
-                continue;
-            }
-            // `__chkstk` moves rsp without a frame.
-            if name == "__chkstk" {
-                continue;
-            }
-            let (end, at) = rows[&((address - base) as u32)];
-            // One byte of padding cannot be told from a function's own `int3`.
-            let padding = address - base + code.len() as u64 - u64::from(end);
-            assert!(padding <= 1, "{name}");
-            let at = (base + u64::from(at) - rdata.address()) as usize;
-            let info = &rdata.data().unwrap()[at..];
-            assert_eq!((info[0], u64::from(info[1])), (1, sub.next_ip() - address), "{name}");
-            let mut codes = info[4..4 + 2 * usize::from(info[2])].chunks_exact(2);
-            let first = codes.next().unwrap();
-            let size = match first[1] & 15 {
-                2 => u64::from(first[1] >> 4) * 8 + 8,
-                _ => codes.next().map(|c| u64::from(u16::from_le_bytes([c[0], c[1]])) * 8).unwrap(),
-            };
-            assert_eq!(size, sub.immediate(1), "{name}");
-            let saved: Vec<_> = codes.map(|c| (u64::from(c[0]), usize::from(c[1] >> 4))).collect();
-            let pushed = pushes.iter().rev().map(|i| (i.next_ip() - address, i.op0_register().number()));
-            assert_eq!(saved, pushed.collect::<Vec<_>>(), "{name}");
-        }
+    let dll = ntdll(Profile::default_profile(), Arch::X64).unwrap();
+    let file = PeFile64::parse(&*dll.image).unwrap();
+    let table = file.section_by_name(".pdata").unwrap().data().unwrap();
+    let words: Vec<u32> = table.chunks_exact(4).map(|w| u32::from_le_bytes(w.try_into().unwrap())).collect();
+    let image = image(&dll);
+    assert!(words.len() > 100);
+    for row in words.chunks_exact(3) {
+        assert!(row[0] < row[1]);
+        let info = image.slice(row[2].into(), 4).unwrap();
+        assert_eq!(info[0] & 7, 1, "UNWIND_INFO is of version 1");
+        assert!(u32::from(info[1]) < row[1] - row[0], "the prologue is inside the function");
+    }
+    assert!(words.chunks_exact(3).is_sorted_by(|a, b| a[1] <= b[0]));
+    for name in ["RtlAllocateHeap", "RtlReAllocateHeap", "LdrGetDllHandle", "LdrShutdownProcess"] {
+        let rva = exports(&dll)[name];
+        assert!(words.chunks_exact(3).any(|row| row[0] == rva), "{name}");
     }
 }
 
 #[test]
 fn symbols_are_sorted_and_name_the_exports() {
-    for dll in both() {
+    for (_, _, dll) in each() {
         assert!(dll.symbols.is_sorted());
         let known: BTreeSet<u32> = dll.symbols.iter().map(|s| s.0).collect();
-        let file = parse(&dll);
-        assert!(exports(&file).into_values().flatten().all(|rva| known.contains(&rva)));
+        assert!(exports(&dll).into_values().all(|rva| known.contains(&rva)));
+        for name in ["NtClose", "RtlUserThreadStart", "LdrpFindModule", "RtlpTakeBlock", "RtlpProcessHeap"] {
+            assert!(dll.symbols.iter().any(|s| s.1 == name), "{name}");
+        }
     }
+}
+
+#[test]
+fn the_same_bytes_each_time() {
+    assert!(each().map(|(_, _, dll)| dll).eq(each().map(|(_, _, dll)| dll)));
+}
+
+/// The offsets that the C code takes for granted, in every build of a width.
+#[test]
+fn the_headers_agree_with_every_layout() {
+    let mut compared = 0;
+    for line in include_str!("../../dll/include/nt.h").lines().filter_map(|l| l.strip_prefix("AT(")) {
+        let parts: Vec<&str> = line.trim_end_matches(");").split(", ").collect();
+        let [structure, field, wide, narrow] = parts[..] else { panic!("{line}") };
+        let hex = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
+        let mut compare = |name: &str, layouts: &BuildLayouts, expected: u64| {
+            // Not every build's structures are published whole.
+            if let Some(offset) = layouts.offset(structure, field) {
+                assert_eq!(offset, expected, "{name}: {structure}.{field}");
+                compared += 1;
+            }
+        };
+        for profile in Profile::all() {
+            if profile.arch == Arch::X64 {
+                compare(profile.name, profile.layout_for(Arch::X64), hex(wide));
+            }
+            if profile.stub_style_for(Arch::X86).is_some() {
+                compare(profile.name, profile.layout_for(Arch::X86), hex(narrow));
+            }
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}
+
+#[test]
+fn the_headers_statuses_are_the_tables() {
+    let table = include_str!("../../data/ntstatus.csv");
+    let mut compared = 0;
+    for line in include_str!("../../dll/include/ntstatus.h").lines().filter(|l| l.starts_with("#define")) {
+        let parts: Vec<&str> = line.split_whitespace().collect();
+        let value = parts[2].trim_start_matches("((NTSTATUS)0x").trim_end_matches(')');
+        let row = format!("{value},{},", parts[1]);
+        assert!(table.lines().any(|l| l.starts_with(&row)), "{line}");
+        compared += 1;
+    }
+    assert!(compared > 150);
+}
+
+/// Fields of every kind, and what they hold; imports from two DLLs.
+#[test]
+fn items_are_completed_and_imports_have_slots() {
+    for arch in Arch::ALL {
+        let mut link = super::Link::dll("some.dll", arch, 0x1000_0000, (6, 1));
+        link.imports.push(("one.dll", vec!["A".into(), "B".into()]));
+        link.imports.push(("two.dll", vec!["C".into()]));
+        let code = Item::new(Part::Code, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+            .name("Code", 0, true)
+            .fixup(0, FixupKind::Relative32(1), "Data")
+            .fixup(4, FixupKind::Rva32, "Inner")
+            .fixup(8, FixupKind::Relative32(0), "__imp_C");
+        let address = if arch == Arch::X64 { FixupKind::Absolute64 } else { FixupKind::Absolute32 };
+        let data = Item::new(Part::Data, [2, 0, 0, 0, 0, 0, 0, 0]).name("Data", 0, true).name("Inner", 4, false);
+        link.items = vec![code, data.fixup(0, address, "Code")];
+        link.entry = Some("Code");
+        let made = link.link().unwrap();
+        assert_eq!(made.symbols.iter().map(|s| s.1.as_str()).collect::<Vec<_>>(), ["Code", "Data", "Inner"]);
+        let (image, exports) = (image(&made), exports(&made));
+        let (code, data) = (exports["Code"], exports["Data"]);
+        assert_eq!((image.entry, exports.len()), (code, 2));
+        let imports = image.imports().unwrap();
+        let slots: Vec<(&str, usize)> = imports.iter().map(|i| (i.dll.as_str(), i.slots.len())).collect();
+        assert_eq!(slots, [("one.dll", 2), ("two.dll", 1)]);
+        let (slot, by) = &imports[1].slots[0];
+        assert_eq!(*by, ImportBy::Name("C".into()));
+        let word = |rva: u32| u32::from_le_bytes(image.slice(rva.into(), 4).unwrap().try_into().unwrap());
+        assert_eq!(word(code), 1 + data - (code + 5));
+        assert_eq!(word(code + 4), data + 4);
+        assert_eq!(word(code + 8), slot.wrapping_sub(code + 12));
+        assert_eq!(u64::from(word(data)), 2 + image.base + u64::from(code));
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let link = |items: Vec<Item>| {
+        let mut link = super::Link::dll("some.dll", Arch::X64, 0x1000_0000, (6, 1));
+        link.items = items;
+        link.link().map(|_| ()).unwrap_err().to_string()
+    };
+    let item = || Item::new(Part::Code, [0; 4]).name("Here", 0, true);
+    assert_eq!(link(vec![item().fixup(0, FixupKind::Rva32, "There")]), "undefined symbol There");
+    assert_eq!(link(vec![item(), item()]), "Here is defined twice");
+    assert!(link(vec![item().fixup(0, FixupKind::Absolute32, "Here")]).contains("32-bit address"));
+    assert!(link(vec![item().fixup(2, FixupKind::Rva32, "Here")]).contains("outside"));
+}
+
+#[test]
+fn forwarded_exports_are_found_as_text() {
+    let mut link = super::Link::dll("some.dll", Arch::X86, 0x1000_0000, (5, 1));
+    link.forwards.push(("HeapFree".into(), "NTDLL.RtlFreeHeap".into()));
+    let image = image(&link.link().unwrap());
+    let export = image.export(&ImportBy::Name("HeapFree".into())).unwrap();
+    assert!(matches!(export, Some(ExportTarget::Forward(to)) if to == "NTDLL.RtlFreeHeap"));
 }

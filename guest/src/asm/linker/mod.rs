@@ -95,10 +95,9 @@ impl<'a> Link<'a> {
         let text = SECTION_ALIGNMENT;
         let imports = image::align(text + len(&input.text)?)?;
         let mut rdata = Bytes(Vec::with_capacity(0x1_0000));
-        let import = tables::imports(self.arch, &mut rdata, imports, &self.imports)?;
-        if let Some((address_table, descriptors)) = import {
-            directory(pe::IMAGE_DIRECTORY_ENTRY_IAT, imports, address_table);
-            directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT, descriptors.0, descriptors.1);
+        if let Some(made) = tables::imports(self.arch, &mut rdata, imports, &self.imports)? {
+            directory(pe::IMAGE_DIRECTORY_ENTRY_IAT, imports, made.address_table);
+            directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT, made.descriptors.0, made.descriptors.1);
         }
         let constants = (imports + len(&rdata.0)?).next_multiple_of(16);
         rdata.pad_to(constants - imports).raw(&input.constants);
@@ -151,6 +150,7 @@ impl<'a> Link<'a> {
 
     /// Completes every field; the RVAs of those that hold an address.
     fn fix(&self, input: &mut Input<'_>, rdata: &mut [u8], layout: &Layout) -> Result<Vec<u32>, AsmError> {
+        let outside = || AsmError::Object("a field outside of its section".into());
         let mut addresses = Vec::new();
         for pending in &input.pending {
             let (from, to) = (layout.rva(pending.at), layout.rva(pending.target));
@@ -159,14 +159,14 @@ impl<'a> Link<'a> {
                 Place::Constant(at) => (&mut *rdata, at + layout.constants - layout.imports),
                 Place::Data(at) => (&mut input.data[..], at),
                 Place::Pdata(at) => (&mut input.pdata[..], at),
-                Place::Import(_) | Place::Zeros(_) => return Err(AsmError::Object("a field without bytes".into())),
+                Place::Import(_) | Place::Zeros(_) => return Err(outside()),
             };
             let field = bytes.get_mut(at as usize..).unwrap_or_default();
             let address = self.base.wrapping_add(to.into());
             match pending.kind {
                 FixupKind::Absolute64 => {
                     addresses.push(from);
-                    let field = field.first_chunk_mut::<8>().ok_or(AsmError::TooLarge)?;
+                    let field = field.first_chunk_mut::<8>().ok_or_else(outside)?;
                     *field = u64::from_le_bytes(*field).wrapping_add(address).to_le_bytes();
                     continue;
                 }
@@ -181,7 +181,7 @@ impl<'a> Link<'a> {
                 FixupKind::Rva32 => to,
                 FixupKind::Absolute32 | FixupKind::Absolute64 => address as u32,
             };
-            let field = field.first_chunk_mut::<4>().ok_or(AsmError::TooLarge)?;
+            let field = field.first_chunk_mut::<4>().ok_or_else(outside)?;
             *field = u32::from_le_bytes(*field).wrapping_add(value).to_le_bytes();
         }
         Ok(addresses)

@@ -56,11 +56,18 @@ pub(super) fn exports(
     Ok(())
 }
 
-/// The address table at the start of `out`, then descriptors, lookup tables and names: bytes of the address table, and
-/// the descriptors' RVA and size. The address table holds the same hints as the lookup tables until it is bound.
+/// Where the import directories are.
+pub(super) struct Imports {
+    /// Bytes of the address table, which is at the start of its section.
+    pub address_table: u32,
+    /// RVA and bytes of the descriptors.
+    pub descriptors: (u32, u32),
+}
+
+/// The address table at the start of `out`, then descriptors, lookup tables and names. The address table holds the same hints as the lookup tables until it is bound.
 pub(super) fn imports(
     arch: Arch, out: &mut Bytes, base: u32, dlls: &[(&'static str, Vec<Symbol>)],
-) -> Result<Option<(u32, (u32, u32))>, AsmError> {
+) -> Result<Option<Imports>, AsmError> {
     if dlls.is_empty() {
         return Ok(None);
     }
@@ -84,7 +91,7 @@ pub(super) fn imports(
     }
     list.raw(&[0; DESCRIPTOR as usize]);
     out.raw(&entries.0).raw(&list.0).pad_to(lookup - base).raw(&entries.0).raw(&text.0);
-    Ok(Some((table, (descriptors, len(&list.0)?))))
+    Ok(Some(Imports { address_table: table, descriptors: (descriptors, len(&list.0)?) }))
 }
 
 fn entry(arch: Arch, table: &mut Bytes, value: u32) {

@@ -1,0 +1,57 @@
+/* Loaded modules: handles by name, names by handle, exports. */
+#include "kernel32.h"
+
+/* `GetModuleHandleW`: the base of a module by name, of the program for NULL; or NULL with ERROR_MOD_NOT_FOUND. */
+PVOID NTAPI GetModuleHandleW(const WCHAR *name) {
+    UNICODE_STRING string;
+    PVOID base;
+    if (!name) return NtCurrentPeb()->ImageBaseAddress;
+    RtlInitUnicodeString(&string, name);
+    return BasepStatus(LdrGetDllHandle(NULL, NULL, &string, &base)) ? base : NULL;
+}
+
+/* `GetModuleHandleA`. */
+PVOID NTAPI GetModuleHandleA(const char *name) {
+    WCHAR wide[LONGEST_NAME + 1];
+    if (!BasepWideName(name, wide)) return NULL;
+    return GetModuleHandleW(name ? wide : NULL);
+}
+
+/* The entry of the module that is loaded at `base`, or NULL. */
+static const LDR_DATA_TABLE_ENTRY *BasepFindEntry(PVOID base) {
+    PEB_LDR_DATA *ldr = NtCurrentPeb()->Ldr;
+    if (!ldr) return NULL;
+    LIST_ENTRY *head = &ldr->InLoadOrderModuleList;
+    for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
+        LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+        if (entry->DllBase == base) return entry;
+    }
+    return NULL;
+}
+
+/* `GetModuleFileNameW`: the units of a module's path, of the program's for NULL. One that does not fit is cut to the
+ * buffer, its size returned and the last error ERROR_INSUFFICIENT_BUFFER. */
+ULONG NTAPI GetModuleFileNameW(PVOID base, WCHAR *to, ULONG room) {
+    const LDR_DATA_TABLE_ENTRY *entry = BasepFindEntry(base ? base : NtCurrentPeb()->ImageBaseAddress);
+    if (!entry) return (ULONG)BasepStatus(STATUS_DLL_NOT_FOUND);
+    ULONG length = entry->FullDllName.Length / sizeof(WCHAR), copied = length < room ? length : room - 1;
+    if (room) {
+        memmove(to, entry->FullDllName.Buffer, copied * sizeof(WCHAR));
+        to[copied] = 0;
+    }
+    if (length < room) return length;
+    RtlSetLastWin32Error(ERROR_INSUFFICIENT_BUFFER);
+    return room;
+}
+
+/* `GetProcAddress`: an export by name, or by ordinal for a number below 10000 hexadecimal; of the program for a NULL
+ * base. */
+PVOID NTAPI GetProcAddress(PVOID base, const char *name) {
+    ANSI_STRING string;
+    PVOID address;
+    ULONG ordinal = (ULONG_PTR)name < 0x10000 ? (ULONG)(ULONG_PTR)name : 0;
+    BOOL by_name = (ULONG_PTR)name >= 0x10000;
+    if (by_name) RtlInitAnsiString(&string, name);
+    if (!base) base = NtCurrentPeb()->ImageBaseAddress;
+    return BasepStatus(LdrGetProcedureAddress(base, by_name ? &string : NULL, ordinal, &address)) ? address : NULL;
+}
