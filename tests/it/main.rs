@@ -18,6 +18,7 @@ mod memory;
 mod model;
 mod pages;
 mod programs;
+mod programs32;
 mod readme;
 mod returns;
 mod services;
