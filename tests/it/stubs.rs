@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guest::pe::{ExportTarget, ImportBy, PeImage};
+use guest::asm::{self, BuiltinDll};
+use guest::pe::PeImage;
 use guest::services::ServiceTableId::{self, Nt, Win32k};
 use guest::stub::{StubService, StubStyle};
-use guest::{Arch, Profile, asm};
+use guest::{Arch, Profile};
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use serde_json::Value;
 
@@ -160,24 +161,70 @@ fn argument_counts_are_the_builds_own() {
     }
 }
 
+/// Every DLL that has stubs in it: the profile, the width of its code, the table, the DLL.
+fn stub_dlls() -> impl Iterator<Item = (&'static Profile, Arch, ServiceTableId, BuiltinDll)> {
+    let kinds = Arch::ALL.into_iter().flat_map(|arch| [(arch, Nt), (arch, Win32k)]);
+    let all = Profile::all().iter().flat_map(move |p| kinds.clone().map(move |(arch, table)| (p, arch, table)));
+    let there = all.filter(|(p, arch, table)| p.stub_style_for(*arch).is_some() && p.table_size(*table) > 0);
+    there.map(|(profile, arch, table)| {
+        let dll = if table == Nt { asm::ntdll(profile, arch) } else { asm::win32u(profile, arch) };
+        (profile, arch, table, dll.unwrap_or_else(|e| panic!("{}: {e}", profile.name)))
+    })
+}
+
+/// The images: each service exported, and its stub there, one after the other by number, addresses filled in.
 #[test]
-fn the_built_in_ntdll_has_every_stub_in_order() {
-    for profile in Profile::all().iter().filter(|p| p.arch == Arch::X64) {
-        let dll = asm::ntdll(profile, profile.arch).expect("the built-in ntdll assembles");
+fn every_stub_is_in_its_dll() {
+    let mut stubs = 0;
+    for (profile, arch, table, dll) in stub_dlls() {
         let image = PeImage::parse(&dll.image).expect("it is an image");
-        let find = |name: &str| match image.export(&ImportBy::Name(name.into())).expect("a sound export table") {
-            Some(ExportTarget::Rva(rva)) => rva,
-            other => panic!("{}: {name}: {other:?}", profile.name),
-        };
+        let exports: BTreeMap<String, u32> = image.export_names().into_iter().collect();
+        let style = profile.stub_style_for(arch).expect("a style");
         let mut next = None;
-        for service in profile.services(Nt) {
+        for service in profile.services(table) {
             let name = service.info.name;
-            let rva = find(name);
-            assert_eq!(rva, find(&name.replacen("Nt", "Zw", 1)), "{name}");
-            let expected = profile.stub_style.padded(&service).bytes;
-            assert_eq!(image.slice(rva.into(), expected.len() as u64).expect("the stub"), expected, "{name}");
-            assert!(next.is_none_or(|n| n == rva), "{name} follows the one before");
+            let rva = exports[name];
+            if table == Nt {
+                assert_eq!(rva, exports[&name.replacen("Nt", "Zw", 1)], "{name}");
+            }
+            let stub = style.padded(&service);
+            let mut expected = stub.bytes;
+            for (at, routine) in stub.addresses {
+                let known = dll.symbols.iter().find(|(_, n)| n == routine).expect("the routine").0;
+                expected[at..at + 4].copy_from_slice(&(image.base as u32 + known).to_le_bytes());
+            }
+            let there = image.slice(rva.into(), expected.len() as u64).expect("the stub");
+            assert_eq!(there, expected, "{}: {name}", profile.name);
+            assert!(next.is_none_or(|n| n == rva), "{}: {name} follows the one before", profile.name);
             next = Some(rva + expected.len() as u32);
+            stubs += 1;
+        }
+    }
+    assert!(stubs > 159_000, "{stubs} stubs");
+}
+
+/// Other people's readers open the images and see the same exports.
+#[test]
+fn other_readers_open_every_dll() {
+    use object::read::Object;
+    for (profile, arch, table, dll) in stub_dlls() {
+        let name = format!("{} {} {}", profile.name, arch.name(), dll.name);
+        let goblin = goblin::pe::PE::parse(&dll.image).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let object = object::File::parse(&*dll.image).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!((goblin.is_64, object.is_64()), (arch == Arch::X64, arch == Arch::X64), "{name}");
+        assert!(goblin.is_lib && goblin.name == Some(dll.name), "{name}: {:?}", goblin.name);
+        let by_goblin: BTreeMap<String, u64> =
+            goblin.exports.iter().map(|e| (e.name.expect("a name").to_string(), e.rva as u64)).collect();
+        let base = object.relative_address_base();
+        let by_object: BTreeMap<String, u64> = object
+            .exports()
+            .expect("exports")
+            .iter()
+            .map(|e| (String::from_utf8_lossy(e.name()).into_owned(), e.address() - base))
+            .collect();
+        assert_eq!(by_goblin, by_object, "{name}");
+        for service in profile.services(table) {
+            assert!(by_goblin.contains_key(service.info.name), "{name}: {}", service.info.name);
         }
     }
 }
@@ -202,4 +249,27 @@ fn every_profile_finds_its_layouts() {
             assert!(profile.layout().get(name).is_some(), "{}: {name}", profile.name);
         }
     }
+}
+
+/// The files that `trapgate stubs --all -o DIR` writes, and what `objdump` of binutils says of them: nothing bad.
+#[test]
+fn objdump_opens_the_files() {
+    let folder = std::env::temp_dir().join(format!("trapgate-{}-stubs", std::process::id()));
+    let output =
+        crate::support::trapgate().args(["stubs", "--all", "-o"]).arg(&folder).output().expect("trapgate starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.starts_with("229 files for 81 builds"), "{text}");
+    let wow64 = folder.join("win10-22h2-x64/wow64/ntdll.dll");
+    let profile = Profile::default_profile();
+    assert_eq!(std::fs::read(wow64).expect("a file"), asm::ntdll(profile, Arch::X86).expect("ntdll").image);
+    for name in ["xp-sp3-x86/ntdll.dll", "win7-sp1-x64/ntdll.dll", "win7-sp1-x64/wow64/win32u.dll"] {
+        let Ok(objdump) = std::process::Command::new("objdump").arg("-x").arg(folder.join(name)).output() else {
+            assert!(std::env::var_os("CI").is_none(), "objdump is missing");
+            break;
+        };
+        let bad = String::from_utf8_lossy(&objdump.stderr).into_owned();
+        assert!(objdump.status.success() && bad.is_empty(), "{name}: {bad}");
+        assert!(String::from_utf8_lossy(&objdump.stdout).contains("[Ordinal/Name Pointer] Table"), "{name}");
+    }
+    std::fs::remove_dir_all(&folder).expect("the folder");
 }

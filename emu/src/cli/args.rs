@@ -201,8 +201,14 @@ pub struct StubsOptions {
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<ArchName>,
     /// As JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     pub json: bool,
+    /// Those of every build, as files
+    #[arg(long, requires = "output", conflicts_with_all = ["names", "arch", "profile"])]
+    pub all: bool,
+    /// Write the profile's ntdll.dll and win32u.dll into this folder, as PE files
+    #[arg(short, long, value_name = "DIR", conflicts_with = "names")]
+    pub output: Option<PathBuf>,
     /// The services; all NT services if none is named
     pub names: Vec<String>,
 }

@@ -2,11 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use guest::Arch;
+use guest::{Arch, Profile};
 
 use super::args::{ArchName, NumberOptions, ProfilesOptions, SsdtOptions, StubsOptions};
 use super::commands::Outcome;
-use super::names;
+use super::{files, names};
 use crate::view::{self, Paint};
 
 pub(super) fn number(options: &NumberOptions) -> Outcome {
@@ -34,6 +34,13 @@ fn parse_number(text: &str) -> Result<Option<u32>, String> {
 }
 
 pub(super) fn stubs(options: &StubsOptions) -> Outcome {
+    if let Some(folder) = &options.output {
+        let profiles =
+            if options.all { Profile::all() } else { std::slice::from_ref(names::profile(&options.profile.profile)?) };
+        let written = files::write_stub_dlls(profiles, options.arch.map(Arch::from), folder)?;
+        print(&format!("{written} files for {} builds in {}\n", profiles.len(), folder.display()));
+        return Ok(0);
+    }
     let profile = names::profile(&options.profile.profile)?;
     let arch = options.arch.map_or(profile.arch, Arch::from);
     let style = profile

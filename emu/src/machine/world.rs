@@ -65,7 +65,7 @@ impl World {
         let ready = row.and_then(|row| self.kernel.fetch(&mut self.ram, &row, call).map(|()| row));
         match ready {
             Ok(row) => {
-                self.stats.count(row.number);
+                self.stats.count(row.number());
                 self.observe_start(call, Some(&row), trap);
                 self.kernel.execute(&mut self.ram, &row, call)
             }
@@ -80,6 +80,13 @@ impl World {
 
     #[inline]
     fn observe_start(&mut self, call: &Call, row: Option<&Row>, trap: &Trap<'_>) {
+        if self.observer.is_some() {
+            self.show_start(call, row, trap);
+        }
+    }
+
+    #[cold]
+    fn show_start(&mut self, call: &Call, row: Option<&Row>, trap: &Trap<'_>) {
         if let Some(observer) = &mut self.observer {
             let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
             observer.call_start(&view, &CallStart { call, row, registers: &trap.registers(), retired: trap.retired });

@@ -91,7 +91,7 @@ impl Observer for FlowFinder {
         let profile = view.kernel.profile;
         let arch = view.modules.at(start).map_or(profile.arch, |m| m.arch);
         let style = profile.stub_style_for(arch).unwrap_or(profile.stub_style);
-        let stub = profile.service(row.info.table, row.number as usize & 0xfff).map(|s| style.stub(&s));
+        let stub = profile.service(row.info.table, row.number() as usize & 0xfff).map(|s| style.stub(&s));
         let len = stub.filter(|_| !record.direct).map_or(2, |s| s.bytes.len());
         let mut code = vec![0; len];
         let _ = view.kernel.mm.peek(view.ram, start, &mut code);
@@ -107,8 +107,8 @@ impl Observer for FlowFinder {
             through,
             gate,
             service: row.info.name,
-            number: row.number,
-            row: format!("{} row {:#x}", table_name(row.info.table), row.number & 0xfff),
+            number: row.number(),
+            row: format!("{} row {:#x}", table_name(row.info.table), row.number() & 0xfff),
             support: row.support().level(),
             args: record.args,
             status: record.status_name,

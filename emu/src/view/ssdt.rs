@@ -28,10 +28,10 @@ pub struct SsdtRow {
 }
 
 fn row(profile: &Profile, row: &Row) -> SsdtRow {
-    let service = profile.service(row.info.table, row_bits(row.number));
+    let service = profile.service(row.info.table, row_bits(row.number()));
     let signature = service.and_then(|s| s.signature(profile.arch)).unwrap_or(&[]);
     SsdtRow {
-        number: row.number,
+        number: row.number(),
         table: row.info.table.name(),
         name: row.info.name,
         args: service.and_then(|s| s.words(profile.arch)),

@@ -161,12 +161,13 @@ static size_t size_of(Spec *p, const void *format, size_t i) {
         if (c == 'h') p->flags |= NARROW, p->bytes = p->bytes == 2 ? 1 : 2;
         else if (c == 'l') p->flags |= WIDE, p->bytes = at(p->sink, format, i + 1) == 'l' ? (i++, 8) : 4;
         else if (c == 'w') p->flags |= WIDE;
-        else if (c == 'j' || c == 'z' || c == 't') p->bytes = 8;
+        else if (c == 'j') p->bytes = 8;
+        else if (c == 'z' || c == 't') p->bytes = sizeof(size_t);
         else if (c == 'I') {
             unsigned x = at(p->sink, format, i + 1), y = at(p->sink, format, i + 2);
             if (x == '6' && y == '4') i += 2, p->bytes = 8;
             else if (x == '3' && y == '2') i += 2;
-            else p->bytes = 8;
+            else p->bytes = sizeof(size_t);
         } else if (c != 'L') return i;
     }
 }

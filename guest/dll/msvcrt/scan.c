@@ -128,10 +128,11 @@ static const char *size_of(Field *f, const char *at) {
         if (*at == 'h') f->bytes = f->bytes == 2 ? 1 : 2;
         else if (*at == 'l') f->wide = 1, f->bytes = at[1] == 'l' ? (at++, 8) : 4;
         else if (*at == 'L') f->wide = 1, f->bytes = 8;
-        else if (*at == 'j' || *at == 'z' || *at == 't') f->bytes = 8;
+        else if (*at == 'j') f->bytes = 8;
+        else if (*at == 'z' || *at == 't') f->bytes = sizeof(size_t);
         else if (*at == 'I' && at[1] == '6' && at[2] == '4') at += 2, f->bytes = 8;
         else if (*at == 'I' && at[1] == '3' && at[2] == '2') at += 2;
-        else if (*at == 'I') f->bytes = 8;
+        else if (*at == 'I') f->bytes = sizeof(size_t);
         else return at;
     }
 }

@@ -2,7 +2,7 @@
 
 use super::item::{Item, Part};
 use super::linker::Link;
-use super::stub_items::stub_items;
+use super::stub_items::{ENTRY, entry_item, stub_items};
 use crate::dll;
 use crate::profile::{Arch, Profile};
 use crate::services::ServiceTableId;
@@ -15,6 +15,8 @@ pub(super) fn parts(profile: &'static Profile, arch: Arch) -> Link<'static> {
     };
     let mut link = Link::dll("ntdll.dll", arch, base, (profile.version.0, profile.version.1));
     link.items = stub_items(profile, arch, ServiceTableId::Nt);
+    link.items.push(entry_item(arch));
+    link.entry = Some(ENTRY);
     link.items.extend(missing(profile, arch));
     link.objects.push(dll::ntdll(arch));
     link

@@ -23,6 +23,18 @@ pub fn stub_items(profile: &'static Profile, arch: Arch, which: ServiceTableId) 
     items
 }
 
+/// The entry point of a DLL of stubs: `mov eax,1; ret`, for tools that expect one. It says that all is well.
+pub(super) const ENTRY: &str = "LdrpEntryPoint";
+
+/// [`ENTRY`] as an item.
+pub(super) fn entry_item(arch: Arch) -> Item {
+    let code: &[u8] = match arch {
+        Arch::X64 => &[0xb8, 1, 0, 0, 0, 0xc3],
+        Arch::X86 => &[0xb8, 1, 0, 0, 0, 0xc2, 12, 0],
+    };
+    Item::new(Part::Code, code).name(ENTRY, 0, false)
+}
+
 /// What stubs call. A win32u has a copy of its own, which it does not export.
 fn routines(style: &StubStyle, which: ServiceTableId) -> impl Iterator<Item = Item> {
     let exported = which == ServiceTableId::Nt;

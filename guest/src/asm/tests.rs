@@ -72,7 +72,8 @@ fn check_headers<Pe: ImageNtHeaders>(profile: &Profile, dll: &BuiltinDll, sectio
     assert_eq!(version, (profile.version.0, profile.version.1));
     assert_eq!((optional.section_alignment(), optional.file_alignment()), (0x1000, 0x200));
     assert_eq!(optional.dll_characteristics(), if wide { 0x160 } else { 0x140 });
-    assert_eq!(optional.address_of_entry_point(), 0);
+    let entry = dll.symbols.iter().find(|s| s.1 == "LdrpEntryPoint").map(|s| s.0);
+    assert_eq!(Some(optional.address_of_entry_point()), entry);
     assert_eq!(file.sections().map(|s| s.name().unwrap().to_owned()).collect::<Vec<_>>(), sections);
     let end = file.sections().map(|s| s.address() + s.size()).max().unwrap() - optional.image_base();
     assert_eq!(u64::from(optional.size_of_image()), end.next_multiple_of(0x1000));

@@ -4,7 +4,7 @@
 use super::BuiltinDll;
 use super::error::AsmError;
 use super::linker::Link;
-use super::stub_items::stub_items;
+use super::stub_items::{ENTRY, entry_item, stub_items};
 use crate::profile::{Arch, Profile};
 use crate::services::ServiceTableId;
 
@@ -16,5 +16,7 @@ pub(super) fn build(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll,
     };
     let mut link = Link::dll("win32u.dll", arch, base, (profile.version.0, profile.version.1));
     link.items = stub_items(profile, arch, ServiceTableId::Win32k);
+    link.items.push(entry_item(arch));
+    link.entry = Some(ENTRY);
     link.link()
 }

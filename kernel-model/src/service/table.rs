@@ -11,16 +11,14 @@ use super::{Args, MAX_ARGS, Service, Support};
 /// One row: what is known of the service, and its function where somebody wrote it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The service number, with the table's bits.
-    pub number: u32,
     /// Name, arguments and signature.
     pub info: &'static ServiceInfo,
     /// The declared service.
     pub service: Option<&'static Service>,
-    /// How many arguments a 64-bit call has; 0 where nobody knows.
-    args: u8,
-    /// How many 4-byte slots a 32-bit call's arguments take.
-    slots: u8,
+    /// The service number with the table's bits, then how many arguments a 64-bit call has, and how many 4-byte slots
+    /// those of a 32-bit call take; 0 where nobody knows. One word: rows are copied at every call, and three parts
+    /// written one by one cannot be read together at once.
+    packed: u64,
 }
 
 /// How the slots of a 32-bit call become arguments.
@@ -46,25 +44,32 @@ impl Row {
     pub fn of(service: &StubService) -> Self {
         let count = |known: Option<u32>| known.map_or(0, |n| n.min(u8::MAX.into()) as u8);
         let (args, slots) = (count(service.args), count(service.slots));
-        Self { number: service.number, info: service.info, service: None, args, slots }
+        let packed = u64::from(service.number) | u64::from(args) << 32 | u64::from(slots) << 40;
+        Self { info: service.info, service: None, packed }
     }
 
     fn unnamed(number: u32) -> Self {
-        Self { number, info: &UNNAMED, service: None, args: 0, slots: 0 }
+        Self { info: &UNNAMED, service: None, packed: number.into() }
+    }
+
+    /// The service number, with the table's bits.
+    #[inline]
+    pub fn number(&self) -> u32 {
+        self.packed as u32
     }
 
     /// How many arguments a 64-bit call has; 0 where nobody knows.
     #[inline]
     pub fn arg_count(&self) -> usize {
-        self.args.into()
+        usize::from((self.packed >> 32) as u8)
     }
 
     /// Bytes of arguments that the dispatcher copies from memory.
     #[inline]
     pub fn memory_bytes(&self, width: Width) -> usize {
         match width {
-            Width::W64 => 8 * usize::from(self.args.saturating_sub(4)),
-            Width::W32 => 4 * usize::from(self.slots),
+            Width::W64 => 8 * self.arg_count().saturating_sub(4),
+            Width::W32 => 4 * usize::from((self.packed >> 40) as u8),
         }
     }
 

@@ -121,7 +121,8 @@ pub(super) fn relocations(arch: Arch, mut addresses: Vec<u32>, first_page: u32) 
         }
     }
     if addresses.is_empty() {
-        out.u32(first_page).u32(12).u16(0).u16(0);
+        // Two entries that relocate nothing. That their offsets differ keeps readers from calling them overlapping.
+        out.u32(first_page).u32(12).u16(0).u16(1);
     }
     out.0
 }
