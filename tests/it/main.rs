@@ -10,6 +10,7 @@ mod edges;
 mod engine;
 mod example;
 mod gates;
+mod helpers;
 mod hostile;
 mod house;
 mod kuser;

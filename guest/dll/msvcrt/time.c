@@ -45,6 +45,12 @@ void _ftime64(Timeb *result) {
     int64_t ticks = now();
     *result = (Timeb){ticks / SECOND - FROM_1601, (unsigned short)(ticks / 10000 % 1000), (short)(_timezone / 60), 0};
 }
+typedef struct { int time; unsigned short milliseconds; short zone, daylight; } Timeb32;
+void _ftime32(Timeb32 *result) {
+    Timeb wide;
+    _ftime64(&wide);
+    *result = (Timeb32){(int)wide.time, wide.milliseconds, wide.zone, wide.daylight};
+}
 
 double _difftime64(int64_t a, int64_t b) { return (double)(a - b); }
 double _difftime32(int a, int b) { return (double)a - b; }

@@ -16,11 +16,11 @@ EXPORT_ASM(__chkstk);
 /* `_chkstk`, and `_alloca_probe`, which is the same function: eax = bytes to take, taken at the return; ecx survives. */
 __asm__(".globl __chkstk\n.def __chkstk; .scl 2; .type 32; .endef\n.p2align 4\n"
         "__chkstk:\n"
-        "  pushl %ecx\n  leal 8(%esp), %ecx\n"
+        "  pushl %ecx\n  leal 4(%esp), %ecx\n"
         "1:\n  cmpl $0x1000, %eax\n  jb 2f\n  subl $0x1000, %ecx\n  orl $0, (%ecx)\n  subl $0x1000, %eax\n  jmp 1b\n"
+        /* The return address moves down with the stack. */
         "2:\n  subl %eax, %ecx\n  orl $0, (%ecx)\n"
-        "  movl 4(%esp), %eax\n  xchgl (%esp), %eax\n"
-        "  pushl %eax\n  movl 4(%esp), %eax\n  xchgl %eax, %ecx\n  popl %ecx\n  ret\n");
+        "  movl %ecx, %eax\n  popl %ecx\n  xchgl %eax, %esp\n  movl (%eax), %eax\n  movl %eax, (%esp)\n  ret\n");
 EXPORT_ASM(_chkstk);
 EXPORT_AS(_alloca_probe, _chkstk);
 #endif
