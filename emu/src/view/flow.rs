@@ -207,8 +207,10 @@ impl Convention {
 
 /// The steps of the drawing: a title, who runs it, and lines.
 fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
+    let bits = 8 * flow.gate.width().bytes() as u32;
     let reg = |file: &RegisterFile, regs: &[Reg]| {
-        regs.iter().map(|r| format!("{}={:x}", r.name(), file.get(*r))).collect::<Vec<_>>().join("  ")
+        let shown = regs.iter().filter_map(|r| Some(format!("{}={:x}", r.name_in(bits)?, file.get(*r))));
+        shown.collect::<Vec<_>>().join("  ")
     };
     let before = &flow.before;
     let mut args: Vec<String> = Vec::new();
