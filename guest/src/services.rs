@@ -112,6 +112,18 @@ pub struct ServiceInfo {
     pub args: &'static [ArgInfo],
 }
 
+impl ServiceInfo {
+    /// The service's byte in the failure table behind win32k's service table: what a call returns where the thread
+    /// could not be made a GUI thread. A value above 0 stands for `STATUS_INVALID_SYSTEM_SERVICE`, any other is
+    /// returned as it is.
+    ///
+    /// The bytes themselves are not published; this is what the return type asks for: 0 is the failure of a BOOL, a
+    /// handle or a pointer, and what returns a status, or what nobody knows, gets the status.
+    pub fn gui_failure(&self) -> i8 {
+        i8::from(matches!(self.ret, "NTSTATUS" | ""))
+    }
+}
+
 include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
 /// A service by its NT name (case matters, as it does in an export table).
