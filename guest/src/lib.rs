@@ -19,6 +19,7 @@ pub mod profile;
 pub mod services;
 pub mod status;
 pub mod stub;
+pub mod system;
 pub mod types;
 pub mod wow64;
 
