@@ -166,6 +166,7 @@ impl Kernel {
             object: ob.create(Body::Thread(thread_id)),
             teb: 0,
             gui: false,
+            kernel_mode: false,
             exit_status: NtStatus::PENDING,
         };
         Self {
@@ -220,7 +221,7 @@ impl Kernel {
         let mut bytes = [0u8; 8 * MAX_ARGS];
         let bytes = bytes.get_mut(..len).unwrap_or(&mut []);
         let width = call.gate.width();
-        let mut mem = mm::UserMemory { memory: &mut self.mm, ram, width };
+        let mut mem = mm::UserMemory { memory: &mut self.mm, ram, width, kernel: false };
         mem.read(call.regs.memory_args(call.gate), bytes).map_err(|fault| fault.status())?;
         row.spread(width, bytes, &mut call.args);
         Ok(())

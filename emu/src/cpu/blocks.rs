@@ -29,6 +29,8 @@ pub(super) struct Block {
     pub ends_in_branch: bool,
     /// That may lead to another code segment, so to code of another width.
     pub ends_in_far: bool,
+    /// It writes a register that says where the ways into ring 0 lead.
+    pub writes_msr: bool,
     /// It is 32-bit code.
     pub is_32: bool,
 }
@@ -120,7 +122,7 @@ impl BlockCache {
     pub(super) fn insert(&mut self, block: Block) {
         // One instruction alone may be a block started again, unless it is a jump.
         let whole = block.count > 1 || block.ends_in_branch;
-        let plain = block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far;
+        let plain = block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far && !block.writes_msr;
         let slot = slot(block.address);
         self.blocks[slot] = block;
         let size = if plain { block.size } else { 0 };
@@ -168,6 +170,7 @@ pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
         if block.forbidden.is_none() && is_forbidden(&insn) {
             block.forbidden = Some(block.last);
         }
+        block.writes_msr |= insn.mnemonic() == Mnemonic::Wrmsr;
         block.count += 1;
     }
     block.rep = is_repeated(&insn).then_some(block.last);
@@ -238,7 +241,18 @@ pub(super) fn reads_descriptors(code: &[u8], bits: u32, address: u64) -> bool {
 
 /// Whether an instruction loads CS.
 fn is_far(insn: &Instruction) -> bool {
-    matches!(insn.mnemonic(), Mnemonic::Iret | Mnemonic::Iretd | Mnemonic::Iretq | Mnemonic::Retf)
+    let returns = matches!(
+        insn.mnemonic(),
+        Mnemonic::Iret
+            | Mnemonic::Iretd
+            | Mnemonic::Iretq
+            | Mnemonic::Retf
+            | Mnemonic::Sysret
+            | Mnemonic::Sysretq
+            | Mnemonic::Sysexit
+            | Mnemonic::Sysexitq
+    );
+    returns
         || insn.is_jmp_far()
         || insn.is_call_far()
         || insn.is_jmp_far_indirect()

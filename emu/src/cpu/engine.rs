@@ -16,9 +16,12 @@ use unicorn_engine::unicorn_const::{X86CpuModel, uc_error};
 use super::blocks;
 use super::exceptions::LastException;
 use super::ffi::Engine;
-use super::hooks::{self, Shared, StopAt, Trap};
+use super::hooks;
 use super::ram::Ram;
 use super::registers::{self, Reg, RegisterFile};
+use super::ring::{self, Entry, Msr};
+use super::shared::{Shared, StopAt};
+use super::trap::Trap;
 use super::{Client, Exit, Flow, Page, boot};
 
 /// The engine could not be set up or did what it never should.
@@ -36,11 +39,13 @@ pub struct Options {
     pub arch: Arch,
     /// The kernel has set `sysenter` up: Windows XP and later, 32-bit.
     pub sysenter: bool,
+    /// Kernel code runs in ring 0, and `syscall` and its like lead into it; otherwise the client answers calls.
+    pub ring_0: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { count: true, arch: Arch::X64, sysenter: false }
+        Self { count: true, arch: Arch::X64, sysenter: false, ring_0: false }
     }
 }
 
@@ -122,16 +127,16 @@ impl Cpu {
             _memory: memory,
         };
         hooks::install(&cpu.engine, cpu.shared.0.as_ptr(), options.count).map_err(CpuError)?;
-        cpu.boot(ram)?;
+        cpu.boot(ram, options.ring_0)?;
         Ok(cpu)
     }
 
-    fn boot(&mut self, ram: &mut Ram) -> Result<(), CpuError> {
+    fn boot(&mut self, ram: &mut Ram, ring_0: bool) -> Result<(), CpuError> {
         let mut nobody = Nobody;
         self.shared.client = Some(erase(&mut nobody));
-        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch);
+        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch, ring_0);
         self.shared.client = None;
-        result.map_err(CpuError)?;
+        self.shared.ring_0 = result.map_err(CpuError)?.map(Box::new);
         self.shared.booting = false;
         self.shared.retired = 0;
         self.shared.blocks.clear();
@@ -141,13 +146,21 @@ impl Cpu {
         Ok(())
     }
 
-    /// Runs until an exit, or until `limit` instructions have retired in all.
+    /// Runs until an exit, or until `limit` instructions have retired.
     ///
     /// # Panics
     /// Goes on with a panic that the client raised inside the engine.
     pub fn run(&mut self, client: &mut dyn Client, limit: u64) -> Result<Exit, CpuError> {
-        self.shared.set_limit(limit);
-        if self.shared.retired >= limit {
+        self.run_within(client, limit, u64::MAX)
+    }
+
+    /// The same, where kernel code runs: `limit` counts instructions of ring 3, `total` all.
+    ///
+    /// # Panics
+    /// As [`Cpu::run`].
+    pub fn run_within(&mut self, client: &mut dyn Client, limit: u64, total: u64) -> Result<Exit, CpuError> {
+        self.shared.set_limits(limit, total);
+        if self.shared.is_at_limit() {
             return Ok(Exit::Budget);
         }
         loop {
@@ -205,6 +218,8 @@ impl Cpu {
             (Ok(()), Some(exit), _) => exit,
             (Err(uc_error::INSN_INVALID), _, _) => Exit::InvalidInstruction,
             (Err(uc_error::EXCEPTION), _, Some(fault)) => Exit::Memory(self.exact(client, fault)),
+            // Only `hlt` ends a run by itself.
+            (Ok(()), None, None) if self.shared.is_ring_0() => Exit::Halted,
             (result, exit, fault) => {
                 let rip = registers::rip(&self.engine);
                 return Err(CpuError(format!("{result:?} at {rip:#x} ({exit:?}, {fault:?})")));
@@ -237,9 +252,64 @@ impl Cpu {
         Fault { va: va.unwrap_or(fault.va), ..fault }
     }
 
-    /// Instructions retired since the CPU was made. Exact between runs.
+    /// Instructions retired since the CPU was made, those of kernel code left out. Exact between runs.
     pub fn retired(&self) -> u64 {
-        self.shared.retired
+        self.shared.in_ring_3(self.shared.retired)
+    }
+
+    /// Instructions of kernel code retired.
+    pub fn retired_in_ring_0(&self) -> u64 {
+        self.shared.in_ring_0()
+    }
+
+    /// The ring that runs.
+    pub fn ring(&self) -> u8 {
+        registers::mode(&self.engine).1
+    }
+
+    /// CS and SS.
+    pub fn code_and_stack(&self) -> [u16; 2] {
+        let mut v = [0; 2];
+        self.engine.read(&[R::CS as c_int, R::SS as c_int], &mut v);
+        v.map(|selector| selector as u16)
+    }
+
+    /// Goes into ring 0, as an interrupt does.
+    pub fn enter_ring_0(&mut self, entry: &Entry) {
+        self.shared.enter_ring_0(&self.engine, entry, 0);
+        self.shared.jump();
+    }
+
+    /// Reads a model-specific register.
+    pub fn msr(&self, msr: Msr) -> u64 {
+        ring::read_msr(&self.engine, msr)
+    }
+
+    /// Writes a model-specific register.
+    pub fn set_msr(&mut self, msr: Msr, value: u64) -> Result<(), CpuError> {
+        if let Some(ring_0) = &mut self.shared.ring_0 {
+            ring_0.forget_msrs();
+        }
+        ring::write_msr(&self.engine, msr, value).map_err(CpuError)
+    }
+
+    /// Loads the descriptor tables and the task register: the GDT's base and limit, the IDT's, the TSS's, and the
+    /// selector of the latter.
+    pub fn set_tables(&mut self, gdt: (u64, u32), idt: (u64, u32), tss: (u64, u32), task: u16) -> Result<(), CpuError> {
+        self.shared.gdt_page = gdt.0 & !0xfff;
+        ring::set_table(&self.engine, R::GDTR, 0, gdt.0, gdt.1).map_err(CpuError)?;
+        ring::set_table(&self.engine, R::IDTR, 0, idt.0, idt.1).map_err(CpuError)?;
+        ring::set_table(&self.engine, R::TR, task, tss.0, tss.1).map_err(CpuError)
+    }
+
+    /// Base and limit of the interrupt descriptor table, and of the task state segment.
+    pub fn idt_and_tss(&self) -> [(u64, u32); 2] {
+        [ring::table(&self.engine, R::IDTR), ring::table(&self.engine, R::TR)]
+    }
+
+    /// Sets RAX alone: what a call of the model returns.
+    pub fn set_rax(&mut self, value: u64) {
+        ring::Ring0::set_rax(&self.engine, value);
     }
 
     /// Every register.

@@ -10,6 +10,7 @@ mod protect_services;
 mod query;
 mod region;
 mod space;
+mod system;
 mod user;
 
 pub use memory::{Frames, Invalidate, Memory, Phys, Translation};

@@ -51,6 +51,8 @@ pub struct Thread {
     pub teb: u64,
     /// `Win32Thread` is set: it has called win32k.
     pub gui: bool,
+    /// `PreviousMode` is `KernelMode`: the call under way was made by kernel code.
+    pub kernel_mode: bool,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
 }
