@@ -192,6 +192,12 @@ impl Kernel {
         Ok(handle)
     }
 
+    /// `KiConvertToGuiThread`.
+    pub fn convert_to_gui(&mut self) -> Result<(), NtStatus> {
+        self.ps.thread.gui = true;
+        Ok(())
+    }
+
     /// The row of a service number.
     ///
     /// `STATUS_INVALID_SYSTEM_SERVICE` for a number that no table has.

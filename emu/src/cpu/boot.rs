@@ -65,6 +65,11 @@ const X86: Selectors = Selectors {
     teb: 0x3b,
 };
 
+/// The flat descriptors of a kernel: selectors, and what is behind them.
+pub fn descriptors(arch: Arch) -> &'static [(usize, u64)] {
+    selectors(arch).gdt
+}
+
 fn selectors(arch: Arch) -> &'static Selectors {
     match arch {
         Arch::X86 => &X86,

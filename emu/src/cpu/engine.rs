@@ -267,11 +267,14 @@ impl Cpu {
         registers::mode(&self.engine).1
     }
 
-    /// CS and SS.
-    pub fn code_and_stack(&self) -> [u16; 2] {
-        let mut v = [0; 2];
-        self.engine.read(&[R::CS as c_int, R::SS as c_int], &mut v);
-        v.map(|selector| selector as u16)
+    /// CS, RSP and SS.
+    pub fn segments_and_stack(&self) -> (u16, u64, u16) {
+        registers::segments_and_stack(&self.engine)
+    }
+
+    /// CR2, the address of a page fault.
+    pub fn set_cr2(&mut self, va: u64) {
+        self.engine.write(&[R::CR2 as c_int], &[va]);
     }
 
     /// Goes into ring 0, as an interrupt does.
@@ -304,7 +307,7 @@ impl Cpu {
 
     /// Base and limit of the interrupt descriptor table, and of the task state segment.
     pub fn idt_and_tss(&self) -> [(u64, u32); 2] {
-        [ring::table(&self.engine, R::IDTR), ring::table(&self.engine, R::TR)]
+        ring::idt_and_tss(&self.engine)
     }
 
     /// Sets RAX alone: what a call of the model returns.

@@ -121,13 +121,16 @@ fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, 
     None
 }
 
+/// `EFLAGS.AC`.
+const ALIGNMENT_CHECK: u64 = 0x4_0000;
+
 /// A page as the ring that asks may use it; the engine keeps the answers of each ring apart.
 fn fill_by_ring(
     engine: &Engine, shared: &Shared, client: &mut dyn Client, va: u64, access: Access,
 ) -> Result<super::Page, Fault> {
     let (bits, ring) = registers::mode(engine);
     if ring == 0 {
-        return client.translate_kernel(va, access);
+        return client.translate_kernel(va, access, registers::flags(engine) & ALIGNMENT_CHECK != 0);
     }
     // The CPU reads descriptors with the kernel's rights, whoever loads the selector.
     if va & !0xfff == shared.gdt_page && access == Access::Read {
@@ -135,7 +138,7 @@ fn fill_by_ring(
         let rip = registers::rip(engine);
         let len = client.code(rip, &mut code);
         if blocks::reads_descriptors(code.get(..len).unwrap_or(&[]), bits, rip) {
-            return client.translate_kernel(va, access);
+            return client.translate_kernel(va, access, true);
         }
     }
     client.translate(va, access)

@@ -26,6 +26,7 @@ use guest::mem::Access;
 use guest::system::KernelGate;
 use guest::FaultKind;
 
+pub use boot::descriptors;
 pub use engine::{Cpu, CpuError, Options};
 pub use ram::Ram;
 pub use registers::{Reg, RegisterFile};
@@ -104,7 +105,8 @@ pub trait Client {
     fn trap(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow;
 
     /// The page at an address as ring 0 may use it. Asked where kernel code runs ([`Options::ring_0`]).
-    fn translate_kernel(&mut self, va: u64, access: Access) -> Result<Page, Fault> {
+    /// `ac`: the flag that lets ring 0 touch user pages under SMAP is set.
+    fn translate_kernel(&mut self, va: u64, access: Access, _ac: bool) -> Result<Page, Fault> {
         Err(Fault { va, access, kind: FaultKind::NotMapped })
     }
 
@@ -120,8 +122,8 @@ pub trait Client {
         Flow::Stop
     }
 
-    /// Ring 3 goes on after ring 0.
-    fn left_kernel(&mut self) -> Flow {
+    /// Ring 3 goes on after ring 0, with this instruction.
+    fn left_kernel(&mut self, _insn: &Insn<'_>) -> Flow {
         Flow::Resume
     }
 

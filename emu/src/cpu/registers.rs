@@ -125,6 +125,13 @@ pub(super) fn mode(engine: &Engine) -> (u32, u8) {
     (if boot::CODE_64.contains(&cs) { 64 } else { 32 }, cs as u8 & 3)
 }
 
+/// CS, RSP and SS.
+pub(super) fn segments_and_stack(engine: &Engine) -> (u16, u64, u16) {
+    let mut v = [0; 3];
+    engine.read(&[R::CS as c_int, R::RSP as c_int, R::SS as c_int], &mut v);
+    (v[0] as u16, v[1], v[2] as u16)
+}
+
 /// RFLAGS.
 pub(super) fn flags(engine: &Engine) -> u64 {
     let mut v = [0];

@@ -239,8 +239,13 @@ pub(super) fn write_msr(engine: &Engine, msr: Msr, value: u64) -> Result<(), Str
     engine.write_struct(R::MSR as c_int, &value).map_err(|e| format!("{msr:?}: {e:?}"))
 }
 
+/// Base and limit of the interrupt descriptor table, and of the task state segment.
+pub(super) fn idt_and_tss(engine: &Engine) -> [(u64, u32); 2] {
+    [table(engine, R::IDTR), table(engine, R::TR)]
+}
+
 /// A descriptor table's or the task segment's register.
-pub(super) fn table(engine: &Engine, id: R) -> (u64, u32) {
+fn table(engine: &Engine, id: R) -> (u64, u32) {
     let mut value = uc_x86_mmr { selector: 0, base: 0, limit: 0, flags: 0 };
     engine.read_struct(id as c_int, &mut value);
     (value.base, value.limit)

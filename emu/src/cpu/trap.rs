@@ -5,7 +5,7 @@ use guest::mem::Width;
 
 use super::ffi::Engine;
 use super::registers::{self, RegisterFile};
-use super::ring::Ring0;
+use super::ring::{self, Ring0};
 
 /// A system call that has just arrived.
 pub struct Trap<'a> {
@@ -27,6 +27,29 @@ impl Trap<'_> {
         if self.gate.width() == Width::W64 {
             registers::read_arguments(self.engine, &mut self.regs);
         }
+    }
+
+    /// Reads what is not filled in yet of the registers that a system call has.
+    pub fn read_registers(&mut self) {
+        let (rip, rflags) = (self.regs.rip, self.regs.rflags);
+        self.regs = registers::read_trap(self.engine, self.gate, rip);
+        self.regs.rflags = rflags;
+        self.read_arguments();
+    }
+
+    /// How the call came in.
+    pub fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// CS, RSP and SS.
+    pub fn segments_and_stack(&self) -> (u16, u64, u16) {
+        registers::segments_and_stack(self.engine)
+    }
+
+    /// Base and limit of the interrupt descriptor table, and of the task state segment.
+    pub fn idt_and_tss(&self) -> [(u64, u32); 2] {
+        ring::idt_and_tss(self.engine)
     }
 
     /// Every register, RIP at or after the instruction as the gate has it.
@@ -61,6 +84,11 @@ impl Insn<'_> {
     /// 64 or 32: how it is decoded.
     pub fn bits(&self) -> u32 {
         registers::bits(self.engine)
+    }
+
+    /// The ring it runs in.
+    pub fn ring(&self) -> u8 {
+        registers::mode(self.engine).1
     }
 }
 

@@ -8,6 +8,7 @@ mod kuser;
 mod lists;
 mod modules;
 mod process;
+mod system;
 mod wow64;
 mod writer;
 
@@ -25,6 +26,8 @@ use crate::cpu::Ram;
 pub use kuser::update as update_kuser;
 pub use modules::{Module, Modules};
 pub use process::Start;
+pub use system::System;
+pub(crate) use system::{TrapFrame, load as load_system};
 
 /// What is to be run.
 #[derive(Clone, Debug)]

@@ -55,6 +55,8 @@ pub struct Modules {
     slots: Vec<Vec<Import>>,
     /// Indexes in the order in which initialisers run, the program left out.
     init_order: Vec<usize>,
+    /// What is in kernel space: the kernel image first.
+    kernel: Vec<Module>,
 }
 
 /// How deep forwarders may lead from DLL to DLL.
@@ -175,7 +177,17 @@ impl Modules {
 
     /// The module an address lies in.
     pub fn at(&self, va: u64) -> Option<&Module> {
-        self.list.iter().find(|m| (m.base..m.base + m.size).contains(&va))
+        self.list.iter().chain(&self.kernel).find(|m| va.wrapping_sub(m.base) < m.size)
+    }
+
+    /// Enters a module of kernel space.
+    pub(super) fn add_kernel(&mut self, module: Module) {
+        self.kernel.push(module);
+    }
+
+    /// The modules of kernel space, the kernel image first.
+    pub fn kernel(&self) -> impl Iterator<Item = &Module> {
+        self.kernel.iter()
     }
 
     /// All modules in load order.
@@ -390,7 +402,7 @@ impl Modules {
 }
 
 /// A section's protection as the memory manager maps it: what can be written is copy-on-write.
-fn protection(section: &Section) -> Protect {
+pub(super) fn protection(section: &Section) -> Protect {
     match (section.execute, section.read, section.write) {
         (true, _, true) => Protect::EXECUTE_WRITECOPY,
         (true, true, false) => Protect::EXECUTE_READ,

@@ -105,4 +105,22 @@ impl Memory {
             execute,
         })
     }
+
+    /// Writes kernel space with the kernel's rights; all or nothing.
+    pub fn write_system(&mut self, ram: &mut dyn Phys, va: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let access = Access::Write;
+        let last = va.checked_add(bytes.len().saturating_sub(1) as u64);
+        let last = last.ok_or(Fault { va, access, kind: FaultKind::NotMapped })?;
+        for vpn in va / PAGE_SIZE..=last / PAGE_SIZE {
+            self.resolve_system(va.max(vpn * PAGE_SIZE), access)?;
+        }
+        self.poke(ram, va, bytes);
+        Ok(())
+    }
+
+    /// Reads kernel space with the kernel's rights.
+    pub fn read_system(&self, ram: &dyn Phys, va: u64, buf: &mut [u8]) -> Result<(), Fault> {
+        self.resolve_system(va, Access::Read)?;
+        self.peek(ram, va, buf).ok_or(Fault { va, access: Access::Read, kind: FaultKind::NotMapped })
+    }
 }
