@@ -89,8 +89,8 @@ pub enum KernelGate {
     /// The service whose number (with the table's bits) is in EAX; arguments as a kernel function has them, the return
     /// address at the top of the stack. Returns its status.
     Service,
-    /// `KiDispatchException`: RCX (ECX) is the `KTRAP_FRAME`, EDX the vector, R8 (EAX) CR2 of a page fault. Returns when
-    /// the trap frame is to be resumed.
+    /// `KiDispatchException`: RCX (ECX) is the `KTRAP_FRAME`, EDX the vector, R8 (EAX) CR2 of a page fault, and in
+    /// 64-bit code R9 the IRQL. Returns when the trap frame is to be resumed.
     Exception,
     /// `KeBugCheckEx`: code and four parameters as a kernel function has them. Does not return.
     BugCheck,

@@ -303,8 +303,18 @@ unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data:
 unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
         let before = shared.block();
-        let bits = registers::bits(engine);
+        let (bits, ring) = registers::mode(engine);
         shared.mode = blocks::mode_key(bits == 32);
+        if ring == 3 && shared.is_ring_0() {
+            shared.left_ring_0();
+            if client.left_kernel(&Insn { engine, address, size }) == Flow::Stop {
+                shared.exit = Some(Exit::LeftKernel);
+                shared.run_here(Block { address, ..Block::default() });
+                shared.plain_limit = 0;
+                engine.stop();
+                return;
+            }
+        }
         let block = match shared.blocks.get(address, shared.mode, size) {
             Some(block) => *block,
             None => decode(client, bits, address, size),

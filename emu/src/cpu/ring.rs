@@ -41,7 +41,6 @@ pub enum Msr {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct EntryMsrs {
     pub lstar: u64,
-    pub cstar: u64,
     pub fmask: u64,
     pub sysenter_eip: u64,
     pub sysenter_esp: u64,
@@ -151,7 +150,6 @@ impl Ring0 {
         let read = |msr| read_msr(engine, msr);
         *self.msrs.get_or_insert_with(|| EntryMsrs {
             lstar: read(Msr::Lstar),
-            cstar: read(Msr::Cstar),
             fmask: read(Msr::Fmask),
             sysenter_eip: read(Msr::SysenterEip),
             sysenter_esp: read(Msr::SysenterEsp),

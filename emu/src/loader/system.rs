@@ -3,6 +3,7 @@
 //!
 //! Fields are those that the dispatch path, drivers and debuggers look at; the rest of each structure is zero.
 
+use guest::asm::kernel::{KernelFeature, interrupts};
 use guest::layout::BuildLayouts;
 use guest::mem::PAGE_SIZE;
 use guest::pe::PeImage;
@@ -155,7 +156,6 @@ struct Builder<'a, 'b> {
     map: &'static SystemMap,
     side: Side,
     nt: Module,
-    win32k: Option<Module>,
 }
 
 /// Makes kernel space. `driver` is code for ring 0.
@@ -171,15 +171,14 @@ pub(crate) fn load(
     let nt = image(target, &nt, "nt").map_err(no_memory)?;
     let win32k = win32k.map(|w| image(target, &w, "win32k")).transpose().map_err(no_memory)?;
     let side = Side::new(profile, profile.arch);
-    let mut builder = Builder { target, map, side, nt, win32k };
+    let mut builder = Builder { target, map, side, nt };
     builder.tables(start).map_err(no_memory)?;
     builder.processor().map_err(no_memory)?;
     builder.objects().map_err(no_memory)?;
     builder.variables().map_err(no_memory)?;
     let driver_size = builder.driver(driver.map_or(&[], |(_, code)| code)).map_err(no_memory)?;
     let system = builder.system(driver_size).ok_or_else(|| no_memory(NtStatus::ENTRYPOINT_NOT_FOUND))?;
-    let Builder { nt, win32k, .. } = builder;
-    modules.add_kernel(nt);
+    modules.add_kernel(builder.nt);
     win32k.into_iter().for_each(|w| modules.add_kernel(w));
     if let Some((name, code)) = driver {
         modules.add_kernel(Module {
@@ -286,11 +285,11 @@ impl Builder<'_, '_> {
     /// The IDT.
     fn gates(&mut self) -> Result<(), NtStatus> {
         let code: u64 = if self.is_64() { 0x10 } else { 8 };
-        for interrupt in asm::interrupts(self.side.arch) {
+        for interrupt in interrupts(self.side.arch) {
             let Some(target) = self.nt.symbol(interrupt.symbol) else { continue };
             let low = target & 0xffff | code << 16 | (0x8e00 | u64::from(interrupt.dpl) << 13) << 32
                 | (target & 0xffff_0000) << 32
-                | u64::from(interrupt.stack) << 32;
+                | u64::from(interrupt.ist) << 32;
             if self.is_64() {
                 let bytes = [low, target >> 32].map(u64::to_le_bytes).concat();
                 self.write(self.map.idt + 16 * u64::from(interrupt.vector), &bytes)?;
@@ -404,24 +403,13 @@ impl Builder<'_, '_> {
         self.write(at, value.to_le_bytes().get(..bytes).unwrap_or(&[]))
     }
 
-    /// The kernel image's own variables, and what it knows of win32k: `KeAddSystemServiceTable`.
+    /// The kernel image's own variables.
     fn variables(&mut self) -> Result<(), NtStatus> {
         let profile = self.target.profile();
         let width = self.side.width().bytes();
-        self.set("MmUserProbeAddress", profile.highest_user_address + 1, width)?;
-        self.set("MmHighestUserAddress", profile.highest_user_address, width)?;
-        self.set("KeSmapEnabled", u64::from(asm::KernelFeature::Smap.of(profile)), 1)?;
+        self.set("KeSmapEnabled", u64::from(KernelFeature::Smap.of(profile)), 1)?;
         self.set("PsInitialSystemProcess", self.map.process - 0x1_0000, width)?;
-        self.set("NtBuildNumber", 0xf000_0000 | u64::from(profile.version.2), 4)?;
-        self.target.kernel.mm.show_in_system(kuser::USER_VA, self.map.shared_data, Protect::READWRITE)?;
-        let (Some(win32k), Some(shadow)) = (&self.win32k, self.nt.symbol("KeServiceDescriptorTableShadow")) else {
-            return Ok(());
-        };
-        let limit = profile.table_size(guest::services::ServiceTableId::Win32k) as u64;
-        let (table, arguments) = (win32k.symbol("W32pServiceTable"), win32k.symbol("W32pArgumentTable"));
-        let row = [table.unwrap_or(0), 0, limit, arguments.unwrap_or(0)];
-        let bytes: Vec<u8> = row.iter().flat_map(|value| self.word(*value)).collect();
-        self.write(shadow + bytes.len() as u64, &bytes)
+        self.target.kernel.mm.show_in_system(kuser::USER_VA, self.map.shared_data, Protect::READWRITE)
     }
 
     /// Code that is loaded as a driver; its size.

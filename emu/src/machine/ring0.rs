@@ -3,7 +3,7 @@
 
 use guest::convention::{Gate, TrapRegs};
 use guest::mem::{Access, Width};
-use guest::asm::KernelFeature;
+use guest::asm::kernel::KernelFeature;
 use guest::system::KernelGate;
 use guest::{Fault, Profile};
 use kernel_model::mm::Translation;

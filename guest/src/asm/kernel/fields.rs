@@ -15,6 +15,8 @@ pub enum KernelFeature {
     KvaShadow,
     /// Access to user memory is switched on where it is wanted.
     Smap,
+    /// User pages are not executed in ring 0.
+    Smep,
 }
 
 impl KernelFeature {
@@ -23,6 +25,7 @@ impl KernelFeature {
             Self::RelativeRows => "relative_rows",
             Self::KvaShadow => "kva_shadow",
             Self::Smap => "smap",
+            Self::Smep => "smep",
         }
     }
 

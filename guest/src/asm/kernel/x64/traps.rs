@@ -89,12 +89,13 @@ fn leave(c: &mut Code, f: &Fields, kernel: &'static str) -> Result<(), AsmError>
     Ok(())
 }
 
-/// `KiExceptionDispatch`: EDX is the vector.
+/// `KiExceptionDispatch`: EDX is the vector; R8 becomes CR2, R9 the IRQL.
 fn dispatch(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     let masked = c.to("KiExceptionDispatchMasked");
     c.name("KiExceptionDispatch")?;
     enter(c, f, "KiExceptionDispatchKernel")?;
     c.asm.mov(r8, cr2)?;
+    c.asm.mov(r9, cr8)?;
     c.asm.test(dword_ptr(rbp + f.frame("EFlags")?), INTERRUPTS)?;
     c.asm.je(masked)?;
     c.asm.sti()?;
