@@ -6,6 +6,7 @@ mod cli;
 mod crt;
 mod dep;
 mod determinism;
+mod dispatch;
 mod edges;
 mod engine;
 mod example;

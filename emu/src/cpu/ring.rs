@@ -116,8 +116,9 @@ impl Ring0 {
         let user = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
         let base = locate(engine)?;
         let (r0, r3) = (kernel.bytes(), user.bytes());
-        let differ: Vec<usize> =
-            (0..r0.len().min(r3.len()) / 4).map(|i| 4 * i).filter(|&at| word(r0, at) != word(r3, at)).collect();
+        // What lies before the registers is Unicorn's own.
+        let words = (base / 4..r0.len().min(r3.len()) / 4).map(|i| 4 * i);
+        let differ: Vec<usize> = words.filter(|&at| word(r0, at) != word(r3, at)).collect();
         let known = |at: usize| {
             let of = at.wrapping_sub(base);
             of == HFLAGS || (CS..CS + SEGMENT).contains(&of) || (SS..SS + SEGMENT).contains(&of)

@@ -3,6 +3,7 @@
 //! What `PspAllocateProcess` and the loader in ntdll do between them is done here, with kernel rights, before
 //! the first instruction; initialisers (TLS callbacks, `DllMain`) run as guest code afterwards.
 
+mod builtin;
 mod environment;
 mod kuser;
 mod lists;

@@ -3,10 +3,10 @@
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
 use guest::profile::Dep;
-use guest::{Arch, Profile, asm, dll};
+use guest::{Arch, Profile};
 use kernel_model::mm::{Protect, VadKind};
 
-use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
+use super::{LoadError, ProcessConfig, Program, Target, base_name, builtin, read_file};
 
 /// A loaded image, or the raw program.
 #[derive(Clone, Debug)]
@@ -229,8 +229,8 @@ impl Modules {
             return Ok(index);
         }
         let name = canonical(dll);
-        if let Some((image, symbols)) = builtin(loading.target.profile(), arch, &name)? {
-            return self.map(loading, &name, image, symbols);
+        if let Some(built) = builtin::dll(loading.target.profile(), arch, &name)? {
+            return self.map(loading, &name, built.image.clone(), built.symbols.clone());
         }
         let missing = || LoadError::MissingDll { file: importer.to_string(), dll: dll.to_string() };
         // A name with a separator would leave the program's folder.
@@ -413,7 +413,7 @@ pub(super) fn protection(section: &Section) -> Protect {
     }
 }
 
-fn parse(file: &str, bytes: &[u8]) -> Result<PeImage, LoadError> {
+pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<PeImage, LoadError> {
     PeImage::parse(bytes).map_err(|error| LoadError::BadImage { file: file.to_string(), error })
 }
 
@@ -433,19 +433,4 @@ fn guest_path(file: &str, is_program: bool, wow64: bool) -> String {
         (false, true) => "C:\\Windows\\SysWOW64\\",
     };
     format!("{folder}{file}")
-}
-
-type Builtin = (PeImage, Vec<(u32, String)>);
-
-/// A built-in DLL of the profile.
-fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Builtin>, LoadError> {
-    let name = name.to_ascii_lowercase();
-    let (file, built) = match name.as_str() {
-        "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile, arch)),
-        "win32u.dll" => ("win32u.dll", asm::win32u(profile, arch)),
-        _ => return dll::image(arch, &name).map(|bytes| Ok((parse(&name, bytes)?, Vec::new()))).transpose(),
-    };
-    let built = built.map_err(|e| LoadError::Builtin { dll: file, error: e.to_string() })?;
-    let image = parse(file, &built.image)?;
-    Ok(Some((image, built.symbols)))
 }

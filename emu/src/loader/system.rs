@@ -6,12 +6,12 @@
 use guest::asm::kernel::{KernelFeature, interrupts};
 use guest::layout::BuildLayouts;
 use guest::mem::PAGE_SIZE;
-use guest::pe::PeImage;
 use guest::system::SystemMap;
-use guest::{Arch, NtStatus, asm};
+use guest::{Arch, NtStatus};
 use kernel_model::Kernel;
 use kernel_model::mm::{Frame, Phys, Protect};
 
+use super::builtin::{self, Builtin};
 use super::modules::{Module, protection};
 use super::process::Start;
 use super::writer::StructBuilder;
@@ -164,12 +164,12 @@ pub(crate) fn load(
 ) -> Result<System, LoadError> {
     let profile = target.profile();
     let map = SystemMap::of(profile.arch);
-    let failed = |e: asm::AsmError| LoadError::Builtin { dll: "ntoskrnl.exe", error: e.to_string() };
     let no_memory = |status| LoadError::NoMemory { file: "ntoskrnl.exe".into(), status };
-    let nt = asm::ntoskrnl(profile).map_err(failed)?;
-    let win32k = asm::win32k(profile).map_err(failed)?;
-    let nt = image(target, &nt, "nt").map_err(no_memory)?;
-    let win32k = win32k.map(|w| image(target, &w, "win32k")).transpose().map_err(no_memory)?;
+    let missing = || no_memory(NtStatus::ENTRYPOINT_NOT_FOUND);
+    let nt = builtin::kernel(profile, "ntoskrnl.exe")?.ok_or_else(missing)?;
+    let win32k = builtin::kernel(profile, "win32k.sys")?;
+    let nt = image(target, &nt, "nt", "ntoskrnl.exe").map_err(no_memory)?;
+    let win32k = win32k.map(|w| image(target, &w, "win32k", "win32k.sys")).transpose().map_err(no_memory)?;
     let side = Side::new(profile, profile.arch);
     let mut builder = Builder { target, map, side, nt };
     builder.tables(start).map_err(no_memory)?;
@@ -195,8 +195,8 @@ pub(crate) fn load(
 }
 
 /// Maps a kernel image at its own base.
-fn image(target: &mut Target<'_>, built: &asm::BuiltinDll, alias: &str) -> Result<Module, NtStatus> {
-    let image = PeImage::parse(&built.image).map_err(|_| NtStatus::INVALID_IMAGE_FORMAT)?;
+fn image(target: &mut Target<'_>, built: &Builtin, alias: &str, file: &str) -> Result<Module, NtStatus> {
+    let image = &built.image;
     let size = image.bytes.len() as u64;
     let Target { kernel, ram, .. } = target;
     kernel.mm.map_system(*ram, image.base, size, Protect::READONLY)?;
@@ -215,10 +215,10 @@ fn image(target: &mut Target<'_>, built: &asm::BuiltinDll, alias: &str) -> Resul
     Ok(Module {
         name: format!("{alias}.sys"),
         arch: image.arch,
-        path: format!("C:\\Windows\\System32\\{}", built.name),
+        path: format!("C:\\Windows\\System32\\{file}"),
         base: image.base,
         size,
-        image: Some(image),
+        image: Some(image.clone()),
         symbols: built.symbols.clone(),
     })
 }

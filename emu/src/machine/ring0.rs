@@ -146,7 +146,9 @@ impl World {
     }
 
     #[cold]
-    fn serve_watched(&mut self, call: Call, row: Row, retired: u64) -> Flow {
+    fn serve_watched(&mut self, mut call: Call, row: Row, retired: u64) -> Flow {
+        // What user code said, garbage in the upper bits included.
+        call.number = call.regs.number();
         let before = self.ring_0.as_ref().and_then(|r| r.user.as_ref()).and_then(|u| u.before);
         self.show_call(&call, Some(&row), &before.unwrap_or_default(), retired);
         let answer = self.kernel.execute(&mut self.ram, &row, &call);
