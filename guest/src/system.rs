@@ -34,7 +34,8 @@ pub struct SystemMap {
     pub stack_size: u64,
     /// The end of the stack that a double fault gets.
     pub fault_stack: u64,
-    /// Where code that is loaded as a driver goes.
+    /// Where code that is loaded as a driver goes: near enough to the kernel for a row of a 64-bit service table, which
+    /// reaches 128 MiB.
     pub driver: u64,
 }
 
@@ -54,7 +55,7 @@ const X64: SystemMap = SystemMap {
     stack: 0xffff_f880_0200_7000,
     stack_size: 0x6000,
     fault_stack: 0xffff_f880_0300_7000,
-    driver: 0xffff_f880_050c_0000,
+    driver: 0xffff_f800_050c_0000,
 };
 
 const X86: SystemMap = SystemMap {

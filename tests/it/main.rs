@@ -23,6 +23,7 @@ mod programs;
 mod programs32;
 mod readme;
 mod returns;
+mod ring0;
 mod services;
 mod stubs;
 mod support;

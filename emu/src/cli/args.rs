@@ -248,12 +248,24 @@ pub struct StubsOptions {
 pub struct SsdtOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
+    /// The tables as they stand in guest memory once the program (or just the driver) has run, with what is hooked
+    #[arg(long, conflicts_with = "diff")]
+    pub live: bool,
+    /// Code for ring 0, run as a driver's entry
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub driver: Option<PathBuf>,
     /// What moved, appeared, vanished or takes other arguments between two builds
     #[arg(long, num_args = 2, value_names = ["P", "Q"], conflicts_with = "profile")]
     pub diff: Vec<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// A program to run first, with --live; without one the tables are those after boot and driver
+    #[arg(requires = "live")]
+    pub image: Option<PathBuf>,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,14 +7,17 @@ use std::time::Instant;
 
 use guest::Arch;
 
-use super::args::{DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, Root, RingChoice, RunOptions, TraceOptions};
+use super::args::{
+    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, Root, RunOptions, SsdtOptions,
+    TraceOptions,
+};
 use super::names;
 use super::pages::print;
+use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
-use crate::cpu::RegisterFile;
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
-use crate::view::{self, FlowFinder, Paint};
+use crate::view::{self, FlowFinder, Live, Paint};
 
 pub(super) type Outcome = Result<u8, String>;
 
@@ -44,12 +47,42 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         if config.dispatch == Dispatch::Direct {
             return Err(format!("{}: code in ring 0 needs --dispatch kernel", path.display()));
         }
-        let code = read_file(path).map_err(|e| e.to_string())?;
-        config.driver = Some(Driver { name: base_name(&path.display().to_string()).to_string(), code });
+        config.driver = Some(driver(path)?);
     }
     let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
     machine.set_console(Box::new(Stdio));
     Ok(machine)
+}
+
+fn driver(path: &Path) -> Result<Driver, String> {
+    let code = read_file(path).map_err(|e| e.to_string())?;
+    if code.is_empty() {
+        return Err(format!("{}: is empty", path.display()));
+    }
+    Ok(Driver { name: base_name(&path.display().to_string()).to_string(), code })
+}
+
+/// A program that only returns: its process starts and ends.
+const NOTHING: &[u8] = &[0x31, 0xc0, 0xc3];
+
+/// Runs a program, or just a driver, and looks at the kernel's tables.
+pub(super) fn live(options: &SsdtOptions) -> Result<Live, String> {
+    let profile = names::profile(&options.profile.profile)?;
+    let mut config = match &options.image {
+        Some(image) => Config::open(image).map_err(|e| e.to_string())?,
+        None => Config::new(Program::Raw(profile.arch, NOTHING.to_vec()), "nothing"),
+    };
+    config.profile = profile;
+    config.process.args = options.args.clone();
+    config.dispatch = Dispatch::Kernel;
+    config.driver = options.driver.as_deref().map(driver).transpose()?;
+    let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
+    machine.set_console(Box::new(Silent));
+    let end = machine.run().map_err(|e| e.to_string())?;
+    if let End::BugCheck(bug_check) = &end {
+        say(&bug_check_text(bug_check, profile.arch.bits()));
+    }
+    view::live(&machine).ok_or_else(|| format!("{}: no kernel image", profile.name))
 }
 
 /// Runs a machine to its end and says how that was.

@@ -272,6 +272,17 @@ impl Cpu {
         registers::segments_and_stack(&self.engine)
     }
 
+    /// Ring 3 has got control back, by this instruction of ring 0, and has not run yet: where its first instruction is
+    /// could not be fetched. The next call answers `None`.
+    pub fn take_return(&mut self) -> Option<u64> {
+        let block = self.shared.block();
+        if !self.shared.is_ring_0() || self.ring() == 0 {
+            return None;
+        }
+        self.shared.left_ring_0();
+        Some(block.address.wrapping_add(block.last.into()))
+    }
+
     /// CR2, the address of a page fault.
     pub fn set_cr2(&mut self, va: u64) {
         self.engine.write(&[R::CR2 as c_int], &[va]);
@@ -300,6 +311,7 @@ impl Cpu {
     /// selector of the latter.
     pub fn set_tables(&mut self, gdt: (u64, u32), idt: (u64, u32), tss: (u64, u32), task: u16) -> Result<(), CpuError> {
         self.shared.gdt_page = gdt.0 & !0xfff;
+        ring::set_write_protect(&self.engine);
         ring::set_table(&self.engine, R::GDTR, 0, gdt.0, gdt.1).map_err(CpuError)?;
         ring::set_table(&self.engine, R::IDTR, 0, idt.0, idt.1).map_err(CpuError)?;
         ring::set_table(&self.engine, R::TR, task, tss.0, tss.1).map_err(CpuError)

@@ -16,7 +16,7 @@ use unicorn_engine::unicorn_const::{HookType, MemType, Prot, TlbEntry, Translati
 use super::blocks::{self, Block};
 use super::ffi::Engine;
 use super::registers;
-use super::ring::Entry;
+use super::ring::{self, Entry};
 use super::shared::{NOT_REPEATING, Shared, StopAt};
 use super::trap::{Insn, KernelCall, Trap};
 use super::{Client, Exit, Flow, boot, identity};
@@ -130,7 +130,12 @@ fn fill_by_ring(
 ) -> Result<super::Page, Fault> {
     let (bits, ring) = registers::mode(engine);
     if ring == 0 {
-        return client.translate_kernel(va, access, registers::flags(engine) & ALIGNMENT_CHECK != 0);
+        let ac = registers::flags(engine) & ALIGNMENT_CHECK != 0;
+        // Without CR0.WP ring 0 may write what it may read. Changing the bit makes the engine ask anew.
+        if access == Access::Write && !ring::write_protect(engine) {
+            return client.translate_kernel(va, Access::Read, ac).map(|page| super::Page { write: true, ..page });
+        }
+        return client.translate_kernel(va, access, ac);
     }
     // The CPU reads descriptors with the kernel's rights, whoever loads the selector.
     if va & !0xfff == shared.gdt_page && access == Access::Read {
@@ -192,16 +197,11 @@ fn enter_kernel(
     let rflags = registers::flags(engine);
     let Some(msrs) = shared.ring_0.as_mut().map(|r| r.msrs(engine)) else { return };
     let entry = match gate {
-        Gate::Syscall => {
-            Some(Entry { rip: msrs.lstar, rsp: None, rcx_r11: Some((rip, rflags)), clears: msrs.fmask })
-        }
+        Gate::Syscall => Some(Entry { rip: msrs.lstar, rsp: None, rcx_r11: Some((rip, rflags)), clears: msrs.fmask }),
         // VM, IF and RF.
-        Gate::Sysenter => Some(Entry {
-            rip: msrs.sysenter_eip,
-            rsp: Some(msrs.sysenter_esp),
-            rcx_r11: None,
-            clears: 0x3_0200,
-        }),
+        Gate::Sysenter => {
+            Some(Entry { rip: msrs.sysenter_eip, rsp: Some(msrs.sysenter_esp), rcx_r11: None, clears: 0x3_0200 })
+        }
         Gate::Int2e | Gate::Int2e32 => None,
     };
     let regs = TrapRegs { rip, rflags, ..TrapRegs::default() };

@@ -213,7 +213,9 @@ fn locate(engine: &Engine) -> Result<usize, String> {
         let context = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
         let bytes = context.bytes();
         let fits = |&at: &usize| {
-            quad(bytes, at) == mark && quad(bytes, at + 8 * 15) == mark ^ 0x5555 && quad(bytes, at + RIP) == mark ^ 0xaaaa
+            quad(bytes, at) == mark
+                && quad(bytes, at + 8 * 15) == mark ^ 0x5555
+                && quad(bytes, at + RIP) == mark ^ 0xaaaa
         };
         let left = candidates.unwrap_or_else(|| (0..bytes.len()).step_by(4).collect());
         candidates = Some(left.into_iter().filter(fits).collect());
@@ -236,6 +238,23 @@ pub(super) fn read_msr(engine: &Engine, msr: Msr) -> u64 {
 pub(super) fn write_msr(engine: &Engine, msr: Msr, value: u64) -> Result<(), String> {
     let value = uc_x86_msr { rid: msr as u32, value };
     engine.write_struct(R::MSR as c_int, &value).map_err(|e| format!("{msr:?}: {e:?}"))
+}
+
+/// `CR0.WP`.
+const WRITE_PROTECT: u64 = 0x1_0000;
+
+/// Whether read-only pages are read-only for ring 0 too.
+pub(super) fn write_protect(engine: &Engine) -> bool {
+    let mut v = [0];
+    engine.read(&[R::CR0 as c_int], &mut v);
+    v[0] & WRITE_PROTECT != 0
+}
+
+/// Makes them so.
+pub(super) fn set_write_protect(engine: &Engine) {
+    let mut v = [0];
+    engine.read(&[R::CR0 as c_int], &mut v);
+    engine.write(&[R::CR0 as c_int], &[v[0] | WRITE_PROTECT]);
 }
 
 /// Base and limit of the interrupt descriptor table, and of the task state segment.

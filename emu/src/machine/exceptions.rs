@@ -26,12 +26,19 @@ const DISPATCH_LEVEL: u64 = 2;
 /// Exceptions that push an error code: #DF, #TS, #NP, #SS, #GP, #PF, #AC.
 const WITH_ERROR: [u8; 7] = [8, 10, 11, 12, 13, 14, 17];
 
+/// Whether all bits above the 48th are as that one.
+const fn is_canonical(va: u64) -> bool {
+    let upper = va >> 47;
+    upper == 0 || upper == 0x1_ffff
+}
+
 /// An exit as the CPU would deliver it: the event, and how far RIP is past the place it is told of.
 fn event_of(exit: Exit, ring: u8, is_mapped: impl Fn(u64) -> bool) -> (Event, u64) {
     let fault = |vector: u8, error| Event { vector, software: false, error };
     match exit {
         Exit::Memory(fault) => {
-            let present = fault.kind == FaultKind::Protection || fault.kind == FaultKind::KernelRange && is_mapped(fault.va);
+            let present =
+                fault.kind == FaultKind::Protection || fault.kind == FaultKind::KernelRange && is_mapped(fault.va);
             let by = match fault.access {
                 Access::Read => 0,
                 Access::Write => FAULT_WRITE,
@@ -46,7 +53,9 @@ fn event_of(exit: Exit, ring: u8, is_mapped: impl Fn(u64) -> bool) -> (Event, u6
         Exit::Interrupt(vector) => (Event { vector, software: true, error: None }, 0),
         // What SYSENTER does where IA32_SYSENTER_CS is 0.
         Exit::Sysenter => (fault(GENERAL_PROTECTION, Some(0)), 2),
-        Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => (fault(DOUBLE_FAULT, Some(0)), 0),
+        Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => {
+            (fault(DOUBLE_FAULT, Some(0)), 0)
+        }
     }
 }
 
@@ -57,7 +66,15 @@ impl Machine {
         let rip = raised.registers.get(Reg::Rip);
         if exit == Exit::Halted {
             let place = self.world.modules.describe(rip);
-            return Ok(Some(End::Deadlock(format!("the processor halts in ring 0 before {place}, and nothing interrupts it"))));
+            return Ok(Some(End::Deadlock(format!(
+                "the processor halts in ring 0 before {place}, and nothing interrupts it"
+            ))));
+        }
+        if let Some(by) = self.cpu.take_return() {
+            self.left_kernel();
+            if !is_canonical(rip) {
+                return Ok(Some(self.bad_return(by, rip)));
+            }
         }
         let ring = self.cpu.ring();
         if ring == 0 && self.set_access_flag(exit, &raised) {
@@ -74,6 +91,14 @@ impl Machine {
         let (cs, rsp, ss) = self.cpu.segments_and_stack();
         let from = Interrupted { rip: rip.wrapping_sub(back), cs, rflags: raised.registers.get(Reg::Rflags), rsp, ss };
         Ok(self.deliver_or_escalate(event, from))
+    }
+
+    /// `sysret` to an address that is none: #GP in ring 0, with the program's stack and GS, in which no handler of the
+    /// kernel's can run.
+    fn bad_return(&mut self, by: u64, to: u64) -> End {
+        let what = format!("a return to {to:#x}, which is no address");
+        let code = BugCheckCode::SYSTEM_SERVICE_EXCEPTION;
+        self.bug_check(code, [NtStatus::ACCESS_VIOLATION.0.into(), by, 0, 0], what, Some(by))
     }
 
     /// Delivers an event. What cannot be delivered becomes #GP, #NP or #DF; the machine ends if that cannot either.
@@ -147,7 +172,8 @@ impl Machine {
         let from = Interrupted { rip: registers.get(Reg::Rip), cs, rflags: registers.get(Reg::Rflags), rsp, ss };
         let stand_in = self.world.modules.kernel().next().and_then(|nt| nt.symbol("KiDriverStandIn"));
         let tables = Tables { idt: (0, 0), tss: self.cpu.idt_and_tss()[1] };
-        let entry = stand_in.and_then(|rip| enter_at(&mut self.world.kernel, &mut self.world.ram, tables, rip, &from).ok());
+        let entry =
+            stand_in.and_then(|rip| enter_at(&mut self.world.kernel, &mut self.world.ram, tables, rip, &from).ok());
         if let Some(entry) = entry {
             self.cpu.enter_ring_0(&entry);
         }
@@ -290,7 +316,12 @@ impl Machine {
     fn unhandled(&mut self, status: NtStatus, rip: u64, what: String, information: [u64; 2]) -> End {
         let in_service = self.world.ring_0.as_ref().is_some_and(|r| r.user.is_some());
         if in_service && self.world.kernel.profile.arch == Arch::X64 {
-            return self.bug_check(BugCheckCode::SYSTEM_SERVICE_EXCEPTION, [status.0.into(), rip, 0, 0], what, Some(rip));
+            return self.bug_check(
+                BugCheckCode::SYSTEM_SERVICE_EXCEPTION,
+                [status.0.into(), rip, 0, 0],
+                what,
+                Some(rip),
+            );
         }
         let [first, second] = information;
         let code = BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED;

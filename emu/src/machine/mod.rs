@@ -22,7 +22,7 @@ pub use end::{BugCheck, Crash, End};
 pub(crate) use run::trap_address;
 pub use stats::Stats;
 
-use crate::cpu::{Cpu, CpuError, Options, Ram, Reg, RegisterFile};
+use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
 use crate::trace::Observer;
 use ring0::Ring0;
@@ -232,6 +232,22 @@ impl Machine {
     /// Sets the CPU's registers.
     pub fn set_registers(&mut self, registers: &RegisterFile) {
         self.cpu.set_registers(registers);
+    }
+
+    /// A model-specific register of the CPU.
+    pub fn msr(&self, msr: Msr) -> u64 {
+        self.cpu.msr(msr)
+    }
+
+    /// Where the IDT leads for an interrupt; `None`: the table does not go that far or cannot be read.
+    pub fn interrupt_target(&self, vector: u8) -> Option<u64> {
+        let [idt, _] = self.cpu.idt_and_tss();
+        interrupt::gate(&self.world.kernel, &self.world.ram, idt, vector).map(|gate| gate.target)
+    }
+
+    /// Instructions of kernel code retired.
+    pub fn kernel_instructions(&self) -> u64 {
+        self.cpu.retired_in_ring_0()
     }
 
     /// Guest memory without side effects; `None` where something is not committed.
