@@ -38,6 +38,8 @@ pub struct SystemMap {
     pub driver: u64,
 }
 
+/// What the dispatch path touches lies in pages that differ in their low bits: the engine's translation cache has one
+/// place for pages that do not.
 const X64: SystemMap = SystemMap {
     lowest: 0xffff_8000_0000_0000,
     ntoskrnl: 0xffff_f800_02c0_0000,
@@ -47,12 +49,12 @@ const X64: SystemMap = SystemMap {
     idt: 0xffff_f800_0204_1000,
     tss: 0xffff_f800_0204_2000,
     pcr: 0xffff_f800_0200_0000,
-    process: 0xffff_fa80_0100_0000,
-    thread: 0xffff_fa80_0110_0000,
+    process: 0xffff_fa80_0106_0000,
+    thread: 0xffff_fa80_0118_4000,
     stack: 0xffff_f880_0200_7000,
     stack_size: 0x6000,
     fault_stack: 0xffff_f880_0300_7000,
-    driver: 0xffff_f880_0500_0000,
+    driver: 0xffff_f880_050c_0000,
 };
 
 const X86: SystemMap = SystemMap {
@@ -64,8 +66,8 @@ const X86: SystemMap = SystemMap {
     idt: 0x8003_f400,
     tss: 0x8004_2000,
     pcr: 0x8048_0000,
-    process: 0x8100_0000,
-    thread: 0x8110_0000,
+    process: 0x8106_0000,
+    thread: 0x8118_4000,
     stack: 0xf800_4000,
     stack_size: 0x3000,
     fault_stack: 0xf801_4000,

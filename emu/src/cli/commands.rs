@@ -7,14 +7,12 @@ use std::time::Instant;
 
 use guest::Arch;
 
-use super::args::{
-    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, Root, RunOptions, TraceOptions,
-};
+use super::args::{DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, Root, RingChoice, RunOptions, TraceOptions};
 use super::names;
 use super::pages::print;
-use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
+use crate::cpu::RegisterFile;
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Paint};
 

@@ -7,7 +7,8 @@
 //! XOP coded ones) is cut before it.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register,
+    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
+    Register,
 };
 
 /// What is known of a block of code.
@@ -29,6 +30,8 @@ pub(super) struct Block {
     pub ends_in_branch: bool,
     /// That may lead to another code segment, so to code of another width.
     pub ends_in_far: bool,
+    /// Its last instruction may write memory.
+    pub may_store: bool,
     /// It writes a register that says where the ways into ring 0 lead.
     pub writes_msr: bool,
     /// It is 32-bit code.
@@ -120,10 +123,9 @@ impl BlockCache {
     }
 
     pub(super) fn insert(&mut self, block: Block) {
-        // One instruction alone may be a block started again, unless it is a jump.
-        let whole = block.count > 1 || block.ends_in_branch;
-        let plain =
-            block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far && !block.writes_msr;
+        // One instruction alone may be a block started again by a store into itself, unless it is a jump.
+        let whole = block.count > 1 || block.ends_in_branch || !block.may_store;
+        let plain = block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far && !block.writes_msr;
         let slot = slot(block.address);
         self.blocks[slot] = block;
         let size = if plain { block.size } else { 0 };
@@ -175,6 +177,8 @@ pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
         block.count += 1;
     }
     block.rep = is_repeated(&insn).then_some(block.last);
+    block.may_store = insn.is_stack_instruction()
+        || (0..insn.op_count()).any(|n| !matches!(insn.op_kind(n), OpKind::Register | OpKind::Immediate8));
     block.ends_in_branch = insn.flow_control() != FlowControl::Next;
     block.ends_in_far = block.count > 0 && is_far(&insn);
     block.ends_in_int = matches!(insn.code(), Code::Int_imm8 | Code::Int3 | Code::Int1) && block.count > 0;
@@ -253,7 +257,11 @@ fn is_far(insn: &Instruction) -> bool {
             | Mnemonic::Sysexit
             | Mnemonic::Sysexitq
     );
-    returns || insn.is_jmp_far() || insn.is_call_far() || insn.is_jmp_far_indirect() || insn.is_call_far_indirect()
+    returns
+        || insn.is_jmp_far()
+        || insn.is_call_far()
+        || insn.is_jmp_far_indirect()
+        || insn.is_call_far_indirect()
 }
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ impl Insn<'_> {
     }
 }
 
+
 /// A call of the model from ring 0, through one of its gates.
 pub struct KernelCall<'a> {
     pub(super) engine: &'a Engine,

@@ -61,9 +61,7 @@ impl Machine {
                 "a system call by 32-bit code, which this kernel does not take".into(),
                 Vec::new(),
             ),
-            Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => {
-                plain(NtStatus::INTERNAL_ERROR, "an exit that is no exception")
-            }
+            Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => plain(NtStatus::INTERNAL_ERROR, "an exit that is no exception"),
         }
     }
 
@@ -97,3 +95,4 @@ fn why(kind: FaultKind) -> &'static str {
         FaultKind::NoMemory => "no memory left",
     }
 }
+

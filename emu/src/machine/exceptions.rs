@@ -31,8 +31,7 @@ fn event_of(exit: Exit, ring: u8, is_mapped: impl Fn(u64) -> bool) -> (Event, u6
     let fault = |vector: u8, error| Event { vector, software: false, error };
     match exit {
         Exit::Memory(fault) => {
-            let present =
-                fault.kind == FaultKind::Protection || fault.kind == FaultKind::KernelRange && is_mapped(fault.va);
+            let present = fault.kind == FaultKind::Protection || fault.kind == FaultKind::KernelRange && is_mapped(fault.va);
             let by = match fault.access {
                 Access::Read => 0,
                 Access::Write => FAULT_WRITE,
@@ -47,9 +46,7 @@ fn event_of(exit: Exit, ring: u8, is_mapped: impl Fn(u64) -> bool) -> (Event, u6
         Exit::Interrupt(vector) => (Event { vector, software: true, error: None }, 0),
         // What SYSENTER does where IA32_SYSENTER_CS is 0.
         Exit::Sysenter => (fault(GENERAL_PROTECTION, Some(0)), 2),
-        Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => {
-            (fault(DOUBLE_FAULT, Some(0)), 0)
-        }
+        Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => (fault(DOUBLE_FAULT, Some(0)), 0),
     }
 }
 
@@ -60,9 +57,7 @@ impl Machine {
         let rip = raised.registers.get(Reg::Rip);
         if exit == Exit::Halted {
             let place = self.world.modules.describe(rip);
-            return Ok(Some(End::Deadlock(format!(
-                "the processor halts in ring 0 before {place}, and nothing interrupts it"
-            ))));
+            return Ok(Some(End::Deadlock(format!("the processor halts in ring 0 before {place}, and nothing interrupts it"))));
         }
         let ring = self.cpu.ring();
         if ring == 0 && self.set_access_flag(exit, &raised) {
@@ -152,8 +147,7 @@ impl Machine {
         let from = Interrupted { rip: registers.get(Reg::Rip), cs, rflags: registers.get(Reg::Rflags), rsp, ss };
         let stand_in = self.world.modules.kernel().next().and_then(|nt| nt.symbol("KiDriverStandIn"));
         let tables = Tables { idt: (0, 0), tss: self.cpu.idt_and_tss()[1] };
-        let entry =
-            stand_in.and_then(|rip| enter_at(&mut self.world.kernel, &mut self.world.ram, tables, rip, &from).ok());
+        let entry = stand_in.and_then(|rip| enter_at(&mut self.world.kernel, &mut self.world.ram, tables, rip, &from).ok());
         if let Some(entry) = entry {
             self.cpu.enter_ring_0(&entry);
         }
@@ -296,12 +290,7 @@ impl Machine {
     fn unhandled(&mut self, status: NtStatus, rip: u64, what: String, information: [u64; 2]) -> End {
         let in_service = self.world.ring_0.as_ref().is_some_and(|r| r.user.is_some());
         if in_service && self.world.kernel.profile.arch == Arch::X64 {
-            return self.bug_check(
-                BugCheckCode::SYSTEM_SERVICE_EXCEPTION,
-                [status.0.into(), rip, 0, 0],
-                what,
-                Some(rip),
-            );
+            return self.bug_check(BugCheckCode::SYSTEM_SERVICE_EXCEPTION, [status.0.into(), rip, 0, 0], what, Some(rip));
         }
         let [first, second] = information;
         let code = BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED;

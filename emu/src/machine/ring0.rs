@@ -1,9 +1,9 @@
 //! Where the dispatcher runs as guest code: what the machine does when ring 3 goes into ring 0, when kernel code calls
 //! the model, and when ring 3 goes on.
 
-use guest::asm::kernel::KernelFeature;
 use guest::convention::{Gate, TrapRegs};
 use guest::mem::{Access, Width};
+use guest::asm::kernel::KernelFeature;
 use guest::system::KernelGate;
 use guest::{Fault, Profile};
 use kernel_model::mm::Translation;

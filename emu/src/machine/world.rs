@@ -111,7 +111,9 @@ impl World {
 
     /// Leaves a call for the run loop to finish.
     #[cold]
-    pub(super) fn park(&mut self, call: Call, row: Option<Row>, answer: Answer, before: Option<RegisterFile>) -> Flow {
+    pub(super) fn park(
+        &mut self, call: Call, row: Option<Row>, answer: Answer, before: Option<RegisterFile>,
+    ) -> Flow {
         self.pending = Some(Pending { call, row, answer, before });
         Flow::Stop
     }
@@ -185,8 +187,7 @@ impl Client for World {
             let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
             let registers = insn.registers();
             let code = bytes.get(..len).unwrap_or(&[]);
-            let step =
-                Step { address: insn.address, bits: insn.bits(), ring: insn.ring(), code, registers: &registers };
+            let step = Step { address: insn.address, bits: insn.bits(), ring: insn.ring(), code, registers: &registers };
             observer.instruction(&view, &step);
         }
     }

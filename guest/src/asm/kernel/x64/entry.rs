@@ -109,9 +109,9 @@ fn user(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
         let (smap, allow) = (c.to("KeSmapEnabled"), c.to("KiSystemServiceAllowUserAccess"));
         c.asm.cmp(byte_ptr(smap), 0)?;
         c.asm.jne(allow)?;
-        c.name("KiSystemServiceUserAccess")?;
     }
     c.asm.sti()?;
+    c.name("KiSystemServiceUserAccess")?;
     c.asm.mov(qword_ptr(rbx + f.thread("FirstArgument")?), rcx)?;
     c.asm.mov(dword_ptr(rbx + f.thread("SystemCallNumber")?), eax)?;
     Ok(())

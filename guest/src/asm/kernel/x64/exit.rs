@@ -16,35 +16,33 @@ pub(super) fn user(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     let kernel = c.to("KiSystemServiceExitKernel");
     c.asm.test(byte_ptr(rbp + f.frame("SegCs")?), selector::USER_MODE)?;
     c.asm.je(kernel)?;
-    let (irql, state) = (c.to("KiSystemServiceExitIrql"), c.to("KiSystemServiceExitApcState"));
+    let state = c.to("KiSystemServiceExitState");
     c.asm.mov(rcx, cr8)?;
     c.asm.mov(rbx, qword_ptr(f.prcb("CurrentThread")?).gs())?;
-    c.asm.test(ecx, ecx)?;
-    c.asm.jne(irql)?;
-    c.asm.movzx(ecx, byte_ptr(rbx + f.thread("ApcStateIndex")?))?;
+    c.asm.movzx(edx, byte_ptr(rbx + f.thread("ApcStateIndex")?))?;
+    c.asm.or(ecx, edx)?;
     c.asm.or(ecx, dword_ptr(rbx + f.thread("CombinedApcDisable")?))?;
     c.asm.jne(state)?;
     c.name("KiSystemServiceExitApc")?;
-    let deliver = c.to("KiSystemServiceDeliverApc");
+    // One branch for whatever keeps the call from going straight back: each branch costs the engine a block.
+    let rare = c.to("KiSystemServiceExitRare");
     c.asm.cli()?;
-    c.asm.cmp(byte_ptr(rbx + f.user_apc_pending()?), 0)?;
-    c.asm.jne(deliver)?;
-    if f.mask("DISPATCHER_HEADER", "Instrumented").is_ok() {
-        let instrumented = c.to("KiSystemServiceInstrumented");
-        let mask = f.mask("DISPATCHER_HEADER", "Instrumented")?;
-        c.asm.xor(r10d, r10d)?;
-        c.asm.test(byte_ptr(rbx + f.at("DISPATCHER_HEADER", "DebugActive")?), mask as i32)?;
-        c.asm.jne(instrumented)?;
-        c.name("KiSystemServiceExitRestore")?;
-    } else {
-        c.asm.xor(r10d, r10d)?;
-    }
-    restore(c, f)?;
+    c.asm.movzx(ecx, byte_ptr(rbx + f.user_apc_pending()?))?;
     if f.has(KernelFeature::KvaShadow) {
-        let (on, exit) = (c.to("KiKvaShadow"), c.to("KiKernelSysretExit"));
-        c.asm.cmp(byte_ptr(on), 0)?;
-        c.asm.jne(exit)?;
+        let on = c.to("KiKvaShadow");
+        c.asm.or(cl, byte_ptr(on))?;
     }
+    if let Ok(mask) = f.mask("DISPATCHER_HEADER", "Instrumented") {
+        c.asm.movzx(edx, byte_ptr(rbx + f.at("DISPATCHER_HEADER", "DebugActive")?))?;
+        c.asm.and(edx, mask as i32)?;
+        c.asm.or(ecx, edx)?;
+    } else {
+        c.asm.test(ecx, ecx)?;
+    }
+    c.asm.jne(rare)?;
+    c.asm.xor(r10d, r10d)?;
+    c.name("KiSystemServiceExitRestore")?;
+    restore(c, f)?;
     c.asm.mov(rbp, r9)?;
     if !f.profile.sysret_r9_is_rbp {
         c.asm.xor(r9d, r9d)?;
@@ -75,6 +73,7 @@ fn restore(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 
 /// What the common path branches to.
 pub(super) fn rare(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
+    instead(c, f)?;
     deliver(c, f)?;
     bug_checks(c, f)?;
     if f.mask("DISPATCHER_HEADER", "Instrumented").is_ok() {
@@ -83,6 +82,31 @@ pub(super) fn rare(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     kernel(c, f)?;
     if f.has(KernelFeature::KvaShadow) {
         shadow(c, f)?;
+    }
+    Ok(())
+}
+
+/// Which of the reasons it is that the call does not go straight back.
+fn instead(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
+    let (deliver, go) = (c.to("KiSystemServiceDeliverApc"), c.to("KiSystemServiceExitRestore"));
+    c.name("KiSystemServiceExitRare")?;
+    c.asm.cmp(byte_ptr(rbx + f.user_apc_pending()?), 0)?;
+    c.asm.jne(deliver)?;
+    c.asm.xor(r10d, r10d)?;
+    if let Ok(mask) = f.mask("DISPATCHER_HEADER", "Instrumented") {
+        let instrumented = c.to("KiSystemServiceInstrumented");
+        c.asm.test(byte_ptr(rbx + f.at("DISPATCHER_HEADER", "DebugActive")?), mask as i32)?;
+        c.asm.jne(instrumented)?;
+        c.name("KiSystemServiceExitTables")?;
+    }
+    if f.has(KernelFeature::KvaShadow) {
+        let (on, exit) = (c.to("KiKvaShadow"), c.to("KiKernelSysretExit"));
+        c.asm.cmp(byte_ptr(on), 0)?;
+        c.asm.je(go)?;
+        restore(c, f)?;
+        c.asm.jmp(exit)?;
+    } else {
+        c.asm.jmp(go)?;
     }
     Ok(())
 }
@@ -103,7 +127,11 @@ fn deliver(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 /// The service left the thread in a state in which user code must not run: `KeBugCheckEx` with the address in user mode.
 fn bug_checks(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     let bug_check = c.to("KiSystemServiceBugCheck");
-    c.name("KiSystemServiceExitIrql")?;
+    let apc_state = c.to("KiSystemServiceExitApcState");
+    c.name("KiSystemServiceExitState")?;
+    c.asm.mov(rcx, cr8)?;
+    c.asm.test(ecx, ecx)?;
+    c.asm.je(apc_state)?;
     c.asm.mov(r8d, ecx)?;
     c.asm.xor(r9d, r9d)?;
     c.asm.mov(ecx, IRQL_GT_ZERO_AT_SYSTEM_SERVICE)?;
@@ -124,7 +152,7 @@ fn bug_checks(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 
 /// `KPROCESS.InstrumentationCallback` gets control, with the address where it would have gone in R10.
 fn instrumented(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
-    let go = c.to("KiSystemServiceExitRestore");
+    let go = c.to("KiSystemServiceExitTables");
     let process = f.thread("ApcState")? + f.at("KAPC_STATE", "Process")?;
     c.name("KiSystemServiceInstrumented")?;
     c.asm.mov(rcx, qword_ptr(rbx + process))?;

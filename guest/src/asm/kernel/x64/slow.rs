@@ -13,6 +13,8 @@ use crate::system::KernelGate;
 
 /// The AC flag, which lets the kernel read user memory in spite of SMAP.
 const ALIGNMENT_CHECK: i32 = 0x4_0000;
+/// The IF flag.
+const INTERRUPTS: i32 = 0x200;
 /// Where registers wait in the frame: it begins with the home of four arguments and a fifth, which nobody uses.
 const SAVED: [i32; 5] = [-BIAS, -BIAS + 8, -BIAS + 0x10, -BIAS + 0x18, -BIAS + 0x20];
 
@@ -101,12 +103,12 @@ fn convert(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     Ok(())
 }
 
-/// Like `stac`, which this machine's processor does not have.
+/// Like `stac`, which this machine's processor does not have, and `sti`.
 fn allow_user_access(c: &mut Code) -> Result<(), AsmError> {
     let back = c.to("KiSystemServiceUserAccess");
     c.name("KiSystemServiceAllowUserAccess")?;
     c.asm.pushfq()?;
-    c.asm.or(dword_ptr(rsp), ALIGNMENT_CHECK)?;
+    c.asm.or(dword_ptr(rsp), ALIGNMENT_CHECK | INTERRUPTS)?;
     c.asm.popfq()?;
     c.asm.jmp(back)?;
     Ok(())
