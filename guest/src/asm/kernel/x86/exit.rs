@@ -16,29 +16,39 @@ const TRAP_FLAG: i32 = 1;
 const NO_INTERRUPTS: i32 = !2;
 
 /// `KiServiceExit`: EAX is the status, EBP the frame; no other register is needed.
+///
+/// One branch for whatever keeps the call from going straight back: each branch costs the engine a block. ECX gathers
+/// what is not zero then.
 pub(super) fn user(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
-    let (kernel, deliver) = (c.to("KiServiceExitKernel"), c.to("KiServiceDeliverApc"));
+    let rare = c.to("KiServiceExitRare");
     c.name("KiServiceExit")?;
-    c.asm.test(byte_ptr(ebp + f.frame("SegCs")?), selector::USER_MODE)?;
-    c.asm.je(kernel)?;
     c.asm.mov(ebx, dword_ptr(f.prcb("CurrentThread")?).fs())?;
-    if f.find("KTHREAD", "CombinedApcDisable").is_some() {
-        checks(c, f)?;
+    c.asm.movzx(ecx, byte_ptr(ebp + f.frame("SegCs")?))?;
+    c.asm.and(ecx, selector::USER_MODE)?;
+    c.asm.xor(ecx, selector::USER_MODE)?;
+    if has_checks(f) {
+        c.asm.or(cl, byte_ptr(f.at("KPCR", "Irql")?).fs())?;
+        c.asm.or(cl, byte_ptr(ebx + f.thread("ApcStateIndex")?))?;
+        c.asm.or(ecx, dword_ptr(ebx + f.thread("CombinedApcDisable")?))?;
     }
-    c.name("KiServiceExitApc")?;
     c.asm.cli()?;
-    c.asm.cmp(byte_ptr(ebx + f.user_apc_pending()?), 0)?;
-    c.asm.jne(deliver)?;
+    c.asm.movzx(edx, byte_ptr(ebx + f.user_apc_pending()?))?;
+    c.asm.or(ecx, edx)?;
+    c.asm.jne(rare)?;
     c.name("KiServiceExit2")?;
     restore_list(c, f)?;
+    let has_sysexit = f.profile.stub_style.has_gate("sysenter");
+    if has_sysexit {
+        // By `sysexit` if TF is clear in a frame that came by `sysenter`: 0 where the other is 1.
+        c.asm.mov(cl, byte_ptr(ebp + (f.frame("EFlags")? + 1)))?;
+        c.asm.and(cl, TRAP_FLAG)?;
+        c.asm.cmp(cl, byte_ptr(ebp + frame_type(f)?))?;
+    }
     c.asm.mov(ecx, dword_ptr(ebp + f.frame("PreviousPreviousMode")?))?;
     c.asm.mov(byte_ptr(ebx + f.thread("PreviousMode")?), cl)?;
-    if f.profile.stub_style.has_gate("sysenter") {
+    if has_sysexit {
         let slow = c.to("KiServiceExitInterrupt");
-        c.asm.cmp(byte_ptr(ebp + frame_type(f)?), 0)?;
-        c.asm.je(slow)?;
-        c.asm.test(byte_ptr(ebp + (f.frame("EFlags")? + 1)), TRAP_FLAG)?;
-        c.asm.jne(slow)?;
+        c.asm.jae(slow)?;
         restore(c, f)?;
         c.asm.pop(edx)?;
         c.asm.add(esp, 4)?;
@@ -55,15 +65,27 @@ pub(super) fn user(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     Ok(())
 }
 
-/// User code must not run at a raised IRQL or attached to another process; from Windows 7 on.
-fn checks(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
-    let (irql, state) = (c.to("KiServiceExitIrql"), c.to("KiServiceExitApcState"));
-    c.asm.movzx(ecx, byte_ptr(f.at("KPCR", "Irql")?).fs())?;
-    c.asm.test(ecx, ecx)?;
-    c.asm.jne(irql)?;
-    c.asm.movzx(ecx, byte_ptr(ebx + f.thread("ApcStateIndex")?))?;
-    c.asm.or(ecx, dword_ptr(ebx + f.thread("CombinedApcDisable")?))?;
-    c.asm.jne(state)?;
+/// Whether the build looks for user code about to run at a raised IRQL or attached to another process: from Windows 7
+/// on, as its KTHREAD tells.
+fn has_checks(f: &Fields) -> bool {
+    f.find("KTHREAD", "CombinedApcDisable").is_some()
+}
+
+/// Which of the reasons it is that the call does not go straight back. The APC is the last of them.
+fn instead(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
+    let kernel = c.to("KiServiceExitKernel");
+    c.name("KiServiceExitRare")?;
+    c.asm.test(byte_ptr(ebp + f.frame("SegCs")?), selector::USER_MODE)?;
+    c.asm.je(kernel)?;
+    if has_checks(f) {
+        let (irql, state) = (c.to("KiServiceExitIrql"), c.to("KiServiceExitApcState"));
+        c.asm.movzx(ecx, byte_ptr(f.at("KPCR", "Irql")?).fs())?;
+        c.asm.test(ecx, ecx)?;
+        c.asm.jne(irql)?;
+        c.asm.movzx(ecx, byte_ptr(ebx + f.thread("ApcStateIndex")?))?;
+        c.asm.or(ecx, dword_ptr(ebx + f.thread("CombinedApcDisable")?))?;
+        c.asm.jne(state)?;
+    }
     Ok(())
 }
 
@@ -80,7 +102,8 @@ fn restore(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 
 /// What the common path branches to.
 pub(super) fn rare(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
-    let again = c.to("KiServiceExitApc");
+    let again = c.to("KiServiceExit");
+    instead(c, f)?;
     c.name("KiServiceDeliverApc")?;
     c.asm.mov(dword_ptr(ebp + f.frame("Eax")?), eax)?;
     c.asm.sti()?;
@@ -88,7 +111,7 @@ pub(super) fn rare(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.asm.int(u32::from(KernelGate::DeliverApc.vector()))?;
     c.asm.mov(eax, dword_ptr(ebp + f.frame("Eax")?))?;
     c.asm.jmp(again)?;
-    if f.find("KTHREAD", "CombinedApcDisable").is_some() {
+    if has_checks(f) {
         bug_checks(c, f)?;
     }
     kernel(c, f)
@@ -110,6 +133,7 @@ fn bug_checks(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.asm.push(ecx)?;
     c.asm.mov(ecx, APC_INDEX_MISMATCH)?;
     c.name("KiServiceBugCheck")?;
+    c.asm.sti()?;
     c.asm.push(dword_ptr(ebp + f.frame("Eip")?))?;
     c.asm.push(ecx)?;
     c.asm.call(ex)?;
@@ -117,11 +141,9 @@ fn bug_checks(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     Ok(())
 }
 
-/// The caller is the kernel itself: previous mode and trap frame are what they were.
+/// The caller is the kernel itself (interrupts are off): previous mode and trap frame are what they were.
 fn kernel(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.name("KiServiceExitKernel")?;
-    c.asm.cli()?;
-    c.asm.mov(ebx, dword_ptr(f.prcb("CurrentThread")?).fs())?;
     c.asm.mov(ecx, dword_ptr(ebp + f.frame("Edx")?))?;
     c.asm.mov(dword_ptr(ebx + f.thread("TrapFrame")?), ecx)?;
     restore_list(c, f)?;
