@@ -95,7 +95,7 @@ fn other_readers_open_every_image() {
             "ntoskrnl.exe" => (map.ntoskrnl, "KiSystemStartup"),
             _ => (map.win32k, "DriverEntry"),
         };
-        assert_eq!(optional.image_base as u64, base, "{name}");
+        assert_eq!(optional.image_base, base, "{name}");
         assert_eq!(base + u64::from(image.pe.entry), image.symbol(entry), "{name}");
         // The symbol table of the file is the one that traces use.
         let table: BTreeMap<String, u64> =
