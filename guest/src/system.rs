@@ -60,7 +60,7 @@ const X64: SystemMap = SystemMap {
 
 const X86: SystemMap = SystemMap {
     lowest: 0x8000_0000,
-    ntoskrnl: 0x804d_7000,
+    ntoskrnl: 0x804e_0000,
     win32k: 0xbf80_0000,
     shared_data: 0xffdf_0000,
     gdt: 0x8003_f000,

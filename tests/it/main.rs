@@ -14,6 +14,7 @@ mod gates;
 mod helpers;
 mod hostile;
 mod house;
+mod kernel_image;
 mod kuser;
 mod licences;
 mod memory;

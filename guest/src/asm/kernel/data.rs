@@ -23,6 +23,14 @@ pub(super) fn items(f: &Fields) -> Vec<Item> {
         Item::new(Part::Data, (f.profile.version.2 | FREE_BUILD).to_le_bytes()).name("NtBuildNumber", 0, true),
     ];
     items.extend(DRIVER.iter().map(|name| pointer(0).name(*name, 0, false)));
+    // An empty list, and the process of drivers' threads.
+    let size = if f.is_x64() { 16 } else { 8 };
+    items.push(Item::new(Part::Data, vec![0; size]).name("PsActiveProcessHead", 0, false));
+    items.push(pointer(0).name("PsInitialSystemProcess", 0, true));
+    let style = f.profile.stub_style;
+    if !f.is_x64() && style.has_gate("sysenter") && !style.uses_shared_data() && !style.runs_shared_data() {
+        items.push(pointer(0).name("KiFastSystemCallReturn", 0, false));
+    }
     for (feature, name) in [(KernelFeature::Smap, "KeSmapEnabled"), (KernelFeature::KvaShadow, "KiKvaShadow")] {
         if f.has(feature) {
             items.push(Item::new(Part::Data, [0; 4]).name(name, 0, false));

@@ -5,8 +5,8 @@
 //! themselves are the model's: each entry calls it through [`KernelGate::Service`]. Written from the behaviour that has
 //! been published of these paths.
 //!
-//! [`code`] writes code, [`fields`] knows the profile's offsets, [`tables`] makes the service tables, [`x64`] is the code,
-//! [`data`] the variables.
+//! [`code`] writes code, [`fields`] knows the profile's offsets, [`tables`] makes the service tables, [`x64`] and [`x86`]
+//! are the code, [`data`] the variables.
 //!
 //! [`KernelGate::Service`]: crate::system::KernelGate::Service
 
@@ -16,6 +16,7 @@ mod fields;
 mod interrupts;
 mod tables;
 mod x64;
+mod x86;
 
 use object::pe;
 
@@ -35,8 +36,13 @@ use crate::system::SystemMap;
 /// Statuses and bug checks that the path itself answers with.
 const STATUS_INVALID_SYSTEM_SERVICE: u32 = 0xc000_001c;
 const STATUS_ALREADY_WIN32: u32 = 0x4000_001b;
+const STATUS_ACCESS_VIOLATION: u32 = 0xc000_0005;
+const STATUS_NO_CALLBACK_ACTIVE: u32 = 0xc000_0258;
 const APC_INDEX_MISMATCH: u32 = 0x01;
 const IRQL_GT_ZERO_AT_SYSTEM_SERVICE: u32 = 0x4a;
+/// Interrupt request levels.
+const APC_LEVEL: u32 = 1;
+const DISPATCH_LEVEL: u32 = 2;
 
 fn image(profile: &Profile, name: &'static str, base: u64, entry: &'static str) -> Link<'static> {
     let mut link = Link::dll(name, profile.arch, base, (profile.version.0, profile.version.1));
@@ -53,7 +59,7 @@ pub(super) fn ntoskrnl(profile: &'static Profile) -> Result<BuiltinDll, AsmError
     let mut link = image(profile, "ntoskrnl.exe", SystemMap::of(profile.arch).ntoskrnl, "KiSystemStartup");
     link.items = match profile.arch {
         Arch::X64 => x64::items(fields)?,
-        Arch::X86 => return Err(AsmError::Object("no 32-bit kernel image yet".into())),
+        Arch::X86 => x86::items(fields)?,
     };
     link.items.push(tables::entries(fields, ServiceTableId::Nt, true));
     link.items.extend(tables::table(fields, ServiceTableId::Nt));

@@ -206,14 +206,14 @@ pub(super) fn zw_64(f: &Fields) -> Item {
         &[0xe9],
     ];
     let mut item = Item::new(Part::Code, Vec::new());
-    for (name, number) in zw_names(f) {
+    for (name, service) in zw_services(f) {
         let at = item.bytes.len() as u32;
         item = item.name(name, at, true);
         item.bytes.extend(PARTS[0]);
         item = item.fixup(at + PARTS[0].len() as u32, FixupKind::Relative32(0), "KiServiceLinkage");
         item.bytes.extend([0; 4]);
         item.bytes.extend(PARTS[1]);
-        item.bytes.extend(number.to_le_bytes());
+        item.bytes.extend(service.number.to_le_bytes());
         item.bytes.extend(PARTS[2]);
         let jump = item.bytes.len() as u32;
         item = item.fixup(jump, FixupKind::Relative32(0), "KiServiceInternal");
@@ -224,8 +224,32 @@ pub(super) fn zw_64(f: &Fields) -> Item {
     item
 }
 
-/// The `Zw…` names with their numbers.
-pub(super) fn zw_names(f: &Fields) -> impl Iterator<Item = (String, u32)> {
+/// `Zw…` of 32-bit kernels: `mov eax,number; lea edx,[esp+4]; pushfd; push cs; call KiSystemService; ret n`.
+pub(super) fn zw_32(f: &Fields, code_selector: u8) -> Item {
+    let mut item = Item::new(Part::Code, Vec::new());
+    for (name, service) in zw_services(f) {
+        let at = item.bytes.len() as u32;
+        item = item.name(name, at, true);
+        item.bytes.push(0xb8);
+        item.bytes.extend(service.number.to_le_bytes());
+        item.bytes.extend([0x8d, 0x54, 0x24, 4, 0x9c, 0x6a, code_selector, 0xe8]);
+        let call = item.bytes.len() as u32;
+        item = item.fixup(call, FixupKind::Relative32(0), "KiSystemService");
+        item.bytes.extend([0; 4]);
+        match 4 * service.slots.unwrap_or(0) as u16 {
+            0 => item.bytes.push(0xc3),
+            pops => {
+                item.bytes.push(0xc2);
+                item.bytes.extend(pops.to_le_bytes());
+            }
+        }
+        item.bytes.resize(item.bytes.len().next_multiple_of(4), 0x90);
+    }
+    item
+}
+
+/// The services that have a `Zw…`, with its name.
+fn zw_services(f: &Fields) -> impl Iterator<Item = (String, StubService)> {
     let services = f.profile.services(ServiceTableId::Nt);
-    services.filter_map(|s| Some((format!("Zw{}", s.info.name.strip_prefix("Nt")?), s.number)))
+    services.filter_map(|s| Some((format!("Zw{}", s.info.name.strip_prefix("Nt")?), s)))
 }

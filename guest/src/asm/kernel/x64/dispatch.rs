@@ -79,17 +79,19 @@ fn batch(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 
 /// Copies EAX arguments from the caller's stack: a jump into a row of copies, the last of which is the fifth argument.
 fn copy(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
-    let (kernel, end) = (c.to("KiSystemServiceCopyCount"), c.to("KiSystemServiceCopyEnd"));
+    let end = c.to("KiSystemServiceCopyEnd");
     c.asm.sub(rsp, 8 * MOST_STACK_ARGUMENTS)?;
     c.asm.lea(rdi, rsp + (HOME - 8))?;
     c.asm.mov(rsi, qword_ptr(rbp + f.frame("Rsp")?))?;
     c.asm.lea(rsi, rsi + (HOME + RETURN_ADDRESS - 8))?;
-    c.asm.test(byte_ptr(rbp + f.frame("SegCs")?), selector::USER_MODE)?;
-    c.asm.je(kernel)?;
+    // The limit of user callers, or, without a branch, no limit for the kernel.
     let probe = c.var("MmUserProbeAddress");
-    c.asm.cmp(rsi, probe)?;
-    c.asm.cmovae(rsi, probe)?;
-    c.name("KiSystemServiceCopyCount")?;
+    c.asm.movzx(r11d, byte_ptr(rbp + f.frame("SegCs")?))?;
+    c.asm.and(r11d, selector::USER_MODE)?;
+    c.asm.dec(r11)?;
+    c.asm.or(r11, probe)?;
+    c.asm.cmp(rsi, r11)?;
+    c.asm.cmovae(rsi, r11)?;
     c.asm.lea(r11, ptr(end))?;
     c.asm.shl(eax, COPY_BYTES.trailing_zeros() as i32)?;
     c.asm.sub(r11, rax)?;

@@ -11,23 +11,23 @@ use super::selector;
 use crate::system::KernelGate;
 
 /// `KiSystemServiceExit`: EAX is the status, RBP the frame; no other register is needed.
+///
+/// One branch for whatever keeps the call from going straight back: each branch costs the engine a block. ECX gathers
+/// what is not zero then.
 pub(super) fn user(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
+    let rare = c.to("KiSystemServiceExitRare");
     c.name("KiSystemServiceExit")?;
-    let kernel = c.to("KiSystemServiceExitKernel");
-    c.asm.test(byte_ptr(rbp + f.frame("SegCs")?), selector::USER_MODE)?;
-    c.asm.je(kernel)?;
-    let state = c.to("KiSystemServiceExitState");
-    c.asm.mov(rcx, cr8)?;
     c.asm.mov(rbx, qword_ptr(f.prcb("CurrentThread")?).gs())?;
+    c.asm.movzx(ecx, byte_ptr(rbp + f.frame("SegCs")?))?;
+    c.asm.and(ecx, selector::USER_MODE)?;
+    c.asm.xor(ecx, selector::USER_MODE)?;
+    c.asm.mov(rdx, cr8)?;
+    c.asm.or(ecx, edx)?;
     c.asm.movzx(edx, byte_ptr(rbx + f.thread("ApcStateIndex")?))?;
     c.asm.or(ecx, edx)?;
     c.asm.or(ecx, dword_ptr(rbx + f.thread("CombinedApcDisable")?))?;
-    c.asm.jne(state)?;
-    c.name("KiSystemServiceExitApc")?;
-    // One branch for whatever keeps the call from going straight back: each branch costs the engine a block.
-    let rare = c.to("KiSystemServiceExitRare");
     c.asm.cli()?;
-    c.asm.movzx(ecx, byte_ptr(rbx + f.user_apc_pending()?))?;
+    c.asm.or(cl, byte_ptr(rbx + f.user_apc_pending()?))?;
     if f.has(KernelFeature::KvaShadow) {
         let on = c.to("KiKvaShadow");
         c.asm.or(cl, byte_ptr(on))?;
@@ -89,7 +89,17 @@ pub(super) fn rare(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 /// Which of the reasons it is that the call does not go straight back.
 fn instead(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     let (deliver, go) = (c.to("KiSystemServiceDeliverApc"), c.to("KiSystemServiceExitRestore"));
+    let (kernel, irql) = (c.to("KiSystemServiceExitKernel"), c.to("KiSystemServiceExitIrql"));
+    let state = c.to("KiSystemServiceExitApcState");
     c.name("KiSystemServiceExitRare")?;
+    c.asm.test(byte_ptr(rbp + f.frame("SegCs")?), selector::USER_MODE)?;
+    c.asm.je(kernel)?;
+    c.asm.mov(rcx, cr8)?;
+    c.asm.test(ecx, ecx)?;
+    c.asm.jne(irql)?;
+    c.asm.movzx(ecx, byte_ptr(rbx + f.thread("ApcStateIndex")?))?;
+    c.asm.or(ecx, dword_ptr(rbx + f.thread("CombinedApcDisable")?))?;
+    c.asm.jne(state)?;
     c.asm.cmp(byte_ptr(rbx + f.user_apc_pending()?), 0)?;
     c.asm.jne(deliver)?;
     c.asm.xor(r10d, r10d)?;
@@ -113,7 +123,7 @@ fn instead(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 
 /// The thread has a user APC: it runs first, and gets the frame as it is.
 fn deliver(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
-    let again = c.to("KiSystemServiceExitApc");
+    let again = c.to("KiSystemServiceExit");
     c.name("KiSystemServiceDeliverApc")?;
     c.asm.mov(qword_ptr(rbp + f.frame("Rax")?), rax)?;
     c.asm.sti()?;
@@ -127,11 +137,7 @@ fn deliver(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
 /// The service left the thread in a state in which user code must not run: `KeBugCheckEx` with the address in user mode.
 fn bug_checks(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     let bug_check = c.to("KiSystemServiceBugCheck");
-    let apc_state = c.to("KiSystemServiceExitApcState");
-    c.name("KiSystemServiceExitState")?;
-    c.asm.mov(rcx, cr8)?;
-    c.asm.test(ecx, ecx)?;
-    c.asm.je(apc_state)?;
+    c.name("KiSystemServiceExitIrql")?;
     c.asm.mov(r8d, ecx)?;
     c.asm.xor(r9d, r9d)?;
     c.asm.mov(ecx, IRQL_GT_ZERO_AT_SYSTEM_SERVICE)?;
@@ -142,6 +148,7 @@ fn bug_checks(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.asm.mov(ecx, APC_INDEX_MISMATCH)?;
     c.name("KiSystemServiceBugCheck")?;
     let ex = c.to("KeBugCheckEx");
+    c.asm.sti()?;
     c.asm.mov(rdx, qword_ptr(rbp + f.frame("Rip")?))?;
     c.asm.lea(rsp, rbp - BIAS - 0x30)?;
     c.asm.mov(qword_ptr(rsp + 0x20), 0)?;
@@ -165,7 +172,7 @@ fn instrumented(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     Ok(())
 }
 
-/// The caller is the kernel itself: previous mode and trap frame are what they were.
+/// The caller is the kernel itself (interrupts are off): previous mode and trap frame are what they were.
 fn kernel(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     let from_rbp = f.at("KTRAP_FRAME", "Rip")? - BIAS;
     c.name("KiSystemServiceExitKernel")?;
@@ -177,7 +184,6 @@ fn kernel(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.asm.mov(rbx, qword_ptr(rbp + f.frame("Rbx")?))?;
     c.asm.mov(rdi, qword_ptr(rbp + f.frame("Rdi")?))?;
     c.asm.mov(rsi, qword_ptr(rbp + f.frame("Rsi")?))?;
-    c.asm.cli()?;
     c.asm.lea(rsp, rbp + from_rbp)?;
     c.asm.mov(rbp, qword_ptr(rbp + f.frame("Rbp")?))?;
     c.asm.iretq()?;

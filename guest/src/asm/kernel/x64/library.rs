@@ -6,12 +6,8 @@ use super::super::super::error::AsmError;
 use super::super::super::item::Item;
 use super::super::code::Code;
 use super::super::fields::Fields;
-use super::super::tables;
+use super::super::{APC_LEVEL, DISPATCH_LEVEL, tables};
 use crate::system::KernelGate;
-
-/// DISPATCH_LEVEL and APC_LEVEL.
-const APC_LEVEL: u32 = 1;
-const DISPATCH_LEVEL: u32 = 2;
 
 pub(super) fn items(f: &Fields) -> Result<Vec<Item>, AsmError> {
     let mut items = vec![startup(f)?, bug_check(f)?];

@@ -11,10 +11,6 @@ use super::super::{STATUS_ALREADY_WIN32, STATUS_INVALID_SYSTEM_SERVICE};
 use crate::services::ServiceTableId;
 use crate::system::KernelGate;
 
-/// The AC flag, which lets the kernel read user memory in spite of SMAP.
-const ALIGNMENT_CHECK: i32 = 0x4_0000;
-/// The IF flag.
-const INTERRUPTS: i32 = 0x200;
 /// Where registers wait in the frame: it begins with the home of four arguments and a fifth, which nobody uses.
 const SAVED: [i32; 5] = [-BIAS, -BIAS + 8, -BIAS + 0x10, -BIAS + 0x18, -BIAS + 0x20];
 
@@ -22,9 +18,6 @@ pub(super) fn all(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     flush(c, f)?;
     bad_number(c, f)?;
     convert(c, f)?;
-    if f.has(KernelFeature::Smap) {
-        allow_user_access(c)?;
-    }
     if f.mask("DISPATCHER_HEADER", "Minimal").is_ok() {
         pico(c)?;
     }
@@ -100,17 +93,6 @@ fn convert(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.name("KiConvertToGuiThreadAlready")?;
     c.asm.mov(eax, STATUS_ALREADY_WIN32)?;
     c.asm.ret()?;
-    Ok(())
-}
-
-/// Like `stac`, which this machine's processor does not have, and `sti`.
-fn allow_user_access(c: &mut Code) -> Result<(), AsmError> {
-    let back = c.to("KiSystemServiceUserAccess");
-    c.name("KiSystemServiceAllowUserAccess")?;
-    c.asm.pushfq()?;
-    c.asm.or(dword_ptr(rsp), ALIGNMENT_CHECK | INTERRUPTS)?;
-    c.asm.popfq()?;
-    c.asm.jmp(back)?;
     Ok(())
 }
 

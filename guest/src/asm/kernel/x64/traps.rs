@@ -5,15 +5,12 @@ use iced_x86::code_asm::*;
 use super::super::super::error::AsmError;
 use super::super::super::item::Item;
 use super::super::code::Code;
-use super::super::fields::{BIAS, Fields};
+use super::super::fields::{BIAS, Fields, KernelFeature};
 use super::super::interrupts::{Interrupt, Pushes, interrupts};
-use super::entry::{TRAP_FRAME, frame};
+use super::entry::{ALIGNMENT_CHECK_BIT, INTERRUPTS, TRAP_FRAME, frame};
 use super::selector;
 use crate::profile::Arch;
 use crate::system::KernelGate;
-
-/// IF in EFLAGS.
-const INTERRUPTS: i32 = 0x200;
 
 /// The registers that a trap may change although the interrupted code needs them, RDX apart.
 const VOLATILE: [(&str, AsmRegister64); 6] =
@@ -60,6 +57,12 @@ fn enter(c: &mut Code, f: &Fields, kernel: &'static str) -> Result<(), AsmError>
     c.asm.swapgs()?;
     c.name(kernel)?;
     c.asm.cld()?;
+    if f.has(KernelFeature::Smap) {
+        // Like `clac`, which this machine's processor does not have: the interrupted code may have AC set.
+        c.asm.pushfq()?;
+        c.asm.btr(qword_ptr(rsp), ALIGNMENT_CHECK_BIT)?;
+        c.asm.popfq()?;
+    }
     c.asm.stmxcsr(dword_ptr(rbp + f.frame("MxCsr")?))?;
     c.asm.ldmxcsr(dword_ptr(f.prcb("MxCsr")?).gs())?;
     for (field, register) in VECTORS {
