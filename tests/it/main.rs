@@ -27,3 +27,4 @@ mod stubs;
 mod support;
 mod traces;
 mod wine;
+mod witness;
