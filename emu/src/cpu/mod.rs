@@ -16,6 +16,7 @@ mod hooks;
 mod identity;
 mod ram;
 mod registers;
+mod strings;
 
 use guest::Fault;
 use guest::convention::Gate;
