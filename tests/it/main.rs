@@ -30,3 +30,4 @@ mod stubs;
 mod support;
 mod traces;
 mod wine;
+mod witness;
