@@ -28,3 +28,4 @@ mod stubs;
 mod support;
 mod traces;
 mod wine;
+mod witness;
