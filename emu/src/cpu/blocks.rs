@@ -4,12 +4,14 @@
 //! things need care. Code that changes is translated anew, which the engine also tells: the block is
 //! then decoded anew too. An instruction with a `rep` prefix is a block that starts again for each
 //! iteration, and counts once. A block that holds an instruction the engine would run wrongly (VEX, EVEX and
-//! XOP coded ones) is cut before it.
+//! XOP coded ones, and string comparisons) is cut before it.
 
 use iced_x86::{
     Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
     Register,
 };
+
+use super::strings;
 
 /// What is known of a block of code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,9 +155,12 @@ fn decoder(code: &[u8], bits: u32, address: u64) -> Decoder<'_> {
     Decoder::with_ip(bits, code, address, DecoderOptions::NONE)
 }
 
-/// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX.
+/// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX, or be run by
+/// [`strings`].
 fn is_forbidden(insn: &Instruction) -> bool {
-    matches!(insn.code().encoding(), EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
+    let encoding = insn.code().encoding();
+    matches!(encoding, EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
+        || strings::is_string_compare(insn)
 }
 
 fn is_repeated(insn: &Instruction) -> bool {
@@ -242,6 +247,11 @@ pub(super) fn reads_descriptors(code: &[u8], bits: u32, address: u64) -> bool {
             | Mnemonic::Les
     );
     by_mnemonic || is_far(&insn) || insn.op0_register().is_segment_register()
+}
+
+/// Whether the instruction at the start of `code` is a `pushf`.
+pub(super) fn pushes_flags(code: &[u8], bits: u32) -> bool {
+    matches!(decoder(code, bits, 0).decode().mnemonic(), Mnemonic::Pushf | Mnemonic::Pushfd | Mnemonic::Pushfq)
 }
 
 /// Whether an instruction loads CS.

@@ -22,7 +22,7 @@ use super::registers::{self, Reg, RegisterFile};
 use super::ring::{self, Entry, Msr};
 use super::shared::{Shared, StopAt};
 use super::trap::Trap;
-use super::{Client, Exit, Flow, Page, boot};
+use super::{Client, Exit, Flow, Page, boot, strings};
 
 /// The engine could not be set up or did what it never should.
 #[derive(Debug, thiserror::Error)]
@@ -160,19 +160,45 @@ impl Cpu {
     /// As [`Cpu::run`].
     pub fn run_within(&mut self, client: &mut dyn Client, limit: u64, total: u64) -> Result<Exit, CpuError> {
         self.shared.set_limits(limit, total);
-        if self.shared.is_at_limit() {
-            return Ok(Exit::Budget);
+        loop {
+            if self.shared.is_at_limit() {
+                return Ok(Exit::Budget);
+            }
+            let exit = self.run_engine(client)?;
+            if exit != Exit::InvalidInstruction {
+                return Ok(exit);
+            }
+            match self.run_string_compare(client) {
+                Some(Ok(())) => {}
+                Some(Err(fault)) => return Ok(Exit::Memory(fault)),
+                None => return Ok(exit),
+            }
         }
+    }
+
+    /// Lets the engine run until it has an exit.
+    fn run_engine(&mut self, client: &mut dyn Client) -> Result<Exit, CpuError> {
         loop {
             let result = self.start(client);
-            if let Some(stop) = self.shared.stop_at.take() {
-                if let Some(exit) = self.run_to(client, stop)? {
-                    return Ok(exit);
-                }
-                continue;
+            let Some(stop) = self.shared.stop_at.take() else { return self.finish(client, result) };
+            if let Some(exit) = self.run_to(client, stop)? {
+                return Ok(exit);
             }
-            return self.finish(client, result);
         }
+    }
+
+    /// Runs the instruction at RIP if it is user code and one of those in [`strings`]; `None`: it is another.
+    fn run_string_compare(&mut self, client: &mut dyn Client) -> Option<Result<(), Fault>> {
+        let rip = registers::rip(&self.engine);
+        let insn = strings::at(client, self.bits(), rip).filter(|_| !self.shared.is_ring_0())?;
+        if self.tracing {
+            hooks::tell(&self.engine, client, rip, insn.len() as u32);
+        }
+        let value = registers::by_iced(&self.engine);
+        Some(strings::run(client, &insn, &self.registers(), value).map(|after| {
+            self.set_registers(&after);
+            self.shared.retired += 1;
+        }))
     }
 
     /// Starts the engine where RIP is, and lets it run until something stops it.

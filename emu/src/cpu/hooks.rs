@@ -93,6 +93,7 @@ unsafe extern "C" fn on_fill(
 
 fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, access: Access) -> Option<super::Page> {
     shared.fault = None;
+    restore_flags(engine, shared, client, access);
     if shared.ring_0.is_some() && !shared.booting {
         let page = match fill_by_ring(engine, shared, client, va, access) {
             Ok(page) if page.allows(access) => return Some(page),
@@ -142,6 +143,21 @@ fn fill_by_ring(
         }
     }
     client.translate(va, access)
+}
+
+/// Before a fill the engine goes back to the flags of the instruction's start, in the form that code without a hook
+/// before each instruction has them in. With one they have another form by then, which an instruction that has
+/// flags written out before it stores expects: `pushf` into a page not touched yet left the carry behind.
+fn restore_flags(engine: &Engine, shared: &Shared, client: &mut dyn Client, access: Access) {
+    let Some((address, flags)) = shared.traced else { return };
+    if access != Access::Write || registers::rip(engine) != address {
+        return;
+    }
+    let mut code = [0; 15];
+    let len = client.code(address, &mut code);
+    if blocks::pushes_flags(code.get(..len).unwrap_or(&[]), registers::bits(engine)) {
+        engine.write(&[R::RFLAGS as c_int], &[flags]);
+    }
 }
 
 unsafe extern "C" fn on_syscall(uc: *mut uc_engine, data: *mut c_void) {
@@ -428,10 +444,16 @@ unsafe extern "C" fn on_rdtscp(uc: *mut uc_engine, data: *mut c_void) -> c_int {
 unsafe extern "C" fn on_instruction(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     // SAFETY: the hook was installed with this CPU's state.
     unsafe {
-        with_client(uc, data, |engine, _, client| {
-            client.instruction(&Insn { engine, address, size });
+        with_client(uc, data, |engine, shared, client| {
+            shared.traced = Some((address, registers::flags(engine)));
+            tell(engine, client, address, size);
         })
     };
+}
+
+/// Tells of an instruction that is about to run.
+pub(super) fn tell(engine: &Engine, client: &mut dyn Client, address: u64, size: u32) {
+    client.instruction(&Insn { engine, address, size });
 }
 
 /// Instructions retired when RIP is somewhere in the current block: those from RIP to its end have not been.

@@ -18,6 +18,7 @@ mod ram;
 mod registers;
 mod ring;
 mod shared;
+mod strings;
 mod trap;
 
 use guest::Fault;

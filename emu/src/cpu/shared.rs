@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub fault: Option<Fault>,
     /// A place in the middle of the next block to stop at.
     pub stop_at: Option<StopAt>,
+    /// The traced instruction that runs, and RFLAGS before it.
+    pub traced: Option<(u64, u64)>,
     pub panic: Option<Box<dyn Any + Send>>,
     /// Where to stop, in instructions of ring 3.
     limit: u64,
@@ -77,6 +79,7 @@ impl Shared {
             exit: None,
             fault: None,
             stop_at: None,
+            traced: None,
             panic: None,
             retired: 0,
             limit: u64::MAX,

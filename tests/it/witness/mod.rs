@@ -3,13 +3,14 @@
 mod engine;
 mod generate;
 mod host;
-mod random;
+mod operands;
+mod rng;
+mod sequences;
+mod strings;
 mod stubs;
 mod wrong;
 
 use trapgate::cpu::{Exit, Reg, RegisterFile};
-
-pub use wrong::WRONG;
 
 /// Where FS points in 32-bit code.
 pub const TEB: u64 = 0x1006_0000;
