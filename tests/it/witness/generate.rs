@@ -184,7 +184,7 @@ impl Generator {
         }
         draft.close(sequence.kind);
         let mut job = sequence.job.clone();
-        job.steps = draft.code.len() as u64;
+        job.steps = draft.steps();
         job.pokes[0].1 = draft.page();
         Sequence { kind: sequence.kind, job, opening: sequence.opening, code: draft.code, undefined: draft.undefined }
     }
@@ -213,7 +213,7 @@ fn job(rng: &mut Rng, bits: u32, draft: &Draft) -> Job {
     let mxcsr: u32 = 0x1f80 | rng.pick(&[0, 0, 0x2000, 0x4000, 0x6000]);
     memory[MXCSR_AT..MXCSR_AT + 4].copy_from_slice(&mxcsr.to_le_bytes());
     let pokes = vec![(CODE, draft.page()), (DATA, memory)];
-    Job { bits, registers, pokes, steps: draft.code.len() as u64 }
+    Job { bits, registers, pokes, steps: draft.steps() }
 }
 
 /// Where in the page of data control words are, and where x87 and MMX registers go at the end.
@@ -268,6 +268,11 @@ impl Draft {
     fn new(bits: u32) -> Self {
         let info = InstructionInfoFactory::new();
         Self { bits, code: Vec::new(), bytes: Vec::new(), undefined: Vec::new(), open: 0, depth: 0, info }
+    }
+
+    /// All of it, and the `hlt` that is refused: a budget's end costs the engine more.
+    fn steps(&self) -> u64 {
+        self.code.len() as u64 + 1
     }
 
     /// The page of code, `hlt` where a run ends.

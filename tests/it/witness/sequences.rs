@@ -18,7 +18,7 @@ fn first_difference(sequence: &Sequence, host: &Trace, engine: &Trace) -> Option
     let untold = host.steps.len().saturating_sub(engine.steps.len());
     let skip = if engine.steps.len() == 1 { untold } else { 0 };
     for (i, (there, here)) in (skip..).zip(host.steps[skip..].iter().zip(&engine.steps)) {
-        let open = sequence.undefined.get(i).copied().unwrap_or(0);
+        let open = sequence.undefined.get(i).or(sequence.undefined.last()).copied().unwrap_or(0);
         let different = differences(there, here, open);
         if !different.is_empty() {
             let at = sequence.code.get(i).map(ToString::to_string).unwrap_or_default();
@@ -98,11 +98,14 @@ fn is_extended_nan(bytes: &[u8]) -> bool {
     bytes[8] == 0xff && bytes[9] & 0x7f == 0x7f && fraction
 }
 
-/// Whether both end the same; steps between are compared where the engine tells them.
+/// Whether both end the same; steps between are compared where the engine tells them. Ending at the `hlt` behind the
+/// sequence is all of it.
 fn same(host: &mut Host, engine: &mut Engine, sequence: &Sequence) -> Result<Ending, String> {
     let there = host.run(&sequence.job);
     let (here, _) = engine.run(&sequence.job);
-    first_difference(sequence, &there, &here).map_or(Ok(there.ending), Err)
+    let whole = there.steps.len() > sequence.code.len();
+    let ending = if whole && there.ending == Ending::Refused { Ending::Steps } else { there.ending };
+    first_difference(sequence, &there, &here).map_or(Ok(ending), Err)
 }
 
 /// How a run of the whole sequence compares: as blocks run, and with a look at each instruction. What differs says at
