@@ -227,7 +227,11 @@ fn random_calls(random: &mut Random, profile: &Profile) -> Result<Vec<u8>, IcedE
         };
         a.mov(rsp, stack)?;
         a.mov(eax, number)?;
-        if random.below(3) == 0 { a.int(0x2e)? } else { a.syscall()? }
+        if random.below(3) == 0 {
+            a.int(0x2e)?
+        } else {
+            a.syscall()?
+        }
         a.mov(rsp, 0x1000_0c00_u64)?;
     }
     a.hlt()?;

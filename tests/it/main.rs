@@ -16,6 +16,7 @@ mod hostile;
 mod house;
 mod kuser;
 mod licences;
+mod lockdown;
 mod memory;
 mod model;
 mod pages;

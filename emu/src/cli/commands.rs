@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use guest::Arch;
 
-use super::args::{DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, Root, RingChoice, RunOptions, TraceOptions};
+use super::args::{
+    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, Root, RunOptions, TraceOptions,
+};
 use super::names;
 use super::pages::print;
+use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
-use crate::cpu::RegisterFile;
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Paint};
 
@@ -30,6 +32,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         config.process.program = Program::Raw(arch, std::mem::take(bytes));
     }
     config.process.int2e = options.gate == GateChoice::Int2e;
+    config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;

@@ -127,7 +127,8 @@ impl BlockCache {
     pub(super) fn insert(&mut self, block: Block) {
         // One instruction alone may be a block started again by a store into itself, unless it is a jump.
         let whole = block.count > 1 || block.ends_in_branch || !block.may_store;
-        let plain = block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far && !block.writes_msr;
+        let plain =
+            block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far && !block.writes_msr;
         let slot = slot(block.address);
         self.blocks[slot] = block;
         let size = if plain { block.size } else { 0 };
@@ -267,11 +268,7 @@ fn is_far(insn: &Instruction) -> bool {
             | Mnemonic::Sysexit
             | Mnemonic::Sysexitq
     );
-    returns
-        || insn.is_jmp_far()
-        || insn.is_call_far()
-        || insn.is_jmp_far_indirect()
-        || insn.is_call_far_indirect()
+    returns || insn.is_jmp_far() || insn.is_call_far() || insn.is_jmp_far_indirect() || insn.is_call_far_indirect()
 }
 
 #[cfg(test)]

@@ -208,16 +208,11 @@ fn enter_kernel(
     let rflags = registers::flags(engine);
     let Some(msrs) = shared.ring_0.as_mut().map(|r| r.msrs(engine)) else { return };
     let entry = match gate {
-        Gate::Syscall => {
-            Some(Entry { rip: msrs.lstar, rsp: None, rcx_r11: Some((rip, rflags)), clears: msrs.fmask })
-        }
+        Gate::Syscall => Some(Entry { rip: msrs.lstar, rsp: None, rcx_r11: Some((rip, rflags)), clears: msrs.fmask }),
         // VM, IF and RF.
-        Gate::Sysenter => Some(Entry {
-            rip: msrs.sysenter_eip,
-            rsp: Some(msrs.sysenter_esp),
-            rcx_r11: None,
-            clears: 0x3_0200,
-        }),
+        Gate::Sysenter => {
+            Some(Entry { rip: msrs.sysenter_eip, rsp: Some(msrs.sysenter_esp), rcx_r11: None, clears: 0x3_0200 })
+        }
         Gate::Int2e | Gate::Int2e32 => None,
     };
     let regs = TrapRegs { rip, rflags, ..TrapRegs::default() };

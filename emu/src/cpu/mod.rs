@@ -22,10 +22,10 @@ mod strings;
 mod trap;
 
 use guest::Fault;
+use guest::FaultKind;
 use guest::convention::Gate;
 use guest::mem::Access;
 use guest::system::KernelGate;
-use guest::FaultKind;
 
 pub use boot::descriptors;
 pub use engine::{Cpu, CpuError, Options};

@@ -213,7 +213,9 @@ fn locate(engine: &Engine) -> Result<usize, String> {
         let context = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
         let bytes = context.bytes();
         let fits = |&at: &usize| {
-            quad(bytes, at) == mark && quad(bytes, at + 8 * 15) == mark ^ 0x5555 && quad(bytes, at + RIP) == mark ^ 0xaaaa
+            quad(bytes, at) == mark
+                && quad(bytes, at + 8 * 15) == mark ^ 0x5555
+                && quad(bytes, at + RIP) == mark ^ 0xaaaa
         };
         let left = candidates.unwrap_or_else(|| (0..bytes.len()).step_by(4).collect());
         candidates = Some(left.into_iter().filter(fits).collect());

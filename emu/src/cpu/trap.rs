@@ -92,7 +92,6 @@ impl Insn<'_> {
     }
 }
 
-
 /// A call of the model from ring 0, through one of its gates.
 pub struct KernelCall<'a> {
     pub(super) engine: &'a Engine,

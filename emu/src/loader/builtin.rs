@@ -40,9 +40,7 @@ fn made(
 }
 
 /// A built-in DLL.
-pub(super) fn dll(
-    profile: &'static Profile, arch: Arch, name: &str,
-) -> Result<Option<Arc<Builtin>>, LoadError> {
+pub(super) fn dll(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Arc<Builtin>>, LoadError> {
     let name = name.to_ascii_lowercase();
     match name.as_str() {
         "ntdll.dll" => made((profile.name, arch, "ntdll.dll"), || asm::ntdll(profile, arch).map(Some)),

@@ -55,7 +55,8 @@ impl System {
 
     /// Sets up the CPU's system registers.
     pub(crate) fn set_up(&self, cpu: &mut Cpu, modules: &Modules) -> Result<(), CpuError> {
-        let (map, symbol) = (self.map, |name: &str| modules.kernel().next().and_then(|nt| nt.symbol(name)).unwrap_or(0));
+        let (map, symbol) =
+            (self.map, |name: &str| modules.kernel().next().and_then(|nt| nt.symbol(name)).unwrap_or(0));
         let (gdt_limit, idt_limit) = if self.arch == Arch::X64 { (0x5f, 0xfff) } else { (0x3f, 0x7ff) };
         let task = if self.arch == Arch::X64 { 0x40 } else { 0x28 };
         cpu.set_tables((map.gdt, gdt_limit), (map.idt, idt_limit), (map.tss, TSS_LIMIT as u32), task)?;
@@ -253,7 +254,11 @@ impl Builder<'_, '_> {
             self.write(map.gdt + selector as u64, &descriptor.to_le_bytes())?;
         }
         let based = |base: u64, limit: u64, access: u64| {
-            limit & 0xffff | (base & 0xff_ffff) << 16 | access << 40 | (limit >> 16 & 0xf) << 48 | (base >> 24 & 0xff) << 56
+            limit & 0xffff
+                | (base & 0xff_ffff) << 16
+                | access << 40
+                | (limit >> 16 & 0xf) << 48
+                | (base >> 24 & 0xff) << 56
         };
         // A busy TSS; the data segments of FS lead to the TEB and, in a 32-bit kernel, to the processor's area.
         if self.is_64() {
@@ -287,7 +292,9 @@ impl Builder<'_, '_> {
         let code: u64 = if self.is_64() { 0x10 } else { 8 };
         for interrupt in interrupts(self.side.arch) {
             let Some(target) = self.nt.symbol(interrupt.symbol) else { continue };
-            let low = target & 0xffff | code << 16 | (0x8e00 | u64::from(interrupt.dpl) << 13) << 32
+            let low = target & 0xffff
+                | code << 16
+                | (0x8e00 | u64::from(interrupt.dpl) << 13) << 32
                 | (target & 0xffff_0000) << 32
                 | u64::from(interrupt.ist) << 32;
             if self.is_64() {

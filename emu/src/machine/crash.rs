@@ -61,7 +61,9 @@ impl Machine {
                 "a system call by 32-bit code, which this kernel does not take".into(),
                 Vec::new(),
             ),
-            Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => plain(NtStatus::INTERNAL_ERROR, "an exit that is no exception"),
+            Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => {
+                plain(NtStatus::INTERNAL_ERROR, "an exit that is no exception")
+            }
         }
     }
 
@@ -95,4 +97,3 @@ fn why(kind: FaultKind) -> &'static str {
         FaultKind::NoMemory => "no memory left",
     }
 }
-

@@ -31,7 +31,8 @@ fn event_of(exit: Exit, ring: u8, is_mapped: impl Fn(u64) -> bool) -> (Event, u6
     let fault = |vector: u8, error| Event { vector, software: false, error };
     match exit {
         Exit::Memory(fault) => {
-            let present = fault.kind == FaultKind::Protection || fault.kind == FaultKind::KernelRange && is_mapped(fault.va);
+            let present =
+                fault.kind == FaultKind::Protection || fault.kind == FaultKind::KernelRange && is_mapped(fault.va);
             let by = match fault.access {
                 Access::Read => 0,
                 Access::Write => FAULT_WRITE,
@@ -46,7 +47,9 @@ fn event_of(exit: Exit, ring: u8, is_mapped: impl Fn(u64) -> bool) -> (Event, u6
         Exit::Interrupt(vector) => (Event { vector, software: true, error: None }, 0),
         // What SYSENTER does where IA32_SYSENTER_CS is 0.
         Exit::Sysenter => (fault(GENERAL_PROTECTION, Some(0)), 2),
-        Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => (fault(DOUBLE_FAULT, Some(0)), 0),
+        Exit::Syscall | Exit::Budget | Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => {
+            (fault(DOUBLE_FAULT, Some(0)), 0)
+        }
     }
 }
 
@@ -57,7 +60,9 @@ impl Machine {
         let rip = raised.registers.get(Reg::Rip);
         if exit == Exit::Halted {
             let place = self.world.modules.describe(rip);
-            return Ok(Some(End::Deadlock(format!("the processor halts in ring 0 before {place}, and nothing interrupts it"))));
+            return Ok(Some(End::Deadlock(format!(
+                "the processor halts in ring 0 before {place}, and nothing interrupts it"
+            ))));
         }
         let ring = self.cpu.ring();
         if ring == 0 && self.set_access_flag(exit, &raised) {
@@ -147,7 +152,8 @@ impl Machine {
         let from = Interrupted { rip: registers.get(Reg::Rip), cs, rflags: registers.get(Reg::Rflags), rsp, ss };
         let stand_in = self.world.modules.kernel().next().and_then(|nt| nt.symbol("KiDriverStandIn"));
         let tables = Tables { idt: (0, 0), tss: self.cpu.idt_and_tss()[1] };
-        let entry = stand_in.and_then(|rip| enter_at(&mut self.world.kernel, &mut self.world.ram, tables, rip, &from).ok());
+        let entry =
+            stand_in.and_then(|rip| enter_at(&mut self.world.kernel, &mut self.world.ram, tables, rip, &from).ok());
         if let Some(entry) = entry {
             self.cpu.enter_ring_0(&entry);
         }
@@ -180,11 +186,11 @@ impl Machine {
             Arch::X86 => kernel_model::service::Args::default(),
         };
         let call = Call { gate: user.gate, regs: user.regs, number, args };
-        self.world.stats.calls += 1;
-        self.world.stats.unknown += u64::from(status == NtStatus::INVALID_SYSTEM_SERVICE);
+        let answer = if user.no_gui { Answer::NoGui(status) } else { Answer::Status(status) };
+        self.world.count_unserved(&answer);
         let before = user.before.unwrap_or_default();
-        self.world.show_call(&call, row.as_ref(), &before, self.cpu.retired());
-        let pending = super::world::Pending { call, row, answer: Answer::Status(status), before: Some(before) };
+        self.world.show_call(&call, row.as_ref(), false, &before, self.cpu.retired());
+        let pending = super::world::Pending { call, row, answer, before: Some(before) };
         self.observe_end(&pending, Some(status));
     }
 
@@ -290,7 +296,12 @@ impl Machine {
     fn unhandled(&mut self, status: NtStatus, rip: u64, what: String, information: [u64; 2]) -> End {
         let in_service = self.world.ring_0.as_ref().is_some_and(|r| r.user.is_some());
         if in_service && self.world.kernel.profile.arch == Arch::X64 {
-            return self.bug_check(BugCheckCode::SYSTEM_SERVICE_EXCEPTION, [status.0.into(), rip, 0, 0], what, Some(rip));
+            return self.bug_check(
+                BugCheckCode::SYSTEM_SERVICE_EXCEPTION,
+                [status.0.into(), rip, 0, 0],
+                what,
+                Some(rip),
+            );
         }
         let [first, second] = information;
         let code = BugCheckCode::KMODE_EXCEPTION_NOT_HANDLED;

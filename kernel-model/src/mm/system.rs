@@ -98,12 +98,7 @@ impl Memory {
         if execute {
             self.note_code(frame);
         }
-        Ok(Translation {
-            frame,
-            read: protect.allows(Access::Read),
-            write: protect.allows(Access::Write),
-            execute,
-        })
+        Ok(Translation { frame, read: protect.allows(Access::Read), write: protect.allows(Access::Write), execute })
     }
 
     /// Writes kernel space with the kernel's rights; all or nothing.
