@@ -55,6 +55,8 @@ pub struct Call {
 pub enum Answer {
     /// It returns this status.
     Status(NtStatus),
+    /// It returns this value, because the thread could not become a GUI thread.
+    NoGui(NtStatus),
     /// It returns `STATUS_NOT_IMPLEMENTED`, because of what is named here; `None`: nobody wrote the service.
     NotImplemented(Option<Cow<'static, str>>),
     /// The thread waits.
@@ -63,6 +65,25 @@ pub enum Answer {
     NeedInput,
     /// The process has ended.
     ProcessExit(NtStatus),
+}
+
+/// Why a number has no row to go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// No table has it: `STATUS_INVALID_SYSTEM_SERVICE`.
+    Number,
+    /// It is one of win32k's, and the thread cannot become a GUI thread: what the call returns.
+    Win32k(NtStatus),
+}
+
+impl NotFound {
+    /// What becomes of the call.
+    pub fn answer(self) -> Answer {
+        match self {
+            Self::Number => Answer::Status(NtStatus::INVALID_SYSTEM_SERVICE),
+            Self::Win32k(value) => Answer::NoGui(value),
+        }
+    }
 }
 
 impl Call {
@@ -81,7 +102,7 @@ impl Answer {
     /// The status the guest gets, where the call returns at all.
     pub fn status(&self) -> Option<NtStatus> {
         match self {
-            Self::Status(status) => Some(*status),
+            Self::Status(status) | Self::NoGui(status) => Some(*status),
             Self::NotImplemented(_) => Some(NtStatus::NOT_IMPLEMENTED),
             _ => None,
         }
@@ -157,6 +178,7 @@ impl Kernel {
             wow64_peb: None,
             width: profile.arch.width(),
             sysexit_to: 0,
+            win32k_lockdown: false,
             image: image.to_string(),
             exit_status: NtStatus::PENDING,
         };
@@ -193,22 +215,38 @@ impl Kernel {
     }
 
     /// `KiConvertToGuiThread`.
+    ///
+    /// `STATUS_ACCESS_DENIED` where the process may not call win32k; the dispatcher asks only whether it failed.
     pub fn convert_to_gui(&mut self) -> Result<(), NtStatus> {
+        if self.ps.process.win32k_lockdown {
+            return Err(NtStatus::ACCESS_DENIED);
+        }
         self.ps.thread.gui = true;
         Ok(())
     }
 
     /// The row of a service number.
     ///
-    /// `STATUS_INVALID_SYSTEM_SERVICE` for a number that no table has.
+    /// [`NotFound::Number`] for a number that no table has, [`NotFound::Win32k`] for one of win32k's from a thread that
+    /// cannot become a GUI thread.
     #[inline]
-    pub fn find(&mut self, number: u32) -> Result<Row, NtStatus> {
+    pub fn find(&mut self, number: u32) -> Result<Row, NotFound> {
         // A thread's own table ends where win32k begins: any such number makes it a GUI thread first
         // (KiConvertToGuiThread), and is looked up again after.
-        if self.services.table_of(number) == Some(ServiceTableId::Win32k) {
-            self.ps.thread.gui = true;
+        if self.services.table_of(number) == Some(ServiceTableId::Win32k) && self.convert_to_gui().is_err() {
+            return Err(NotFound::Win32k(self.gui_failure(number)));
         }
-        self.services.row(number).copied().ok_or(NtStatus::INVALID_SYSTEM_SERVICE)
+        self.services.row(number).copied().ok_or(NotFound::Number)
+    }
+
+    /// What a number of win32k's returns from a thread that could not become a GUI thread: by the byte of its row in
+    /// the table behind win32k's.
+    #[cold]
+    fn gui_failure(&self, number: u32) -> NtStatus {
+        match self.services.row(number).map_or(1, |row| row.info.gui_failure()) {
+            value if value > 0 => NtStatus::INVALID_SYSTEM_SERVICE,
+            value => NtStatus(i32::from(value).cast_unsigned()),
+        }
     }
 
     /// Fetches the arguments of a call that are in memory.

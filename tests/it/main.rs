@@ -17,6 +17,7 @@ mod house;
 mod kernel_image;
 mod kuser;
 mod licences;
+mod lockdown;
 mod memory;
 mod model;
 mod pages;

@@ -32,6 +32,8 @@ pub struct Process {
     pub width: Width,
     /// `KiFastSystemCallRet`, where `sysexit` goes; 0 on a 64-bit kernel.
     pub sysexit_to: u32,
+    /// `DisallowWin32kSystemCalls`: none of its threads can become a GUI thread.
+    pub win32k_lockdown: bool,
     /// The image's file name.
     pub image: String,
     /// `STATUS_PENDING` while it runs.
