@@ -22,6 +22,7 @@ mod programs;
 mod programs32;
 mod readme;
 mod returns;
+mod security;
 mod services;
 mod stubs;
 mod support;
