@@ -4,6 +4,7 @@ use crate::io::FileObject;
 use crate::ke::Event;
 use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType};
 use crate::ps::{ProcessId, ThreadId};
+use crate::se::Token;
 
 /// The body of an object.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub enum Body {
     File(FileObject),
     Process(ProcessId),
     Thread(ThreadId),
+    Token(Box<Token>),
 }
 
 impl ObjectBody for Body {
@@ -26,6 +28,7 @@ impl ObjectBody for Body {
             Self::File(_) => ObjectType::File,
             Self::Process(_) => ObjectType::Process,
             Self::Thread(_) => ObjectType::Thread,
+            Self::Token(_) => ObjectType::Token,
         }
     }
 
@@ -52,7 +55,7 @@ impl ObjectBody for Body {
             Self::Process(_) | Self::Thread(_) => Some(false),
             // A file object is signalled while no operation is under way.
             Self::File(_) => Some(true),
-            Self::Directory(_) | Self::SymbolicLink(_) => None,
+            Self::Directory(_) | Self::SymbolicLink(_) | Self::Token(_) => None,
         }
     }
 }

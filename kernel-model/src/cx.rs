@@ -7,8 +7,9 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 use crate::body::{Body, BodyKind};
 use crate::kernel::Kernel;
 use crate::mm::{Phys, UserMemory};
-use crate::ob::{Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType};
+use crate::ob::{Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType};
 use crate::ps::ProcessId;
+use crate::se::Privilege;
 use crate::service::{NtResult, Unwind};
 
 /// The context of one call.
@@ -111,9 +112,8 @@ impl Cx<'_> {
         &mut self, desired_access: AccessMask, attributes: Option<UserPtr<ObjectAttributes>>, body: Body,
     ) -> NtResult<(Handle, NtStatus)> {
         let name = NameToOpen::capture(&mut self.mem(), attributes)?;
-        if name.attributes.intersects(crate::ob::Attributes::PERMANENT) {
-            // SeCreatePermanentPrivilege, which an ordinary user's token does not have.
-            return Err(NtStatus::PRIVILEGE_NOT_HELD.into());
+        if name.attributes.intersects(Attributes::PERMANENT) {
+            self.require_privilege(Privilege::CREATE_PERMANENT)?;
         }
         let object_type = body.object_type();
         let place = match &name.name {
@@ -126,8 +126,13 @@ impl Cx<'_> {
                 }
             }
         };
-        let granted = self.kernel.ob.grant(object_type, desired_access, false)?;
+        let granted = self.grant_new(object_type, desired_access)?;
+        let directory = place.as_ref().map(|place| place.0);
+        let security = self.security_of_new(object_type, directory, name.security.as_ref())?;
         let object = self.kernel.ob.create(body);
+        if let Some(object) = self.kernel.ob.get_mut(object) {
+            object.security = security;
+        }
         if let Some((directory, name)) = place {
             self.kernel.ob.set_name(object, directory, name);
         }
@@ -143,11 +148,22 @@ impl Cx<'_> {
         if self.kernel.ob.type_of(object) != Some(object_type) {
             return Err(NtStatus::OBJECT_TYPE_MISMATCH.into());
         }
-        if !name.attributes.contains(crate::ob::Attributes::OPENIF) {
+        if !name.attributes.contains(Attributes::OPENIF) {
             return Err(NtStatus::OBJECT_NAME_COLLISION.into());
         }
-        let granted = self.kernel.ob.grant(object_type, desired_access, true)?;
+        let granted = self.grant_existing(object, desired_access)?;
         Ok((self.open_handle(object, granted, name)?, NtStatus::OBJECT_NAME_EXISTS))
+    }
+
+    /// `ObOpenObjectByPointer`: a handle to an object that was found some other way.
+    ///
+    /// `STATUS_ACCESS_DENIED`.
+    pub fn open_by_pointer(
+        &mut self, object: ObjectId, desired_access: AccessMask, attributes: Attributes,
+    ) -> NtResult<Handle> {
+        let granted = self.grant_existing(object, desired_access)?;
+        let name = NameToOpen { attributes, ..NameToOpen::default() };
+        Ok(self.open_handle(object, granted, &name)?)
     }
 
     /// `ObOpenObjectByName`.
@@ -173,7 +189,6 @@ impl Cx<'_> {
         if self.kernel.ob.type_of(object) != Some(T::TYPE) {
             return Err(NtStatus::OBJECT_TYPE_MISMATCH.into());
         }
-        let granted = self.kernel.ob.grant(T::TYPE, desired_access, true)?;
-        Ok(self.open_handle(object, granted, &name)?)
+        self.open_by_pointer(object, desired_access, name.attributes)
     }
 }

@@ -15,6 +15,7 @@ use crate::ke::Clock;
 use crate::mm::{Limits, Memory, Phys};
 use crate::ob::{Directory, Entry, HandleAttributes, ObjectManager};
 use crate::ps::{Process, ProcessId, Processes, Thread, ThreadId};
+use crate::se::{Account, Monitor, Protection};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
 use crate::{ex, io, ke, mm, ob, ps};
 
@@ -29,6 +30,8 @@ pub struct Kernel {
     pub clock: Clock,
     /// Objects.
     pub ob: ObjectManager<Body>,
+    /// Security.
+    pub se: Monitor,
     /// Memory.
     pub mm: Memory,
     /// The console.
@@ -147,12 +150,17 @@ impl Kernel {
             };
             ob.create_at(path, body);
         }
+        let mut se = Monitor::default();
+        let token = se.logon(Account::User);
+        let token = ob.create(Body::Token(Box::new(token)));
         let (id, thread_id) = (ProcessId(FIRST_PROCESS), ThreadId(FIRST_THREAD));
         let process = Process {
             id,
             parent: ProcessId(PARENT),
             object: ob.create(Body::Process(id)),
             handles: ob::HandleTable::default(),
+            token,
+            protection: Protection::default(),
             peb: 0,
             wow64_peb: None,
             width: profile.arch.width(),
@@ -164,6 +172,7 @@ impl Kernel {
             id: thread_id,
             process: id,
             object: ob.create(Body::Thread(thread_id)),
+            impersonation: None,
             teb: 0,
             gui: false,
             exit_status: NtStatus::PENDING,
@@ -173,6 +182,7 @@ impl Kernel {
             services: Arc::new(ServiceTable::new(profile, services())),
             clock: Clock::default(),
             ob,
+            se,
             mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
             ps: Processes { process, thread },

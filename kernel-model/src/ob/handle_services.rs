@@ -100,14 +100,12 @@ fn close_source(cx: &mut Cx<'_>, source: Handle) {
 fn open_duplicate(
     cx: &mut Cx<'_>, entry: &Entry, desired_access: AccessMask, attributes: u32, options: Options,
 ) -> Result<Handle, Unwind> {
-    let ob = &mut cx.kernel.ob;
-    let object_type = ob.type_of(entry.object).ok_or(NtStatus::INVALID_HANDLE)?;
     let granted = if options.contains(Options::SAME_ACCESS) {
         entry.granted
     } else if desired_access.0 == 0 {
         AccessMask(0)
     } else {
-        ob.grant(object_type, desired_access, true)?
+        cx.grant_duplicate(entry, desired_access)?
     };
     let attributes = if options.contains(Options::SAME_ATTRIBUTES) {
         entry.attributes

@@ -1,9 +1,10 @@
 //! The object store: headers, reference counts, names.
 
-use guest::{AccessMask, NtStatus};
+use std::sync::Arc;
 
 use super::directory::{Directory, Lookup, ObjectName};
 use super::types::{ObjectType, TypeInfo};
+use crate::se::SecurityDescriptor;
 
 /// An object's place in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +37,8 @@ pub struct Object<B> {
     pub permanent: bool,
     /// Its directory and name.
     pub name: Option<(ObjectId, ObjectName)>,
+    /// Its security descriptor, which objects that were made alike share; an unnamed object may have none.
+    pub security: Option<Arc<SecurityDescriptor>>,
     /// What it is.
     pub body: B,
 }
@@ -65,7 +68,7 @@ impl<B: Body> ObjectManager<B> {
 
     /// Makes an object with one reference, the creator's.
     pub fn create(&mut self, body: B) -> ObjectId {
-        let object = Object { handle_count: 0, pointer_count: 1, permanent: false, name: None, body };
+        let object = Object { handle_count: 0, pointer_count: 1, permanent: false, name: None, security: None, body };
         if let Some(index) = self.free.pop() {
             if let Some(slot) = self.objects.get_mut(index as usize) {
                 *slot = Some(object);
@@ -193,26 +196,6 @@ impl<B: Body> ObjectManager<B> {
         self.make_permanent(id);
         self.set_name(id, directory, name);
         Some(id)
-    }
-
-    /// The access a handle gets. Generic rights are mapped and `MAXIMUM_ALLOWED` means everything. An unnamed
-    /// object's creator gets what the type knows of what was asked; on an object with a name, a right
-    /// the type does not have is refused, and so is asking for nothing.
-    ///
-    /// There are no security descriptors yet: whoever finds an object may have all of it.
-    pub fn grant(&self, object_type: ObjectType, desired: AccessMask, named: bool) -> Result<AccessMask, NtStatus> {
-        let mapping = self.type_info(object_type).map(|t| t.mapping).ok_or(NtStatus::INVALID_PARAMETER)?;
-        let security = AccessMask::ACCESS_SYSTEM_SECURITY;
-        let mut mask = AccessMask(desired.map_generic(&mapping).0 & !security.0);
-        if mask.intersects(AccessMask::MAXIMUM_ALLOWED) {
-            mask = AccessMask(mask.0 & !AccessMask::MAXIMUM_ALLOWED.0 | mapping.all.0);
-        }
-        let known = AccessMask(mask.0 & mapping.valid.0);
-        if named && (known != mask || desired.0 == 0) {
-            return Err(NtStatus::ACCESS_DENIED);
-        }
-        // SeSecurityPrivilege, which an ordinary user's token does not have.
-        if desired.intersects(security) { Err(NtStatus::PRIVILEGE_NOT_HELD) } else { Ok(known) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The object manager: objects, their types and names, handles, and the services that are about them.
 
+mod access;
 mod attributes;
 mod directory;
 mod handle_services;

@@ -12,10 +12,12 @@ pub enum ObjectType {
     Thread,
     Event,
     File,
+    Token,
 }
 
 impl ObjectType {
-    const ALL: [Self; 6] = [Self::Directory, Self::SymbolicLink, Self::Process, Self::Thread, Self::Event, Self::File];
+    const ALL: [Self; 7] =
+        [Self::Directory, Self::SymbolicLink, Self::Process, Self::Thread, Self::Event, Self::File, Self::Token];
 
     /// The type's name as Windows has it.
     pub const fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl ObjectType {
             Self::Thread => "Thread",
             Self::Event => "Event",
             Self::File => "File",
+            Self::Token => "Token",
         }
     }
 }

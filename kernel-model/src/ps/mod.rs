@@ -5,6 +5,7 @@ mod query_process;
 mod query_system;
 mod query_thread;
 mod terminate;
+mod token;
 
 pub use process::{Process, ProcessId, Processes, Thread, ThreadId};
 
@@ -12,5 +13,5 @@ use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [query_process::SERVICES, query_thread::SERVICES, query_system::SERVICES, terminate::SERVICES];
-    tables.into_iter().flatten()
+    tables.into_iter().flatten().chain(token::services())
 }

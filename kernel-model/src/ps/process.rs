@@ -4,6 +4,7 @@ use guest::NtStatus;
 use guest::mem::Width;
 
 use crate::ob::{HandleTable, ObjectId};
+use crate::se::Protection;
 
 /// A process id, a multiple of 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +25,10 @@ pub struct Process {
     pub object: ObjectId,
     /// Its handles.
     pub handles: HandleTable,
+    /// Its primary token.
+    pub token: ObjectId,
+    /// How it is protected from others.
+    pub protection: Protection,
     /// Where its PEB is.
     pub peb: u64,
     /// Where the PEB of its 32-bit side is: a WOW64 process.
@@ -47,6 +52,8 @@ pub struct Thread {
     pub process: ProcessId,
     /// The object that handles to it name.
     pub object: ObjectId,
+    /// The token it impersonates with.
+    pub impersonation: Option<ObjectId>,
     /// Where its TEB is.
     pub teb: u64,
     /// `Win32Thread` is set: it has called win32k.

@@ -209,6 +209,16 @@ impl Account {
         Self::NetworkService,
     ];
 
+    /// Whether it is one of a service.
+    pub fn is_service(self) -> bool {
+        self.template().session == 0
+    }
+
+    /// Its logon session.
+    pub fn session(self) -> Luid {
+        self.template().authentication
+    }
+
     fn template(self) -> &'static Template {
         let [user, administrator, standard, system, local, network] = &TEMPLATES;
         match self {
