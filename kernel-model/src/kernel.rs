@@ -112,6 +112,9 @@ const FIRST_THREAD: u32 = 0x1004;
 /// The parent: explorer.exe, say; it has an id and nothing else.
 const PARENT: u32 = 0xf00;
 
+/// The first build with mandatory integrity levels.
+const VISTA: u32 = 6000;
+
 /// The directories and links that exist from boot on, parents first; a link has a target.
 const NAMESPACE: &[(&str, Option<&str>)] = &[
     ("\\BaseNamedObjects", None),
@@ -151,6 +154,7 @@ impl Kernel {
             ob.create_at(path, body);
         }
         let mut se = Monitor::default();
+        se.mandatory = profile.version.2 >= VISTA;
         let token = se.logon(Account::User);
         let token = ob.create(Body::Token(Box::new(token)));
         let (id, thread_id) = (ProcessId(FIRST_PROCESS), ThreadId(FIRST_THREAD));

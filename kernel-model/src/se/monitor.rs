@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::privilege::Luid;
 use super::sid::Sid;
-use super::token::Token;
+use super::token::{ElevationType, Token};
 use super::token_make::{ANONYMOUS_LOGON, Account};
 
 /// The first LUID that is not reserved would be 1001; by the time that somebody is logged on, many are gone.
@@ -13,6 +13,8 @@ const FIRST_LUID: u64 = 0x3_0000;
 /// The state of the security reference monitor.
 #[derive(Clone, Debug)]
 pub struct Monitor {
+    /// Whether there are mandatory levels and split tokens: from Vista on.
+    pub mandatory: bool,
     last_luid: u64,
     /// Logon sessions.
     sessions: BTreeSet<Luid>,
@@ -22,7 +24,7 @@ pub struct Monitor {
 
 impl Default for Monitor {
     fn default() -> Self {
-        Self { last_luid: FIRST_LUID, sessions: BTreeSet::new(), packages: BTreeMap::new() }
+        Self { mandatory: true, last_luid: FIRST_LUID, sessions: BTreeSet::new(), packages: BTreeMap::new() }
     }
 }
 
@@ -35,7 +37,10 @@ impl Monitor {
 
     /// The token of an account; its logon session, and those that are always there, exist from now on.
     pub fn logon(&mut self, account: Account) -> Token {
-        let token = Token::of(account, &mut || self.new_luid());
+        let mut token = Token::of(account, &mut || self.new_luid());
+        if !self.mandatory {
+            (token.policy, token.linked, token.elevation) = (0, None, ElevationType::Default);
+        }
         self.sessions.extend(Account::ALL.iter().filter(|a| a.is_service()).map(|a| a.session()));
         self.sessions.extend([ANONYMOUS_LOGON, token.authentication]);
         self.sessions.extend(token.linked.as_ref().map(|other| other.authentication));

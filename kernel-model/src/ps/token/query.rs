@@ -35,6 +35,7 @@ fn nt_query_information_token(
     cx: &mut Cx<'_>, token: Handle, class: u32, buffer: UserPtr<u8>, length: u32, return_length: UserPtr<u32>,
 ) -> NtResult {
     let name = class_name("TOKEN_INFORMATION_CLASS", class)?;
+    check_build(cx, class)?;
     let width = cx.kernel.width();
     {
         let mut mem = cx.mem();
@@ -56,6 +57,28 @@ fn nt_query_information_token(
     let bytes = if class == LINKED_TOKEN { linked(cx, id, width)? } else { answer.bytes };
     cx.mem().write(buffer.va, &bytes)?;
     Ok(NtStatus::SUCCESS)
+}
+
+/// The last class of each build that brought new ones (phnt, Windows SDK headers).
+const LAST_CLASS: &[(u32, u32)] = &[
+    (0, 17),
+    (6000, 28),
+    (9200, 40),
+    (9600, 41),
+    (10_240, 42),
+    (14_393, 43),
+    (15_063, 44),
+    (17_763, 45),
+    (18_362, 46),
+    (19_041, 47),
+    (22_000, u32::MAX),
+];
+
+/// `STATUS_INVALID_INFO_CLASS` for a class that came after the build.
+pub(super) fn check_build(cx: &Cx<'_>, class: u32) -> Result<(), NtStatus> {
+    let build = cx.kernel.profile.version.2;
+    let last = LAST_CLASS.iter().rev().find(|row| build >= row.0).map_or(0, |row| row.1);
+    if class <= last { Ok(()) } else { Err(NtStatus::INVALID_INFO_CLASS) }
 }
 
 /// A handle to the other half of a split token: to the primary token with `SeTcbPrivilege`, else to one for

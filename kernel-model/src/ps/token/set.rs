@@ -34,6 +34,7 @@ const MANDATORY_POLICY: u32 = 27;
 /// `SeTcbPrivilege` (sessions, flags, a higher integrity level).
 fn nt_set_information_token(cx: &mut Cx<'_>, token: Handle, class: u32, buffer: UserPtr<u8>, length: u32) -> NtResult {
     let name = class_name("TOKEN_INFORMATION_CLASS", class)?;
+    super::query::check_build(cx, class)?;
     let w = cx.kernel.width().bytes();
     let (size, access, privilege) = match class {
         OWNER | PRIMARY_GROUP | DEFAULT_DACL => (w, access::ADJUST_DEFAULT, None),
