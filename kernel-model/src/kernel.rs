@@ -193,6 +193,14 @@ impl Kernel {
         }
     }
 
+    /// Makes the process one of another account: its token is replaced.
+    pub fn log_on(&mut self, account: Account) {
+        let token = self.se.logon(account);
+        if let Some(object) = self.ob.get_mut(self.ps.process.token) {
+            object.body = Body::Token(Box::new(token));
+        }
+    }
+
     /// Opens a handle to a console stream in the current process.
     pub fn open_console(&mut self, stream: Stream) -> Result<Handle, NtStatus> {
         let object = self.ob.create(Body::File(FileObject { stream }));

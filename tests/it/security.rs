@@ -109,6 +109,7 @@ const CHECKS: &[Row] = &[
     ("user", "O:SYD:(D;;0x2;;;BU)(A;;0x3;;;WD)", QUERY, Ok(QUERY), "denied something else"),
     ("user", "O:SYD:(D;;0x2;;;BU)(A;;0x3;;;WD)", MAXIMUM, Ok(QUERY), "the maximum leaves out what is denied"),
     ("user", "O:SYD:(D;;0x2;;;BU)(A;;0x3;;;WD)", MAXIMUM | MODIFY, Err(ACCESS_DENIED), "unless it is asked for"),
+    ("user", "O:SYD:(A;;0x3;;;WD)(D;;0x2;;;BU)", MAXIMUM, Ok(QUERY | MODIFY), "order decides there too"),
     ("user", "O:SYD:(A;OICIIO;0x3;;;WD)", QUERY, Err(ACCESS_DENIED), "inherit-only entries do not count"),
     ("user", "O:SYD:(D;OICIIO;0x3;;;WD)(A;;0x3;;;WD)", QUERY, Ok(QUERY), "nor do they deny"),
     ("user", "O:SYD:(A;;GA;;;WD)", 0x1000_0000, Ok(EVENT_ALL), "generic rights are mapped on both sides"),

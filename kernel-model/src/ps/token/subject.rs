@@ -97,13 +97,3 @@ impl Cx<'_> {
         self.kernel.ob.create(Body::Token(Box::new(token)))
     }
 }
-
-impl crate::Kernel {
-    /// Makes the process one of another account: its token is replaced, its session with it.
-    pub fn log_on(&mut self, account: crate::se::Account) {
-        let token = self.se.logon(account);
-        if let Some(object) = self.ob.get_mut(self.ps.process.token) {
-            object.body = Body::Token(Box::new(token));
-        }
-    }
-}
