@@ -5,8 +5,11 @@
 //! in here, so a clone is a snapshot and a run can be repeated.
 
 pub mod body;
+mod boot;
 pub mod cx;
+mod end;
 pub mod ex;
+mod invariants;
 pub mod io;
 pub mod ke;
 pub mod kernel;

@@ -12,10 +12,23 @@ use crate::cx::Cx;
 use crate::se::{Assign, Granted, Privilege, Request, SecurityDescriptor, access_check, assign_security};
 use crate::service::NtResult;
 
+/// What is missing where names are looked up and made.
+pub(crate) const SECURITY_GAP: &str =
+    "directories that are there from boot on let everybody make names; looking names up is not checked; no audits";
+
+/// `DIRECTORY_CREATE_OBJECT` and `DIRECTORY_CREATE_SUBDIRECTORY`.
+const CREATE_OBJECT: AccessMask = AccessMask(4);
+const CREATE_SUBDIRECTORY: AccessMask = AccessMask(8);
+
 /// `SYSTEM_MANDATORY_LABEL_NO_WRITE_UP` and `NO_READ_UP`, with which processes and threads are labelled.
 const PROCESS_LABEL: u32 = 3;
 
 impl ObjectType {
+    /// The policy of the label that objects of the type always have.
+    pub const fn label(self) -> Option<u32> {
+        if matches!(self, Self::Process | Self::Thread) { Some(PROCESS_LABEL) } else { None }
+    }
+
     /// `SecurityRequired`: objects of the type have a descriptor, with or without a name.
     pub const fn needs_security(self) -> bool {
         matches!(self, Self::Process | Self::Thread | Self::Token)
@@ -84,12 +97,13 @@ impl Cx<'_> {
     /// What the protection of a process keeps from the caller.
     fn protected_rights(&self, body: &Body) -> AccessMask {
         let (target, thread) = match body {
-            Body::Process(id) => (*id, false),
-            Body::Thread(_) => (self.kernel.ps.thread.process, true),
+            Body::Process(process) => (Some(process.id), false),
+            Body::Thread(thread) => (self.kernel.ps.thread(thread.id).map(|thread| thread.process), true),
             _ => return AccessMask(0),
         };
         let current = &self.kernel.ps.process;
-        if target == current.id { AccessMask(0) } else { current.protection.denies(current.protection, thread) }
+        let target = target.filter(|&id| id != current.id).and_then(|id| self.kernel.ps.get(id));
+        target.map_or(AccessMask(0), |target| target.protection.denies(current.protection, thread))
     }
 
     /// What the creator of an object gets: all that it asks for and the type has.
@@ -108,24 +122,35 @@ impl Cx<'_> {
         Ok(AccessMask(mask.0 & (mapping.valid.0 | security.0)))
     }
 
+    /// `ObCheckCreateObjectAccess`: whether the caller may make a name in a directory.
+    ///
+    /// `STATUS_ACCESS_DENIED`.
+    fn check_create(&self, directory: ObjectId, object_type: ObjectType) -> NtResult<()> {
+        let right = if object_type == ObjectType::Directory { CREATE_SUBDIRECTORY } else { CREATE_OBJECT };
+        self.grant_existing(directory, right).map(|_| ())
+    }
+
     /// `ObAssignSecurity`: the descriptor of a new object, from what its creator wants, what its directory passes on
     /// and the creator's token. An object without a name gets one if its type needs it or its creator wants it.
     ///
-    /// The statuses of [`assign_security`].
+    /// `STATUS_ACCESS_DENIED` if the directory does not let the caller make names; the statuses of
+    /// [`assign_security`].
     pub fn security_of_new(
         &self, object_type: ObjectType, directory: Option<ObjectId>, explicit: Option<&SecurityDescriptor>,
     ) -> NtResult<Option<Arc<SecurityDescriptor>>> {
         if directory.is_none() && explicit.is_none() && !object_type.needs_security() {
             return Ok(None);
         }
+        if let Some(directory) = directory {
+            self.check_create(directory, object_type)?;
+        }
         let mapping = self.mapping_of(object_type)?;
         let parent = directory.and_then(|id| self.kernel.ob.get(id)).and_then(|object| object.security.clone());
-        let processes = matches!(object_type, ObjectType::Process | ObjectType::Thread);
         let assign = Assign {
             parent: parent.as_deref(),
             explicit,
             container: object_type == ObjectType::Directory,
-            label: processes.then_some(PROCESS_LABEL),
+            label: object_type.label(),
             ..Assign::new(self.subject()?.effective(), &mapping)
         };
         Ok(Some(Arc::new(assign_security(&assign)?)))

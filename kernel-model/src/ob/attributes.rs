@@ -83,14 +83,12 @@ impl NameToOpen {
         };
         Ok(Self { root, name, security, attributes: attributes.difference(Attributes::KERNEL_HANDLE) })
     }
-
-    /// Whether names are compared without case.
-    pub fn ignore_case(&self) -> bool {
-        self.attributes.contains(Attributes::CASE_INSENSITIVE)
-    }
 }
 
-fn read_name<M: GuestMemory>(mem: &mut M, pointer: UserPtr<UnicodeString>) -> NtResult<Option<ObjectName>> {
+/// Reads a name: `None` if it is empty.
+///
+/// `STATUS_OBJECT_NAME_INVALID` for an odd or overlong one; `STATUS_ACCESS_VIOLATION`, `STATUS_DATATYPE_MISALIGNMENT`.
+pub fn read_name<M: GuestMemory>(mem: &mut M, pointer: UserPtr<UnicodeString>) -> NtResult<Option<ObjectName>> {
     let string = mem.load(pointer)?;
     if string.length == 0 {
         return Ok(None);

@@ -7,7 +7,7 @@ use super::layout::USED;
 use super::{access, read};
 use crate::cx::Cx;
 use crate::ob::ObjectId;
-use crate::ps::ThreadId;
+use crate::ps::{ThreadId, ThreadObject};
 use crate::se::{Group, Level, Luid, Privilege, Token, TokenKind};
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
@@ -27,13 +27,13 @@ const IMPERSONATION_TOKEN: u32 = 5;
 ///
 /// `STATUS_ACCESS_DENIED` (a restricted process too), `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
 fn nt_impersonate_anonymous_token(cx: &mut Cx<'_>, thread: Handle) -> NtResult {
-    cx.reference::<ThreadId>(thread, IMPERSONATE)?;
+    let thread = cx.reference::<ThreadObject>(thread, IMPERSONATE)?.id;
     if cx.subject()?.primary.is_restricted() {
         return Err(NtStatus::ACCESS_DENIED.into());
     }
     let token = Token::anonymous(&mut || cx.kernel.se.new_luid());
     let object = cx.new_token(token);
-    cx.impersonate(Some(object));
+    cx.impersonate(thread, Some(object));
     cx.kernel.ob.dereference(object);
     Ok(NtStatus::SUCCESS)
 }
@@ -58,23 +58,23 @@ pub(crate) fn set_impersonation_token(cx: &mut Cx<'_>, thread: Handle, buffer: U
         return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
     }
     let token = cx.mem().load::<Handle>(buffer.cast())?;
-    cx.reference::<ThreadId>(thread, SET_THREAD_TOKEN)?;
+    let thread = cx.reference::<ThreadObject>(thread, SET_THREAD_TOKEN)?.id;
     if token == Handle::NULL {
-        cx.impersonate(None);
+        cx.impersonate(thread, None);
         return Ok(NtStatus::SUCCESS);
     }
     let (id, _) = cx.token_by_handle(token, access::IMPERSONATE)?;
     let TokenKind::Impersonation(level) = cx.token(id)?.kind else { return Err(NtStatus::BAD_TOKEN_TYPE.into()) };
-    if level >= Level::Impersonation && !may_impersonate(cx, id)? {
+    if level >= Level::Impersonation && !may_impersonate(cx, thread, id)? {
         // PsImpersonateClient: who may not act as the client may still look at it.
         let mut copy = cx.token(id)?.clone();
         copy.kind = TokenKind::Impersonation(Level::Identification);
         copy.id = cx.new_luid();
         let object = cx.new_token(copy);
-        cx.impersonate(Some(object));
+        cx.impersonate(thread, Some(object));
         cx.kernel.ob.dereference(object);
     } else {
-        cx.impersonate(Some(id));
+        cx.impersonate(thread, Some(id));
     }
     Ok(NtStatus::SUCCESS)
 }
@@ -82,8 +82,10 @@ pub(crate) fn set_impersonation_token(cx: &mut Cx<'_>, thread: Handle, buffer: U
 /// Who may impersonate fully ("Impersonate a client after authentication" in Windows' documentation): whoever holds
 /// `SeImpersonatePrivilege` or made the client's logon session; otherwise the client must be the same user, no
 /// higher, in the same AppContainer, and not free of restrictions that the process has.
-fn may_impersonate(cx: &Cx<'_>, id: ObjectId) -> NtResult<bool> {
-    let (client, process) = (cx.token(id)?, cx.subject()?.primary);
+fn may_impersonate(cx: &Cx<'_>, thread: ThreadId, id: ObjectId) -> NtResult<bool> {
+    let process = cx.kernel.ps.thread(thread).and_then(|thread| cx.kernel.ps.get(thread.process));
+    let process = cx.token(process.ok_or(NtStatus::PROCESS_IS_TERMINATING)?.token)?;
+    let client = cx.token(id)?;
     if process.has_privilege(Privilege::IMPERSONATE) || client.origin == process.authentication {
         return Ok(true);
     }

@@ -4,7 +4,7 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::cx::Cx;
 use crate::ob::{Attributes, ObjectId};
-use crate::ps::ThreadId;
+use crate::ps::ThreadObject;
 use crate::se::Level;
 use crate::service::{NtResult, Service, Support, service};
 
@@ -33,8 +33,8 @@ fn nt_open_process_token_ex(
     cx: &mut Cx<'_>, process: Handle, desired_access: AccessMask, attributes: u32, token_handle: UserPtr<Handle>,
 ) -> NtResult {
     cx.probe_handle(token_handle)?;
-    cx.require_current_process(process, PROCESS_QUERY)?;
-    let token = cx.kernel.ps.process.token;
+    let id = cx.process_of(process, PROCESS_QUERY)?;
+    let token = cx.kernel.ps.get(id).map(|process| process.token).ok_or(NtStatus::PROCESS_IS_TERMINATING)?;
     open(cx, token, desired_access, attributes, token_handle)
 }
 
@@ -55,8 +55,8 @@ fn nt_open_thread_token_ex(
     token_handle: UserPtr<Handle>,
 ) -> NtResult {
     cx.probe_handle(token_handle)?;
-    cx.reference::<ThreadId>(thread, THREAD_QUERY)?;
-    let token = cx.kernel.ps.thread.impersonation.ok_or(NtStatus::NO_TOKEN)?;
+    let id = cx.reference::<ThreadObject>(thread, THREAD_QUERY)?.id;
+    let token = cx.kernel.ps.thread(id).and_then(|thread| thread.impersonation).ok_or(NtStatus::NO_TOKEN)?;
     if cx.token(token)?.level() == Level::Anonymous {
         return Err(NtStatus::CANT_OPEN_ANONYMOUS.into());
     }

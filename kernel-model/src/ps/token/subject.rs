@@ -6,6 +6,7 @@ use super::access;
 use crate::body::Body;
 use crate::cx::Cx;
 use crate::ob::{Entry, HandleAttributes, ObjectId};
+use crate::ps::ThreadId;
 use crate::se::{Luid, Privilege, SubjectContext, Token};
 
 /// `NtCurrentProcessToken()`, `NtCurrentThreadToken()`, `NtCurrentThreadEffectiveToken()`.
@@ -82,14 +83,16 @@ impl Cx<'_> {
         self.kernel.se.new_luid()
     }
 
-    /// Makes the running thread impersonate with a token, or stop.
-    pub(super) fn impersonate(&mut self, token: Option<ObjectId>) {
+    /// Makes a thread impersonate with a token, or stop.
+    pub(super) fn impersonate(&mut self, thread: ThreadId, token: Option<ObjectId>) {
         if let Some(id) = token {
             self.kernel.ob.reference(id);
         }
-        if let Some(old) = std::mem::replace(&mut self.kernel.ps.thread.impersonation, token) {
-            self.kernel.ob.dereference(old);
-        }
+        let old = match self.kernel.ps.thread_mut(thread) {
+            Some(thread) => std::mem::replace(&mut thread.impersonation, token),
+            None => token,
+        };
+        old.into_iter().for_each(|old| self.kernel.ob.dereference(old));
     }
 
     /// Makes a token object with the creator's reference.
