@@ -89,6 +89,7 @@ fn thread(ob: &mut Ob, id: ThreadId, process: ProcessId) -> Thread {
         impersonation: None,
         teb: 0,
         gui: false,
+        kernel_mode: false,
         wait: None,
         exit_status: NtStatus::PENDING,
     }

@@ -62,7 +62,7 @@ impl Desk {
 
     fn memory(&mut self) -> UserMemory<'_> {
         let width = self.kernel.width();
-        UserMemory { memory: &mut self.kernel.mm, ram: &mut self.ram, width }
+        UserMemory { memory: &mut self.kernel.mm, ram: &mut self.ram, width, kernel: false }
     }
 
     /// What a service answers.

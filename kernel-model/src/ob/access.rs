@@ -53,6 +53,12 @@ impl Cx<'_> {
         if desired.0 & !known != 0 {
             return Err(NtStatus::ACCESS_DENIED.into());
         }
+        // Kernel code is not checked.
+        if self.kernel.ps.thread.kernel_mode {
+            let all = desired.intersects(AccessMask::MAXIMUM_ALLOWED);
+            let rights = desired.0 | if all { mapping.all.0 } else { 0 };
+            return Ok(AccessMask(rights & (mapping.valid.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0)));
+        }
         let system = desired.intersects(AccessMask::ACCESS_SYSTEM_SECURITY);
         if system && !subject.has_privilege(Privilege::SECURITY) {
             return Err(NtStatus::PRIVILEGE_NOT_HELD.into());
