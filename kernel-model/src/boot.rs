@@ -10,7 +10,7 @@ use crate::io::Console;
 use crate::ke::{Clock, Event, EventKind, KeyedEvent};
 use crate::kernel::{Kernel, services};
 use crate::mm::{Limits, Memory};
-use crate::ob::{Directory, HandleTable, Lookup, ObjectId, ObjectManager, RefCache, Types, Walk};
+use crate::ob::{HandleTable, Lookup, ObjectId, ObjectManager, RefCache, Types, Walk};
 use crate::ps::{Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject};
 use crate::se::{Account, Assign, Monitor, Protection, Token, assign_security};
 use crate::service::ServiceTable;
@@ -39,7 +39,7 @@ fn namespace(profile: &Profile) -> Ob {
 
 fn enter(ob: &mut Ob, row: &NamespaceRow) {
     let body = match row.kind {
-        NameKind::Directory | NameKind::DeviceMap => Body::Directory(Box::new(Directory::default())),
+        NameKind::Directory | NameKind::DeviceMap => Body::Directory(Box::default()),
         NameKind::SymbolicLink => Body::SymbolicLink(row.target.encode_utf16().collect()),
         NameKind::Event => Body::Event(Event { kind: EventKind::Notification, signaled: false }),
         NameKind::KeyedEvent => Body::KeyedEvent(KeyedEvent),

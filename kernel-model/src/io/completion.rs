@@ -146,7 +146,6 @@ fn nt_remove_io_completion(
 ///
 /// `STATUS_TIMEOUT`, `STATUS_INVALID_PARAMETER_3` (no count), `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`,
 /// `STATUS_ACCESS_DENIED`.
-#[expect(clippy::too_many_arguments, reason = "NtRemoveIoCompletionEx has six")]
 fn nt_remove_io_completion_ex(
     cx: &mut Cx<'_>, port: Handle, information: u64, count: u32, removed: UserPtr<u32>, timeout: Option<UserPtr<i64>>,
     _alertable: bool,

@@ -230,7 +230,7 @@ impl HandleTable {
         let mut at = self.first_free;
         while at != 0 {
             let slot = self.slot(Handle(u64::from(at) * 4)).ok_or(format!("free slot {at} is outside"))?;
-            if slot.used || at as usize % PAGE == 0 {
+            if slot.used || (at as usize).is_multiple_of(PAGE) {
                 return Err(format!("slot {at} is on the free list"));
             }
             free += 1;

@@ -60,7 +60,7 @@ fn nt_query_object(
     cx: &mut Cx<'_>, handle: Handle, class: u32, buffer: UserPtr<u8>, length: u32, return_length: Option<UserPtr<u32>>,
 ) -> NtResult {
     let align = if class == HANDLE_FLAG { 1 } else { 4 };
-    if length > 0 && buffer.va % align != 0 {
+    if length > 0 && !buffer.va.is_multiple_of(align) {
         return Err(Fault { va: buffer.va, access: Access::Write, kind: FaultKind::Misaligned }.into());
     }
     cx.mem().probe_write(buffer.va, length.into())?;
