@@ -32,6 +32,7 @@ fn main() {
     write("enums.rs", enums(&json(&data.join("enums.json"))));
     write("layouts.rs", layouts(&csv(&data.join("structs.csv"))));
     write("access.rs", access(&data));
+    write("objects.rs", objects(&data));
     write("kernel.rs", kernel_features(&csv(&data.join("kernel.csv"))));
 }
 
@@ -482,6 +483,27 @@ fn access(data: &Path) -> String {
     text.push_str("];\nstatic ACCESS_RIGHTS: &[(&str, u32, &str, bool)] = &[\n");
     for r in csv(&data.join("access_masks.csv")) {
         let _ = writeln!(text, "({:?}, 0x{}, {:?}, {}),", r["type"], r["value"], r["name"], r["single_bit"] == "1");
+    }
+    text + "];\n"
+}
+
+/// Object types in the order of their creation, and what is in the namespace at boot.
+fn objects(data: &Path) -> String {
+    let mut text = String::from("static OBJECT_TYPES: &[ObjectTypeRow] = &[\n");
+    for r in csv(&data.join("object_types.csv")) {
+        let _ = writeln!(
+            text,
+            "ObjectTypeRow {{ name: {:?}, builds: ({}, {}), invalid_attributes: 0x{} }},",
+            r["type"], r["first"], r["last"], r["invalid"]
+        );
+    }
+    text.push_str("];\nstatic NAMESPACE: &[NamespaceRow] = &[\n");
+    for r in csv(&data.join("namespace.csv")) {
+        let _ = writeln!(
+            text,
+            "NamespaceRow {{ path: {:?}, kind: NameKind::{}, target: {:?}, builds: ({}, {}) }},",
+            r["path"], r["kind"], r["target"], r["first"], r["last"]
+        );
     }
     text + "];\n"
 }

@@ -9,6 +9,7 @@ mod floor;
 mod gates;
 mod measure;
 mod memory;
+mod objects;
 mod subject;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     figures.extend(subject::call_rates());
     figures.extend(gates::gate_rates());
     figures.extend(subject::instruction_rates());
+    figures.extend(objects::figures());
     figures.push(subject::creation());
     figures.push(memory::resident());
     let services = subject::instructions_per_call();

@@ -15,6 +15,7 @@ pub mod dll;
 pub mod enums;
 pub mod layout;
 pub mod mem;
+pub mod objects;
 pub mod pe;
 pub mod profile;
 pub mod services;

@@ -1,31 +1,59 @@
 //! What objects are made of: the one list of every component's bodies.
 
-use crate::io::FileObject;
-use crate::ke::Event;
-use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType};
-use crate::ps::{ProcessId, ThreadId};
+use guest::NtStatus;
+
+use crate::ex::EventPair;
+use crate::io::{FileObject, IoCompletion};
+use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
+use crate::mm::Section;
+use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType, Waiter};
+use crate::ps::{DebugObject, Job, ProcessObject, ThreadObject};
+use crate::se::Token;
 
 /// The body of an object.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum Body {
-    Directory(Directory),
+    /// A type, by its index.
+    Type(u8),
+    Directory(Box<Directory>),
     SymbolicLink(ObjectName),
     Event(Event),
+    EventPair(EventPair),
+    Mutant(Mutant),
+    Semaphore(Semaphore),
+    Timer(Timer),
+    KeyedEvent(KeyedEvent),
+    Section(Section),
+    IoCompletion(IoCompletion),
     File(FileObject),
-    Process(ProcessId),
-    Thread(ThreadId),
+    Job(Box<Job>),
+    DebugObject(DebugObject),
+    Process(ProcessObject),
+    Thread(ThreadObject),
+    Token(Box<Token>),
 }
 
 impl ObjectBody for Body {
     fn object_type(&self) -> ObjectType {
         match self {
+            Self::Type(_) => ObjectType::Type,
             Self::Directory(_) => ObjectType::Directory,
             Self::SymbolicLink(_) => ObjectType::SymbolicLink,
             Self::Event(_) => ObjectType::Event,
+            Self::EventPair(_) => ObjectType::EventPair,
+            Self::Mutant(_) => ObjectType::Mutant,
+            Self::Semaphore(_) => ObjectType::Semaphore,
+            Self::Timer(_) => ObjectType::Timer,
+            Self::KeyedEvent(_) => ObjectType::KeyedEvent,
+            Self::Section(_) => ObjectType::Section,
+            Self::IoCompletion(_) => ObjectType::IoCompletion,
             Self::File(_) => ObjectType::File,
+            Self::Job(_) => ObjectType::Job,
+            Self::DebugObject(_) => ObjectType::DebugObject,
             Self::Process(_) => ObjectType::Process,
             Self::Thread(_) => ObjectType::Thread,
+            Self::Token(_) => ObjectType::Token,
         }
     }
 
@@ -42,18 +70,63 @@ impl ObjectBody for Body {
     }
 
     fn from_directory(directory: Directory) -> Self {
-        Self::Directory(directory)
+        Self::Directory(Box::new(directory))
     }
 
-    fn try_acquire(&mut self) -> Option<bool> {
+    fn from_type(index: u8) -> Self {
+        Self::Type(index)
+    }
+
+    fn signaled(&self, waiter: Waiter) -> Option<bool> {
         match self {
-            Self::Event(event) => Some(event.try_acquire()),
-            // A process or thread is signalled when it has ended; the only ones there are run.
-            Self::Process(_) | Self::Thread(_) => Some(false),
+            Self::Event(event) => Some(event.signaled),
+            Self::Mutant(mutant) => Some(mutant.signaled(waiter.thread)),
+            Self::Semaphore(semaphore) => Some(semaphore.count > 0),
+            Self::Timer(timer) => Some(timer.signaled(waiter.now)),
+            Self::IoCompletion(port) => Some(!port.packets.is_empty()),
+            // A process, a thread or a job is signalled when it has ended.
+            Self::Process(process) => Some(process.ended),
+            Self::Thread(thread) => Some(thread.ended),
+            Self::Job(job) => Some(job.signaled),
+            // No debug event comes yet.
+            Self::DebugObject(_) => Some(false),
             // A file object is signalled while no operation is under way.
             Self::File(_) => Some(true),
-            Self::Directory(_) | Self::SymbolicLink(_) => None,
+            // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
+            Self::Directory(_)
+            | Self::SymbolicLink(_)
+            | Self::Section(_)
+            | Self::EventPair(_)
+            | Self::KeyedEvent(_)
+            | Self::Token(_) => None,
+            // ObpDefaultObject, which is always signalled.
+            Self::Type(_) => Some(true),
         }
+    }
+
+    fn satisfy(&mut self, waiter: Waiter) -> Result<NtStatus, NtStatus> {
+        match self {
+            Self::Event(event) => event.satisfy(),
+            Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
+            Self::Timer(timer) => timer.satisfy(waiter.now),
+            Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
+            _ => {}
+        }
+        Ok(NtStatus::SUCCESS)
+    }
+
+    fn due(&self) -> Option<u64> {
+        if let Self::Timer(timer) = self { timer.due() } else { None }
+    }
+
+    #[inline]
+    fn has_delete_procedure(&self) -> bool {
+        matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_))
+    }
+
+    #[inline]
+    fn has_close_procedure(&self) -> bool {
+        matches!(self, Self::Job(_))
     }
 }
 
@@ -75,4 +148,8 @@ macro_rules! body_kind {
         }
     )*};
 }
-body_kind!(Directory => Directory, Event => Event, FileObject => File, ProcessId => Process, ThreadId => Thread);
+body_kind!(
+    Directory => Directory, ObjectName => SymbolicLink, Event => Event, EventPair => EventPair, Mutant => Mutant,
+    Semaphore => Semaphore, Timer => Timer, KeyedEvent => KeyedEvent, Section => Section, IoCompletion => IoCompletion, FileObject => File,
+    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread
+);

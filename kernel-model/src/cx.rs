@@ -7,9 +7,13 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 use crate::body::{Body, BodyKind};
 use crate::kernel::Kernel;
 use crate::mm::{Phys, UserMemory};
-use crate::ob::{Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType};
-use crate::ps::ProcessId;
+use crate::ob::{Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Walk};
+use crate::ps::{ProcessId, ProcessObject};
+use crate::se::Privilege;
 use crate::service::{NtResult, Unwind};
+
+/// The key of a process in the process table, for the components below `ps`.
+pub type ProcessKey = ProcessId;
 
 /// The context of one call.
 pub struct Cx<'a> {
@@ -49,11 +53,25 @@ impl Cx<'_> {
         }
     }
 
+    /// The entry a handle stands for, which uses it: on newer builds that takes one of its references out of store.
+    ///
+    /// `STATUS_INVALID_HANDLE`.
+    #[inline]
+    pub fn use_handle(&mut self, handle: Handle) -> Result<Entry, NtStatus> {
+        match self.kernel.ps.process.handles.take_reference(handle) {
+            Some((entry, change)) => {
+                self.kernel.ob.handle_used(entry.object, change);
+                Ok(entry)
+            }
+            None => self.entry_of(handle),
+        }
+    }
+
     /// `ObReferenceObjectByHandle` for any type.
     ///
     /// `STATUS_INVALID_HANDLE`, `STATUS_ACCESS_DENIED`.
-    pub fn reference_any(&self, handle: Handle, access: AccessMask) -> Result<ObjectId, NtStatus> {
-        let entry = self.entry_of(handle)?;
+    pub fn reference_any(&mut self, handle: Handle, access: AccessMask) -> Result<ObjectId, NtStatus> {
+        let entry = self.use_handle(handle)?;
         if !entry.granted.contains(access) {
             return Err(NtStatus::ACCESS_DENIED);
         }
@@ -69,7 +87,7 @@ impl Cx<'_> {
 
     /// The same, where any of several rights will do.
     pub fn reference_either<T: BodyKind>(&mut self, handle: Handle, any: &[AccessMask]) -> Result<&mut T, NtStatus> {
-        let entry = self.entry_of(handle)?;
+        let entry = self.use_handle(handle)?;
         let object = self.kernel.ob.get_mut(entry.object).ok_or(NtStatus::INVALID_HANDLE)?;
         let body = T::of(&mut object.body).ok_or(NtStatus::OBJECT_TYPE_MISMATCH)?;
         if !any.iter().any(|access| entry.granted.contains(*access)) {
@@ -78,64 +96,123 @@ impl Cx<'_> {
         Ok(body)
     }
 
-    /// Checks that a handle names the calling process and grants `access`. There is no other process yet.
+    /// The same, where the object itself is wanted.
+    pub fn reference_id<T: BodyKind>(&mut self, handle: Handle, access: AccessMask) -> Result<ObjectId, NtStatus> {
+        let object = self.entry_of(handle)?.object;
+        self.reference::<T>(handle, access)?;
+        Ok(object)
+    }
+
+    /// The process that a handle names.
+    pub fn process_of(&mut self, handle: Handle, access: AccessMask) -> Result<ProcessId, NtStatus> {
+        Ok(self.reference::<ProcessObject>(handle, access)?.id)
+    }
+
+    /// Checks that a handle names the calling process and grants `access`. No other process has memory yet.
     pub fn require_current_process(&mut self, handle: Handle, access: AccessMask) -> NtResult<()> {
-        let current = self.kernel.ps.process.id;
         if handle == Handle::CURRENT_PROCESS {
             return Ok(());
         }
-        let id = *self.reference::<ProcessId>(handle, access)?;
+        let id = self.process_of(handle, access)?;
+        let current = self.kernel.ps.process.id;
         if id == current { Ok(()) } else { Err(Unwind::unsupported("ProcessHandle of another process")) }
+    }
+
+    /// `SeCreatePermanentPrivilege`.
+    pub fn require_create_permanent(&self) -> Result<(), NtStatus> {
+        self.require_privilege(Privilege::CREATE_PERMANENT)
     }
 
     fn root_of(&mut self, name: &NameToOpen) -> Result<Option<ObjectId>, NtStatus> {
         let Some(handle) = name.root else { return Ok(None) };
-        let object = self.entry_of(handle)?.object;
+        let object = self.use_handle(handle)?.object;
         match self.kernel.ob.type_of(object) {
             Some(ObjectType::Directory) => Ok(Some(object)),
             _ => Err(NtStatus::OBJECT_TYPE_MISMATCH),
         }
     }
 
-    fn open_handle(&mut self, object: ObjectId, granted: AccessMask, name: &NameToOpen) -> Result<Handle, NtStatus> {
-        let entry = Entry { object, granted, attributes: name.attributes.handle_attributes() };
-        let handle = self.kernel.ps.process.handles.insert(entry)?;
-        self.kernel.ob.handle_opened(object);
+    /// Looks a captured name up.
+    fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> Result<Lookup, NtStatus> {
+        let root = self.root_of(name)?;
+        let ob = &self.kernel.ob;
+        ob.lookup(&Walk {
+            root,
+            path,
+            ignore_case: name.attributes.contains(Attributes::CASE_INSENSITIVE),
+            link_itself: object_type == ObjectType::SymbolicLink,
+            no_links: name.attributes.contains(Attributes::DONT_REPARSE),
+            device_map: ob.device_map,
+        })
+    }
+
+    /// `ObpCreateHandle`: opens a handle in the calling process.
+    ///
+    /// `STATUS_ACCESS_DENIED` where one handle is all that there may be, `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn open_handle(
+        &mut self, object: ObjectId, granted: AccessMask, attributes: Attributes,
+    ) -> Result<Handle, NtStatus> {
+        let header = self.kernel.ob.get(object).ok_or(NtStatus::INVALID_HANDLE)?;
+        if header.handle_count > 0 && (header.exclusive || attributes.contains(Attributes::EXCLUSIVE)) {
+            return Err(NtStatus::ACCESS_DENIED);
+        }
+        let handles = &mut self.kernel.ps.process.handles;
+        let handle = handles.insert(Entry { object, granted, attributes: attributes.handle_attributes() })?;
+        let cached = handles.initial_cache();
+        self.kernel.ob.handle_opened(object, cached);
         Ok(handle)
     }
 
-    /// `ObInsertObject`: gives a new object its name and a first handle, or opens what has the name already.
+    /// `ObCreateObject` and `ObInsertObject`: gives a new object its name and a first handle, or opens what has the
+    /// name already. The body's delete procedure is called where it comes to nothing.
     ///
     /// `STATUS_OBJECT_NAME_EXISTS` (a success) with `OBJ_OPENIF`; `STATUS_OBJECT_NAME_COLLISION`,
-    /// `STATUS_OBJECT_TYPE_MISMATCH`, and the statuses of looking a name up.
+    /// `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_INVALID_PARAMETER` for attributes that the type does not have,
+    /// `STATUS_PRIVILEGE_NOT_HELD` (`OBJ_PERMANENT`), and the statuses of looking a name up.
     pub fn create_object(
         &mut self, desired_access: AccessMask, attributes: Option<UserPtr<ObjectAttributes>>, body: Body,
     ) -> NtResult<(Handle, NtStatus)> {
-        let name = NameToOpen::capture(&mut self.mem(), attributes)?;
-        if name.attributes.intersects(crate::ob::Attributes::PERMANENT) {
-            // SeCreatePermanentPrivilege, which an ordinary user's token does not have.
-            return Err(NtStatus::PRIVILEGE_NOT_HELD.into());
-        }
         let object_type = body.object_type();
+        // The creator's reference: where the creation fails, the object goes, and its delete procedure is called.
+        let object = self.kernel.ob.create(body);
+        let name = NameToOpen::capture(&mut self.mem(), attributes);
+        let result = name.and_then(|name| self.insert_object(object, object_type, desired_access, &name));
+        self.kernel.ob.dereference(object);
+        result
+    }
+
+    fn insert_object(
+        &mut self, object: ObjectId, object_type: ObjectType, desired_access: AccessMask, name: &NameToOpen,
+    ) -> NtResult<(Handle, NtStatus)> {
+        let info = self.kernel.ob.type_info(object_type).ok_or(NtStatus::INVALID_PARAMETER)?;
+        if name.attributes.bits() & info.invalid_attributes != 0 {
+            return Err(NtStatus::INVALID_PARAMETER.into());
+        }
+        if name.attributes.contains(Attributes::PERMANENT) {
+            self.require_create_permanent()?;
+        }
         let place = match &name.name {
             None => None,
-            Some(path) => {
-                let root = self.root_of(&name)?;
-                match self.kernel.ob.lookup(root, path, name.ignore_case())? {
-                    Lookup::Found(existing) => return self.open_existing(existing, object_type, desired_access, &name),
-                    Lookup::Missing { directory, name } => Some((directory, name)),
-                }
-            }
+            Some(path) => match self.look_up(name, path, object_type)? {
+                Lookup::Found(existing) => return self.open_existing(existing, object_type, desired_access, name),
+                Lookup::Missing { directory, name } => Some((directory, name)),
+            },
         };
-        let granted = self.kernel.ob.grant(object_type, desired_access, false)?;
-        let object = self.kernel.ob.create(body);
-        if let Some((directory, name)) = place {
-            self.kernel.ob.set_name(object, directory, name);
+        let granted = self.grant_new(object_type, desired_access)?;
+        let directory = place.as_ref().map(|place| place.0);
+        let security = self.security_of_new(object_type, directory, name.security.as_ref())?;
+        let handle = self.open_handle(object, granted, name.attributes)?;
+        let ob = &mut self.kernel.ob;
+        if let Some(header) = ob.get_mut(object) {
+            header.security = security;
+            header.exclusive = name.attributes.contains(Attributes::EXCLUSIVE);
+            // Without a name nothing is permanent.
+            header.permanent = name.attributes.contains(Attributes::PERMANENT) && place.is_some();
         }
-        let handle = self.open_handle(object, granted, &name);
-        // The creator's own reference goes; the handle's stays.
-        self.kernel.ob.dereference(object);
-        Ok((handle?, NtStatus::SUCCESS))
+        if let Some((directory, name)) = place {
+            ob.set_name(object, directory, name);
+        }
+        Ok((handle, NtStatus::SUCCESS))
     }
 
     fn open_existing(
@@ -144,11 +221,21 @@ impl Cx<'_> {
         if self.kernel.ob.type_of(object) != Some(object_type) {
             return Err(NtStatus::OBJECT_TYPE_MISMATCH.into());
         }
-        if !name.attributes.contains(crate::ob::Attributes::OPENIF) {
+        if !name.attributes.contains(Attributes::OPENIF) {
             return Err(NtStatus::OBJECT_NAME_COLLISION.into());
         }
-        let granted = self.kernel.ob.grant(object_type, desired_access, true)?;
-        Ok((self.open_handle(object, granted, name)?, NtStatus::OBJECT_NAME_EXISTS))
+        let granted = self.grant_existing(object, desired_access)?;
+        Ok((self.open_handle(object, granted, name.attributes)?, NtStatus::OBJECT_NAME_EXISTS))
+    }
+
+    /// `ObOpenObjectByPointer`: a handle to an object that was found some other way.
+    ///
+    /// `STATUS_ACCESS_DENIED`.
+    pub fn open_by_pointer(
+        &mut self, object: ObjectId, desired_access: AccessMask, attributes: Attributes,
+    ) -> NtResult<Handle> {
+        let granted = self.grant_existing(object, desired_access)?;
+        Ok(self.open_handle(object, granted, attributes)?)
     }
 
     /// `ObOpenObjectByName`.
@@ -162,11 +249,9 @@ impl Cx<'_> {
             return Err(NtStatus::INVALID_PARAMETER.into());
         }
         let name = NameToOpen::capture(&mut self.mem(), attributes)?;
-        let root = self.root_of(&name)?;
-        let object = match (&name.name, root) {
-            (None, None) => return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD.into()),
-            (None, Some(root)) => root,
-            (Some(path), root) => match self.kernel.ob.lookup(root, path, name.ignore_case())? {
+        let object = match &name.name {
+            None => self.root_of(&name)?.ok_or(NtStatus::OBJECT_PATH_SYNTAX_BAD)?,
+            Some(path) => match self.look_up(&name, path, T::TYPE)? {
                 Lookup::Found(object) => object,
                 Lookup::Missing { .. } => return Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
             },
@@ -174,7 +259,26 @@ impl Cx<'_> {
         if self.kernel.ob.type_of(object) != Some(T::TYPE) {
             return Err(NtStatus::OBJECT_TYPE_MISMATCH.into());
         }
-        let granted = self.kernel.ob.grant(T::TYPE, desired_access, true)?;
-        Ok(self.open_handle(object, granted, &name)?)
+        self.open_by_pointer(object, desired_access, name.attributes)
+    }
+
+    /// What the services that create an object have in common: the handle is probed, and stored.
+    pub fn create_and_store(
+        &mut self, handle: UserPtr<Handle>, desired_access: AccessMask, attributes: Option<UserPtr<ObjectAttributes>>,
+        body: Body,
+    ) -> NtResult {
+        let (opened, status) = self.create_object(desired_access, attributes, body)?;
+        self.mem().store(handle, &opened)?;
+        Ok(status)
+    }
+
+    /// What the services that open an object by name have in common.
+    pub fn open_and_store<T: BodyKind>(
+        &mut self, handle: UserPtr<Handle>, desired_access: AccessMask, attributes: Option<UserPtr<ObjectAttributes>>,
+    ) -> NtResult {
+        self.probe_handle(handle)?;
+        let opened = self.open_object::<T>(desired_access, attributes)?;
+        self.mem().store(handle, &opened)?;
+        Ok(NtStatus::SUCCESS)
     }
 }

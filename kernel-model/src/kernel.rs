@@ -12,9 +12,10 @@ use crate::body::Body;
 use crate::cx::Cx;
 use crate::io::{Console, FileObject, Stream};
 use crate::ke::Clock;
-use crate::mm::{Limits, Memory, Phys};
-use crate::ob::{Directory, Entry, HandleAttributes, ObjectManager};
-use crate::ps::{Process, ProcessId, Processes, Thread, ThreadId};
+use crate::mm::{Memory, Phys};
+use crate::ob::{Body as _, Entry, HandleAttributes, ObjectManager, WaitBlock, Waiter};
+use crate::ps::Processes;
+use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
 use crate::{ex, io, ke, mm, ob, ps};
 
@@ -29,6 +30,8 @@ pub struct Kernel {
     pub clock: Clock,
     /// Objects.
     pub ob: ObjectManager<Body>,
+    /// Security.
+    pub se: Monitor,
     /// Memory.
     pub mm: Memory,
     /// The console.
@@ -121,84 +124,15 @@ pub enum WaitEnd {
 /// Every service somebody wrote.
 pub fn services() -> impl Iterator<Item = &'static Service> {
     let ke = ke::SERVICES.iter().chain(ob::services()).chain(mm::services());
-    ke.chain(ex::services()).chain(io::SERVICES).chain(ps::services())
+    ke.chain(ex::services()).chain(io::services()).chain(ps::services())
 }
 
-/// The ids of the first process and its thread.
-const FIRST_PROCESS: u32 = 0x1000;
-const FIRST_THREAD: u32 = 0x1004;
-/// The parent: explorer.exe, say; it has an id and nothing else.
-const PARENT: u32 = 0xf00;
-
-/// The directories and links that exist from boot on, parents first; a link has a target.
-const NAMESPACE: &[(&str, Option<&str>)] = &[
-    ("\\BaseNamedObjects", None),
-    ("\\Device", None),
-    ("\\Driver", None),
-    ("\\GLOBAL??", None),
-    ("\\KernelObjects", None),
-    ("\\KnownDlls", None),
-    ("\\ObjectTypes", None),
-    ("\\RPC Control", None),
-    ("\\Security", None),
-    ("\\Windows", None),
-    ("\\Sessions", None),
-    ("\\Sessions\\0", None),
-    ("\\Sessions\\1", None),
-    ("\\Sessions\\1\\BaseNamedObjects", None),
-    ("\\Sessions\\BNOLINKS", None),
-    ("\\Sessions\\BNOLINKS\\0", Some("\\BaseNamedObjects")),
-    ("\\Sessions\\BNOLINKS\\1", Some("\\Sessions\\1\\BaseNamedObjects")),
-    ("\\BaseNamedObjects\\Global", Some("\\BaseNamedObjects")),
-    ("\\BaseNamedObjects\\Local", Some("\\BaseNamedObjects")),
-    ("\\BaseNamedObjects\\Session", Some("\\Sessions\\BNOLINKS")),
-    ("\\Sessions\\1\\BaseNamedObjects\\Global", Some("\\BaseNamedObjects")),
-    ("\\Sessions\\1\\BaseNamedObjects\\Local", Some("\\Sessions\\1\\BaseNamedObjects")),
-    ("\\Sessions\\1\\BaseNamedObjects\\Session", Some("\\Sessions\\BNOLINKS")),
-];
-
 impl Kernel {
-    /// A booted kernel with one process that has no memory yet, and `frames` frames of physical memory.
-    pub fn new(profile: &'static Profile, frames: u32, image: &str) -> Self {
-        let mut ob = ObjectManager::new();
-        for (path, target) in NAMESPACE {
-            let body = match target {
-                Some(target) => Body::SymbolicLink(target.encode_utf16().collect()),
-                None => Body::Directory(Directory::default()),
-            };
-            ob.create_at(path, body);
-        }
-        let (id, thread_id) = (ProcessId(FIRST_PROCESS), ThreadId(FIRST_THREAD));
-        let process = Process {
-            id,
-            parent: ProcessId(PARENT),
-            object: ob.create(Body::Process(id)),
-            handles: ob::HandleTable::default(),
-            peb: 0,
-            wow64_peb: None,
-            width: profile.arch.width(),
-            sysexit_to: 0,
-            win32k_lockdown: false,
-            image: image.to_string(),
-            exit_status: NtStatus::PENDING,
-        };
-        let thread = Thread {
-            id: thread_id,
-            process: id,
-            object: ob.create(Body::Thread(thread_id)),
-            teb: 0,
-            gui: false,
-            kernel_mode: false,
-            exit_status: NtStatus::PENDING,
-        };
-        Self {
-            profile,
-            services: Arc::new(ServiceTable::new(profile, services())),
-            clock: Clock::default(),
-            ob,
-            mm: Memory::new(frames, Limits::new(profile)),
-            console: Console::default(),
-            ps: Processes { process, thread },
+    /// Gives the process a privilege, enabled.
+    pub fn hold(&mut self, privilege: Privilege) {
+        if let Some(Body::Token(token)) = self.ob.get_mut(self.ps.process.token).map(|object| &mut object.body) {
+            token.privileges = token.privileges.with(privilege);
+            token.enabled = token.enabled.with(privilege);
         }
     }
 
@@ -207,11 +141,13 @@ impl Kernel {
         let object = self.ob.create(Body::File(FileObject { stream }));
         // FILE_GENERIC_READ for input, FILE_GENERIC_WRITE with FILE_READ_ATTRIBUTES for output.
         let granted = AccessMask(if stream == Stream::Input { 0x12_0089 } else { 0x12_0196 });
-        let handle =
-            self.ps.process.handles.insert(Entry { object, granted, attributes: HandleAttributes::empty() })?;
-        self.ob.handle_opened(object);
+        let handles = &mut self.ps.process.handles;
+        let handle = handles.insert(Entry { object, granted, attributes: HandleAttributes::empty() });
+        if handle.is_ok() {
+            self.ob.handle_opened(object, handles.initial_cache());
+        }
         self.ob.dereference(object);
-        Ok(handle)
+        handle
     }
 
     /// `KiConvertToGuiThread`.
@@ -275,7 +211,9 @@ impl Kernel {
     #[inline]
     pub fn execute(&mut self, ram: &mut dyn Phys, row: &Row, call: &Call) -> Answer {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
-        match (service.run)(&mut Cx { kernel: self, ram }, &call.args) {
+        let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
+        self.run_down();
+        match result {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),
             Err(Unwind::NeedInput) => Answer::NeedInput,
@@ -284,8 +222,55 @@ impl Kernel {
         }
     }
 
-    /// Ends a wait of the only thread there is: time passes until its deadline.
+    /// Calls the delete and close procedures of the objects that a call has left without references or handles.
+    #[inline]
+    pub fn run_down(&mut self) {
+        loop {
+            if let Some(id) = self.ob.take_closed() {
+                self.job_closed(id);
+                self.ob.dereference(id);
+            } else if let Some(body) = self.ob.take_dead() {
+                self.deleted(body);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// The delete procedures.
+    fn deleted(&mut self, body: Body) {
+        match body {
+            Body::Section(section) => self.mm.release_segment(section.segment),
+            Body::Job(job) => {
+                if let Some((port, _)) = job.port {
+                    self.ob.dereference(port);
+                }
+            }
+            Body::Process(process) => {
+                if let Some(process) = self.ps.others.remove(&process.id) {
+                    self.ob.dereference(process.token);
+                }
+            }
+            Body::Thread(thread) => {
+                let token = self.ps.other_threads.remove(&thread.id).and_then(|thread| thread.impersonation);
+                token.into_iter().for_each(|token| self.ob.dereference(token));
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a wait of the only thread there is: time passes until a timer that it waits on expires, or until its
+    /// deadline.
     pub fn finish_wait(&mut self, wait: &Wait) -> WaitEnd {
+        if let Some(block) = self.ps.thread.wait.take() {
+            while let Some(due) = self.next_timer(&block, wait.deadline) {
+                self.clock.advance_to(due);
+                let waiter = Waiter { thread: self.ps.thread.id.0, now: self.clock.interrupt_time() };
+                if let Some(status) = ob::try_wait(&mut self.ob, &block, waiter) {
+                    return WaitEnd::Status(status);
+                }
+            }
+        }
         match wait.deadline {
             Some(deadline) => {
                 self.clock.advance_to(deadline);
@@ -293,6 +278,14 @@ impl Kernel {
             }
             None => WaitEnd::Deadlock,
         }
+    }
+
+    /// When the next timer expires that could end a wait before its deadline. A timer that has expired and is not
+    /// due again cannot.
+    fn next_timer(&self, block: &WaitBlock, deadline: Option<u64>) -> Option<u64> {
+        let now = self.clock.interrupt_time();
+        let due = block.objects.iter().filter_map(|&id| self.ob.get(id)?.body.due());
+        due.filter(|&due| due > now && deadline.is_none_or(|end| due <= end)).min()
     }
 
     /// The registers a call returns with.

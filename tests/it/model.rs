@@ -54,14 +54,14 @@ proptest! {
                 HandleAct::Close(index) if !model.is_empty() => {
                     let value = *index.get(&model.keys().copied().collect::<Vec<_>>());
                     // The two low bits do not count.
-                    let closed = table.remove(Handle(value + n as u64 % 4)).map(|e| e.object.0);
+                    let closed = table.remove(Handle(value + n as u64 % 4)).map(|c| c.entry.object.0);
                     prop_assert_eq!(closed, model.remove(&value));
                     freed.push(value);
                 }
                 HandleAct::Close(_) => {}
                 HandleAct::CloseValue(value) => {
                     let value = u64::from(*value) & !3;
-                    let closed = table.remove(Handle(value)).map(|e| e.object.0);
+                    let closed = table.remove(Handle(value)).map(|c| c.entry.object.0);
                     let expected = model.remove(&value);
                     prop_assert_eq!(closed, expected);
                     freed.extend(expected.map(|_| value));

@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::ke::{Event, EventKind};
 use crate::service::{Information, NtResult, Service, Support, class_name, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named event may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateEvent => nt_create_event, Support::Partial(NO_SECURITY)),
@@ -37,9 +37,7 @@ fn nt_create_event(
     cx.probe_handle(event_handle)?;
     let kind = EventKind::from_raw(event_type).ok_or(NtStatus::INVALID_PARAMETER)?;
     let body = Body::Event(Event { kind, signaled: initial_state });
-    let (handle, status) = cx.create_object(desired_access, object_attributes, body)?;
-    cx.mem().store(event_handle, &handle)?;
-    Ok(status)
+    cx.create_and_store(event_handle, desired_access, object_attributes, body)
 }
 
 /// `NtOpenEvent`: opens a named event.
@@ -49,10 +47,7 @@ fn nt_open_event(
     cx: &mut Cx<'_>, event_handle: UserPtr<Handle>, desired_access: AccessMask,
     object_attributes: Option<UserPtr<ObjectAttributes>>,
 ) -> NtResult {
-    cx.probe_handle(event_handle)?;
-    let handle = cx.open_object::<Event>(desired_access, object_attributes)?;
-    cx.mem().store(event_handle, &handle)?;
-    Ok(NtStatus::SUCCESS)
+    cx.open_and_store::<Event>(event_handle, desired_access, object_attributes)
 }
 
 /// Changes an event's state and tells the previous one, if asked for.

@@ -1,9 +1,17 @@
 //! Executive objects.
 
 mod event;
+mod event_pair;
+mod keyed_event;
+mod mutant;
+mod semaphore;
+mod timer;
+
+pub use event_pair::EventPair;
 
 use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
-    event::SERVICES.iter()
+    let tables = [event::SERVICES, mutant::SERVICES, semaphore::SERVICES, timer::SERVICES, keyed_event::SERVICES];
+    tables.into_iter().chain([event_pair::SERVICES]).flatten()
 }

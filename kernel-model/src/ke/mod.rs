@@ -5,5 +5,5 @@ pub mod dispatcher;
 mod time;
 
 pub use clock::Clock;
-pub use dispatcher::{Event, EventKind};
+pub use dispatcher::{Event, EventKind, KeyedEvent, Mutant, Semaphore, Timer};
 pub(crate) use time::SERVICES;

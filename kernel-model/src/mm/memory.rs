@@ -5,7 +5,8 @@ use guest::{Fault, FaultKind, NtStatus};
 
 use super::pages::{Frame, PageTable, Pte};
 use super::protect::Protect;
-use super::space::{AddressSpace, Limits};
+use super::segment::Segments;
+use super::space::{AddressSpace, Limits, VadKind};
 
 /// Guest physical memory, which somebody else owns. Bytes are copied in and out: the engine writes the same
 /// memory, so no reference into it can be handed out. What lies past a frame's end is left alone.
@@ -42,7 +43,11 @@ impl Frames {
         Self { next: 1, limit: count, free: Vec::new(), code: Vec::new() }
     }
 
-    fn take(&mut self, ram: &mut dyn Phys) -> Option<Frame> {
+    pub(super) fn give_back(&mut self, frame: Frame) {
+        self.free.push(frame);
+    }
+
+    pub(super) fn take(&mut self, ram: &mut dyn Phys) -> Option<Frame> {
         if let Some(frame) = self.free.pop() {
             ram.zero(frame);
             return Some(frame);
@@ -54,7 +59,7 @@ impl Frames {
         })
     }
 
-    fn is_code(&self, frame: Frame) -> bool {
+    pub(super) fn is_code(&self, frame: Frame) -> bool {
         self.code.get(frame.0 as usize / 64).is_some_and(|w| w >> (frame.0 % 64) & 1 != 0)
     }
 
@@ -83,13 +88,14 @@ pub struct Translation {
 /// All memory of a machine.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    frames: Frames,
+    pub(super) frames: Frames,
     /// The address space of the process that runs. (One process so far.)
     pub space: AddressSpace,
     /// The pages of kernel space.
     pub(super) system: PageTable,
-    committed: u64,
-    invalidate: Invalidate,
+    pub(super) committed: u64,
+    pub(super) invalidate: Invalidate,
+    pub(super) segments: Segments,
 }
 
 impl Memory {
@@ -101,6 +107,7 @@ impl Memory {
             system: PageTable::default(),
             committed: 0,
             invalidate: Invalidate::default(),
+            segments: Segments::default(),
         }
     }
 
@@ -164,15 +171,58 @@ impl Memory {
             return Err(fault(FaultKind::Protection));
         }
         if access == Access::Write && protect.is_write_copy() {
+            if pte.is_shared() {
+                pte = self.copy_page(ram, vpn, pte).ok_or(fault(FaultKind::NoMemory))?;
+            }
             pte = pte.with_protect(protect.after_copy());
             self.space.pages.set(vpn, pte);
         }
         if pte.frame().is_none() {
-            let frame = self.frames.take(ram).ok_or(fault(FaultKind::NoMemory))?;
-            pte = pte.with_frame(frame);
-            self.space.pages.set(vpn, pte);
+            pte = self.fill(ram, vpn, pte).ok_or(fault(FaultKind::NoMemory))?;
         }
         Ok(pte)
+    }
+
+    /// Gives a committed page a frame: an empty one, or its section's.
+    fn fill(&mut self, ram: &mut dyn Phys, vpn: u64, pte: Pte) -> Option<Pte> {
+        let frame = match self.space.vad(vpn).map(|v| (&v.kind, v.first)) {
+            Some((&VadKind::View(view), first)) if pte.is_shared() => {
+                let frame = self.segments.frame_mut(view.segment, view.first + (vpn - first))?;
+                if *frame == 0 {
+                    *frame = self.frames.take(ram)?.0;
+                }
+                Frame(*frame)
+            }
+            _ => self.frames.take(ram)?,
+        };
+        let pte = pte.with_frame(frame);
+        self.pages_at_mut(vpn.wrapping_mul(PAGE_SIZE)).set(vpn, pte);
+        Some(pte)
+    }
+
+    /// Copy-on-write of a shared page: a frame of the process's own, which is charged.
+    fn copy_page(&mut self, ram: &mut dyn Phys, vpn: u64, pte: Pte) -> Option<Pte> {
+        let shared = self.fill(ram, vpn, pte)?.frame()?;
+        if !self.can_commit(1) {
+            return None;
+        }
+        let frame = self.frames.take(ram)?;
+        self.charge(1).ok()?;
+        let mut bytes = [0; PAGE_SIZE as usize];
+        ram.read(shared, 0, &mut bytes);
+        ram.write(frame, 0, &bytes);
+        self.invalidate.tlb = true;
+        Some(pte.copied_to(frame))
+    }
+
+    /// The frame behind a page, where there is one yet.
+    fn frame_behind(&self, vpn: u64, pte: Pte) -> Option<Frame> {
+        if !pte.is_shared() || pte.frame().is_some() {
+            return pte.frame();
+        }
+        let vad = self.space.vad(vpn)?;
+        let VadKind::View(view) = vad.kind else { return None };
+        self.segments.frame(view.segment, view.first + (vpn - vad.first))
     }
 
     /// `MiCheckForUserStackOverflow`: a guard page was touched. A stack's becomes stack, and the page below it the guard;
@@ -211,7 +261,7 @@ impl Memory {
         self.committed + pages < u64::from(self.frames.limit)
     }
 
-    fn charge(&mut self, pages: u64) -> Result<(), NtStatus> {
+    pub(super) fn charge(&mut self, pages: u64) -> Result<(), NtStatus> {
         if !self.can_commit(pages) {
             return Err(NtStatus::COMMITMENT_LIMIT);
         }
@@ -290,9 +340,8 @@ impl Memory {
                 break;
             }
             if pte.frame().is_none() {
-                let Some(frame) = self.frames.take(ram) else { break };
-                pte = pte.with_frame(frame);
-                self.pages_at_mut(at).set(vpn, pte);
+                let Some(filled) = self.fill(ram, vpn, pte) else { break };
+                pte = filled;
             }
             done += self.write_page(ram, pte, at, rest);
         }
@@ -321,7 +370,7 @@ impl Memory {
             let offset = (at % PAGE_SIZE) as usize;
             let len = (buf.len() - done).min(PAGE_SIZE as usize - offset);
             let to = buf.get_mut(done..done + len)?;
-            match pte.frame() {
+            match self.frame_behind(at / PAGE_SIZE, pte) {
                 Some(frame) => ram.read(frame, offset, to),
                 None => to.fill(0),
             }

@@ -9,19 +9,26 @@ mod protect;
 mod protect_services;
 mod query;
 mod region;
+mod section;
+mod section_query;
+mod segment;
 mod space;
 mod system;
 mod user;
+mod view;
 
 pub use memory::{Frames, Invalidate, Memory, Phys, Translation};
 pub use pages::{Frame, Pte};
 pub use protect::Protect;
-pub use space::{AddressSpace, Limits, StackRegion, Vad, VadKind};
+pub use section::Section;
+pub use segment::SegmentId;
+pub use space::{AddressSpace, Limits, StackRegion, Vad, VadKind, View};
 pub use user::UserMemory;
 
 use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [allocate::SERVICES, free::SERVICES, protect_services::SERVICES, query::SERVICES, copy::SERVICES];
-    tables.into_iter().flatten()
+    let sections = [section::SERVICES, section_query::SERVICES, view::SERVICES];
+    tables.into_iter().chain(sections).flatten()
 }

@@ -52,6 +52,23 @@ impl Pte {
         Self { protect: protect.raw() as u16, ..self }
     }
 
+    /// A page of a section's view: its frame, once it has one, is the section's.
+    pub const fn prototype(protect: Protect) -> Self {
+        Self { frame: 0, protect: protect.raw() as u16, shared: true }
+    }
+
+    /// Whether the frame, if there is one, is somebody else's.
+    #[inline]
+    pub const fn is_shared(self) -> bool {
+        self.shared
+    }
+
+    /// With a frame of its own in place of a shared one.
+    #[must_use]
+    pub const fn copied_to(self, frame: Frame) -> Self {
+        Self { frame: frame.0, shared: false, ..self }
+    }
+
     /// With a frame.
     #[must_use]
     pub const fn with_frame(self, frame: Frame) -> Self {

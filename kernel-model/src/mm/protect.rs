@@ -96,6 +96,13 @@ impl Protect {
         }
     }
 
+    /// Whether a page of a section may be mapped, or protected, so where this is what the section, or the view, has:
+    /// writing shared pages needs `PAGE_READWRITE`, executing needs an execute right.
+    pub fn includes(self, wanted: Self) -> bool {
+        let writes = |p: Self| p.allows(Access::Write) && !p.is_write_copy();
+        (writes(self) || !writes(wanted)) && (self.allows(Access::Execute) || !wanted.allows(Access::Execute))
+    }
+
     /// Whether an access is allowed, leaving the guard aside. Execute-only pages can be read, as on x86.
     pub const fn allows(self, access: Access) -> bool {
         match access {

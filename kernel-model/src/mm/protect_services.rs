@@ -16,7 +16,7 @@ pub(crate) const SERVICES: &[Service] =
 /// of the first page is returned.
 ///
 /// `STATUS_INVALID_PAGE_PROTECTION`, `STATUS_INVALID_PARAMETER_2` and `_3`, `STATUS_CONFLICTING_ADDRESSES` (not
-/// inside one region), `STATUS_NOT_COMMITTED`.
+/// inside one region), `STATUS_NOT_COMMITTED`, `STATUS_SECTION_PROTECTION` (a view that was not mapped so).
 fn nt_protect_virtual_memory(
     cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, region_size: UserPtr<Word>, new_protection: u32,
     old_protection: UserPtr<u32>,
@@ -32,9 +32,12 @@ fn nt_protect_virtual_memory(
     let memory = &mut cx.kernel.mm;
     let (first, last) = (region.base / PAGE_SIZE, region.last_page());
     let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
-    let is_image = vad.kind != VadKind::Private;
-    if !is_image && protect.is_write_copy() {
-        return Err(NtStatus::INVALID_PAGE_PROTECTION.into());
+    let is_image = matches!(vad.kind, VadKind::Image(_));
+    match vad.kind {
+        VadKind::Private if protect.is_write_copy() => return Err(NtStatus::INVALID_PAGE_PROTECTION.into()),
+        // A view gets no right that it was not mapped with.
+        VadKind::View(_) if !vad.protect.includes(protect) => return Err(NtStatus::SECTION_PROTECTION.into()),
+        _ => {}
     }
     // `last` is inside a region, but a reservation can be huge: stop at the first hole.
     let old = memory.space.pages.get(first).protect().ok_or(NtStatus::NOT_COMMITTED)?;

@@ -18,6 +18,7 @@ const MEM_COMMIT: u64 = 0x1000;
 const MEM_RESERVE: u64 = 0x2000;
 const MEM_FREE: u64 = 0x1_0000;
 const MEM_PRIVATE: u64 = 0x2_0000;
+const MEM_MAPPED: u64 = 0x4_0000;
 const MEM_IMAGE: u64 = 0x100_0000;
 const PAGE_NOACCESS: u64 = 1;
 
@@ -79,11 +80,16 @@ fn basic_information(memory: &Memory, vpn: u64, width: Width) -> Vec<u8> {
     };
     let protect = space.pages.get(vpn).protect();
     let end = space.pages.end_of_run(vpn, vad.last);
+    let kind = match vad.kind {
+        VadKind::Private => MEM_PRIVATE,
+        VadKind::Image(_) => MEM_IMAGE,
+        VadKind::View(_) => MEM_MAPPED,
+    };
     out.word(w, vad.base * PAGE_SIZE)
         .field(2 * w, 4, vad.protect.raw().into())
         .word(region, (end - vpn) * PAGE_SIZE)
         .field(state, 4, if protect.is_some() { MEM_COMMIT } else { MEM_RESERVE })
         .field(state + 4, 4, protect.map_or(0, |p| p.raw().into()))
-        .field(state + 8, 4, if vad.kind == VadKind::Private { MEM_PRIVATE } else { MEM_IMAGE })
+        .field(state + 8, 4, kind)
         .finish()
 }

@@ -7,6 +7,7 @@ use guest::{Arch, Profile};
 
 use super::pages::{PageTable, Pte};
 use super::protect::Protect;
+use super::segment::SegmentId;
 
 /// Bytes between possible region starts.
 pub const GRANULARITY: u64 = 0x1_0000;
@@ -18,6 +19,17 @@ pub enum VadKind {
     Private,
     /// `MEM_IMAGE`, with the image's name.
     Image(String),
+    /// `MEM_MAPPED`: a view of a section.
+    View(View),
+}
+
+/// What a view shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The section's pages.
+    pub segment: SegmentId,
+    /// The first of them.
+    pub first: u64,
 }
 
 /// A virtual address descriptor: one reserved region.

@@ -1,27 +1,58 @@
-//! Object directories and the walk from a path to an object.
+//! Object directories: names to objects, at the same cost however many there are.
 
-use std::collections::BTreeMap;
+use hashbrown::HashTable;
 
-use guest::NtStatus;
-
-use super::manager::{Body, ObjectId, ObjectManager};
+use super::manager::ObjectId;
 
 /// A name of UTF-16 code units, without terminator.
 pub type ObjectName = Vec<u16>;
 
-const SEPARATOR: u16 = b'\\' as u16;
-/// How many symbolic links one look-up follows.
-const MAX_REPARSE: usize = 32;
+/// No slot.
+const NONE: u32 = u32::MAX;
 
-/// A directory: names to objects.
-#[derive(Clone, Debug, Default)]
+/// One name. Whoever has it knows its spelling.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u64,
+    object: ObjectId,
+    previous: u32,
+    next: u32,
+}
+
+/// A directory. The names themselves stand in the headers of the objects that have them.
+#[derive(Clone, Debug)]
 pub struct Directory {
-    /// By upper-case name, so that both kinds of look-up are one search.
-    entries: BTreeMap<ObjectName, Vec<(ObjectName, ObjectId)>>,
+    by_hash: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    first: u32,
+    last: u32,
+    /// The directory in which a name is searched that is not here (`ShadowDirectory`).
+    pub shadow: Option<ObjectId>,
+    /// It is a private namespace.
+    pub private: bool,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            by_hash: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            first: NONE,
+            last: NONE,
+            shadow: None,
+            private: false,
+        }
+    }
 }
 
 /// `RtlUpcaseUnicodeChar` for what one UTF-16 unit can hold: a mapping to one unit, or none.
-fn upcase(unit: u16) -> u16 {
+#[inline]
+pub fn upcase(unit: u16) -> u16 {
+    if unit < 0x80 {
+        return (unit as u8).to_ascii_uppercase().into();
+    }
     let Some(c) = char::from_u32(unit.into()) else { return unit };
     let mut upper = c.to_uppercase();
     match (upper.next().and_then(|u| u16::try_from(u32::from(u)).ok()), upper.next()) {
@@ -30,142 +61,80 @@ fn upcase(unit: u16) -> u16 {
     }
 }
 
-fn upcase_name(name: &[u16]) -> ObjectName {
-    name.iter().copied().map(upcase).collect()
+/// Whether two names are the same, with or without case.
+pub fn same_name(a: &[u16], b: &[u16], ignore_case: bool) -> bool {
+    a == b || ignore_case && a.len() == b.len() && a.iter().zip(b).all(|(a, b)| upcase(*a) == upcase(*b))
+}
+
+/// The hash of a name, the same for every spelling of it (FNV-1a over upper-case units, and a last mixing for the
+/// table, which goes by the topmost bits too).
+pub fn hash_of(name: &[u16]) -> u64 {
+    let fold = |hash: u64, unit: &u16| (hash ^ u64::from(upcase(*unit))).wrapping_mul(0x100_0000_01b3);
+    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325, fold);
+    (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Directory {
-    /// The object under a name.
-    pub fn get(&self, name: &[u16], ignore_case: bool) -> Option<ObjectId> {
-        let same = self.entries.get(&upcase_name(name))?;
-        let found = same.iter().find(|(n, _)| ignore_case || n == name);
-        found.map(|(_, id)| *id)
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.by_hash.len()
     }
 
-    /// Enters an object under a name.
-    pub fn insert(&mut self, name: ObjectName, object: ObjectId) {
-        self.entries.entry(upcase_name(&name)).or_default().push((name, object));
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_hash.is_empty()
     }
 
-    /// Takes a name out.
-    pub fn remove(&mut self, name: &[u16]) {
-        let key = upcase_name(name);
-        if let Some(same) = self.entries.get_mut(&key) {
-            same.retain(|(n, _)| n != name);
-            if same.is_empty() {
-                self.entries.remove(&key);
-            }
-        }
+    /// The objects whose names have this hash.
+    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = ObjectId> {
+        let slots = self.by_hash.iter_hash(hash).filter_map(|&slot| self.slots.get(slot as usize));
+        slots.filter(move |slot| slot.hash == hash).map(|slot| slot.object)
     }
-}
 
-/// Where a look-up ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// The object is there.
-    Found(ObjectId),
-    /// Its directory is there, and no such name in it.
-    Missing {
-        /// The directory.
-        directory: ObjectId,
-        /// The name that is missing.
-        name: ObjectName,
-    },
-}
-
-impl<B: Body> ObjectManager<B> {
-    /// `ObpLookupObjectName`: walks `path`, from `root` if there is one and from `\` otherwise.
-    ///
-    /// `STATUS_OBJECT_PATH_SYNTAX_BAD`, `STATUS_OBJECT_NAME_INVALID` (an empty component),
-    /// `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_OBJECT_TYPE_MISMATCH` (a component that is no directory).
-    pub fn lookup(&self, root: Option<ObjectId>, path: &[u16], ignore_case: bool) -> Result<Lookup, NtStatus> {
-        let starts_at_root = path.first() == Some(&SEPARATOR);
-        if starts_at_root == root.is_some() {
-            return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD);
-        }
-        let mut directory = root.unwrap_or(self.root());
-        let mut rest: ObjectName = path.get(usize::from(starts_at_root)..).unwrap_or(&[]).to_vec();
-        if rest.is_empty() {
-            return Ok(Lookup::Found(directory));
-        }
-        let mut reparsed = 0;
-        loop {
-            let end = rest.iter().position(|&u| u == SEPARATOR);
-            let name: ObjectName = rest.iter().copied().take(end.unwrap_or(rest.len())).collect();
-            if name.is_empty() {
-                return Err(NtStatus::OBJECT_NAME_INVALID);
-            }
-            let entries = self.directory(directory).ok_or(NtStatus::OBJECT_TYPE_MISMATCH)?;
-            let Some(found) = entries.get(&name, ignore_case) else {
-                return match end {
-                    None => Ok(Lookup::Missing { directory, name }),
-                    Some(_) => Err(NtStatus::OBJECT_PATH_NOT_FOUND),
-                };
-            };
-            // What follows the component: `None` where it was the last.
-            let after = end.map(|end| rest.split_off(end + 1));
-            match (self.link_target(found), after) {
-                (Some(target), after) if reparsed < MAX_REPARSE => {
-                    reparsed += 1;
-                    rest = target.get(1..).unwrap_or(&[]).to_vec();
-                    if let Some(after) = after {
-                        rest.push(SEPARATOR);
-                        rest.extend(after);
-                    }
-                    directory = self.root();
+    /// Enters an object under a name with this hash; its slot is told.
+    pub(super) fn insert(&mut self, hash: u64, object: ObjectId) -> u32 {
+        let new = Slot { hash, object, previous: self.last, next: NONE };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.slots.get_mut(slot as usize) {
+                    *place = new;
                 }
-                (Some(_), _) => return Err(NtStatus::OBJECT_NAME_NOT_FOUND),
-                (None, None) => return Ok(Lookup::Found(found)),
-                (None, Some(after)) => {
-                    directory = found;
-                    rest = after;
-                }
+                slot
             }
+            None => {
+                self.slots.push(new);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        match self.slots.get_mut(self.last as usize) {
+            Some(last) => last.next = slot,
+            None => self.first = slot,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::body::Body;
-    use crate::ke::{Event, EventKind};
-
-    fn look_up(path: &str) -> Result<Lookup, NtStatus> {
-        let mut ob: ObjectManager<Body> = ObjectManager::new();
-        let directory = || Body::Directory(Directory::default());
-        let link = |to: &str| Body::SymbolicLink(to.encode_utf16().collect());
-        for (path, body) in [
-            ("\\A", directory()),
-            ("\\A\\Event", Body::Event(Event { kind: EventKind::Notification, signaled: false })),
-            ("\\Link", link("\\A")),
-            ("\\Loop", link("\\Loop")),
-        ] {
-            assert!(ob.create_at(path, body).is_some(), "{path}");
-        }
-        ob.lookup(None, &path.encode_utf16().collect::<Vec<u16>>(), false)
+        self.last = slot;
+        let slots = &self.slots;
+        self.by_hash.insert_unique(hash, slot, |&slot| slots.get(slot as usize).map_or(0, |s| s.hash));
+        slot
     }
 
-    /// The statuses of the object manager, as Windows documents and Wine's tests pin them.
-    #[test]
-    fn each_path_ends_as_it_must() {
-        use NtStatus as S;
-        for (path, status) in [
-            ("A", S::OBJECT_PATH_SYNTAX_BAD),
-            ("\\A\\", S::OBJECT_NAME_INVALID),
-            ("\\\\A", S::OBJECT_NAME_INVALID),
-            ("\\A\\\\Event", S::OBJECT_NAME_INVALID),
-            ("\\Nothing\\Event", S::OBJECT_PATH_NOT_FOUND),
-            ("\\Nothing\\", S::OBJECT_PATH_NOT_FOUND),
-            ("\\A\\Event\\X", S::OBJECT_TYPE_MISMATCH),
-            ("\\Loop", S::OBJECT_NAME_NOT_FOUND),
-        ] {
-            assert_eq!(look_up(path), Err(status), "{path}");
+    /// Takes the name in a slot out.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let Some(&Slot { hash, previous, next, .. }) = self.slots.get(slot as usize) else { return };
+        let Ok(entry) = self.by_hash.find_entry(hash, |&found| found == slot) else { return };
+        entry.remove();
+        match self.slots.get_mut(previous as usize) {
+            Some(before) => before.next = next,
+            None => self.first = next,
         }
-        let direct = look_up("\\A\\Event").expect("it is there");
-        assert_eq!(look_up("\\Link\\Event"), Ok(direct), "links are followed");
-        assert!(matches!(look_up("\\a\\Event"), Err(S::OBJECT_PATH_NOT_FOUND)), "case counts");
-        assert!(matches!(look_up("\\A\\New"), Ok(Lookup::Missing { .. })));
-        assert_eq!(look_up("\\Link"), look_up("\\A"), "a link at the end too");
+        match self.slots.get_mut(next as usize) {
+            Some(after) => after.previous = previous,
+            None => self.last = previous,
+        }
+        self.free.push(slot);
+    }
+
+    /// The objects with names, in the order in which they were entered.
+    pub fn iter(&self) -> impl Iterator<Item = ObjectId> {
+        let slot = |at: u32| self.slots.get(at as usize);
+        std::iter::successors(slot(self.first), move |s| slot(s.next)).map(|s| s.object)
     }
 }

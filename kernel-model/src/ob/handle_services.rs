@@ -1,19 +1,33 @@
-//! `NtClose` and `NtDuplicateObject`.
+//! `NtClose`, `NtSetInformationObject`, `NtCompareObjects`, `NtMakeTemporaryObject`, `NtMakePermanentObject`.
 
-use bitflags::bitflags;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::handle_table::{Entry, HandleAttributes, key_of};
+use super::handle_table::HandleAttributes;
 use crate::cx::Cx;
-use crate::service::{NtResult, Service, Support, Unwind, service};
+use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtClose => nt_close, Support::Full),
-    service!(NtDuplicateObject => nt_duplicate_object, Support::Partial("only within the calling process")),
+    service!(
+        NtClose => nt_close,
+        Support::Partial("nothing is debugged yet: a bad close is never raised as an exception")
+    ),
+    service!(
+        NtSetInformationObject => nt_set_information_object,
+        Support::Partial("ObjectHandleFlagInformation only")
+    ),
+    service!(NtCompareObjects => nt_compare_objects, Support::Full),
+    service!(NtMakeTemporaryObject => nt_make_temporary_object, Support::Full),
+    service!(
+        NtMakePermanentObject => nt_make_permanent_object,
+        Support::Full
+    ),
 ];
 
 /// The first build on which closing a pseudo handle succeeds: Windows 10 1507.
 const PSEUDO_CLOSE_SUCCEEDS: u32 = 10_240;
+
+/// `ObjectHandleFlagInformation`.
+const HANDLE_FLAG_INFORMATION: u32 = 4;
 
 /// `NtClose`: closes a handle.
 ///
@@ -31,91 +45,60 @@ fn nt_close(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
     if entry.attributes.contains(HandleAttributes::PROTECT_CLOSE) {
         return Ok(NtStatus::HANDLE_NOT_CLOSABLE);
     }
-    if let Some(entry) = process.handles.remove(handle) {
-        cx.kernel.ob.handle_closed(entry.object);
+    if let Some(closed) = process.handles.remove(handle) {
+        cx.kernel.ob.handle_closed(closed.entry.object, closed.cached);
     }
     Ok(NtStatus::SUCCESS)
 }
 
-bitflags! {
-    /// `DUPLICATE_*` options.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    struct Options: u32 {
-        const CLOSE_SOURCE = 1;
-        const SAME_ACCESS = 2;
-        const SAME_ATTRIBUTES = 4;
-        const _ = !0;
-    }
-}
-
-/// `NtDuplicateObject`: a second handle to an object, with the same, less or other access.
+/// `NtSetInformationObject`: whether a handle is inherited, and whether it can be closed (a byte each).
 ///
-/// `STATUS_INVALID_HANDLE` (the new handle is NULL), `STATUS_ACCESS_DENIED`, `STATUS_INVALID_PARAMETER`. With
-/// `DUPLICATE_CLOSE_SOURCE` the source goes whatever the result, unless it is protected.
-#[expect(clippy::too_many_arguments, reason = "NtDuplicateObject has seven")]
-fn nt_duplicate_object(
-    cx: &mut Cx<'_>, source_process: Handle, source: Handle, target_process: Handle,
-    target_handle: Option<UserPtr<Handle>>, desired_access: AccessMask, attributes: u32, options: u32,
+/// `STATUS_INVALID_INFO_CLASS`, `STATUS_INFO_LENGTH_MISMATCH` (two bytes), `STATUS_INVALID_HANDLE`.
+fn nt_set_information_object(
+    cx: &mut Cx<'_>, handle: Handle, class: u32, information: UserPtr<u16>, length: u32,
 ) -> NtResult {
-    let options = Options::from_bits_retain(options);
-    if let Some(pointer) = target_handle {
-        cx.probe_handle(pointer)?;
+    let name = class_name("OBJECT_INFORMATION_CLASS", class)?;
+    match class {
+        HANDLE_FLAG_INFORMATION => {}
+        5.. => return Err(Unwind::unsupported(format!("ObjectInformationClass {name}"))),
+        _ => return Err(NtStatus::INVALID_INFO_CLASS.into()),
     }
-    cx.require_current_process(source_process, guest::access::process::DUP_HANDLE)?;
-    let found = cx.entry_of(source);
-    if target_process == Handle::NULL {
-        if !options.contains(Options::CLOSE_SOURCE) {
-            return Err(NtStatus::INVALID_PARAMETER.into());
-        }
-        found?;
-        close_source(cx, source);
-        return Ok(NtStatus::SUCCESS);
+    if length != 2 {
+        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
     }
-    cx.require_current_process(target_process, guest::access::process::DUP_HANDLE)?;
-    let entry = found?;
-    // The object must outlive its source handle.
-    cx.kernel.ob.reference(entry.object);
-    if options.contains(Options::CLOSE_SOURCE) {
-        close_source(cx, source);
-    }
-    let result = open_duplicate(cx, &entry, desired_access, attributes, options);
-    cx.kernel.ob.dereference(entry.object);
-    let handle = result?;
-    if let Some(pointer) = target_handle {
-        cx.mem().store(pointer, &handle)?;
-    }
+    let [inherit, protect] = cx.mem().load(information)?.to_le_bytes();
+    let entry = cx.kernel.ps.current_process_mut().handles.get_mut(handle).ok_or(NtStatus::INVALID_HANDLE)?;
+    entry.attributes.set(HandleAttributes::INHERIT, inherit != 0);
+    entry.attributes.set(HandleAttributes::PROTECT_CLOSE, protect != 0);
     Ok(NtStatus::SUCCESS)
 }
 
-fn close_source(cx: &mut Cx<'_>, source: Handle) {
-    let handles = &mut cx.kernel.ps.current_process_mut().handles;
-    let protected = HandleAttributes::PROTECT_CLOSE;
-    if handles.get(source).is_some_and(|e| !e.attributes.contains(protected))
-        && let Some(entry) = handles.remove(key_of(source))
-    {
-        cx.kernel.ob.handle_closed(entry.object);
-    }
+/// `NtCompareObjects`: whether two handles name one object.
+///
+/// `STATUS_SUCCESS`, `STATUS_NOT_SAME_OBJECT`; `STATUS_INVALID_HANDLE`.
+fn nt_compare_objects(cx: &mut Cx<'_>, first: Handle, second: Handle) -> NtResult {
+    let first = cx.reference_any(first, AccessMask(0))?;
+    let second = cx.reference_any(second, AccessMask(0))?;
+    if first == second { Ok(NtStatus::SUCCESS) } else { Err(NtStatus::NOT_SAME_OBJECT.into()) }
 }
 
-fn open_duplicate(
-    cx: &mut Cx<'_>, entry: &Entry, desired_access: AccessMask, attributes: u32, options: Options,
-) -> Result<Handle, Unwind> {
-    let ob = &mut cx.kernel.ob;
-    let object_type = ob.type_of(entry.object).ok_or(NtStatus::INVALID_HANDLE)?;
-    let granted = if options.contains(Options::SAME_ACCESS) {
-        entry.granted
-    } else if desired_access.0 == 0 {
-        AccessMask(0)
-    } else {
-        ob.grant(object_type, desired_access, true)?
-    };
-    let attributes = if options.contains(Options::SAME_ATTRIBUTES) {
-        entry.attributes
-    } else {
-        HandleAttributes::from_bits_truncate(attributes)
-    };
-    let handle =
-        cx.kernel.ps.current_process_mut().handles.insert(Entry { object: entry.object, granted, attributes })?;
-    cx.kernel.ob.handle_opened(entry.object);
-    Ok(handle)
+/// `NtMakeTemporaryObject`: the object goes with its last handle.
+///
+/// `STATUS_INVALID_HANDLE`, `STATUS_ACCESS_DENIED` without `DELETE`.
+fn nt_make_temporary_object(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
+    let object = cx.reference_any(handle, AccessMask::DELETE)?;
+    cx.kernel.ob.make_temporary(object);
+    Ok(NtStatus::SUCCESS)
+}
+
+/// `NtMakePermanentObject`: the object, if it has a name, stays when its last handle goes.
+///
+/// `STATUS_PRIVILEGE_NOT_HELD` without `SeCreatePermanentPrivilege`, `STATUS_INVALID_HANDLE`.
+fn nt_make_permanent_object(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
+    cx.require_create_permanent()?;
+    let object = cx.reference_any(handle, AccessMask(0))?;
+    if cx.kernel.ob.get(object).is_some_and(|o| o.name.is_some()) {
+        cx.kernel.ob.make_permanent(object);
+    }
+    Ok(NtStatus::SUCCESS)
 }

@@ -1,32 +1,86 @@
-//! `NtWaitForSingleObject`.
+//! Waiting on objects. One thread runs: what can end its wait is the time, a timer that is waited on, or nothing.
 
-use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
+use guest::NtStatus;
 
-use super::manager::Body;
+use super::manager::{Body, ObjectId, ObjectManager, Waiter};
 use crate::cx::Cx;
 use crate::ke::dispatcher::deadline;
-use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitObject, service};
+use crate::service::{NtResult, Unwind, Wait, WaitObject};
 
-pub(crate) const SERVICES: &[Service] = &[service!(
-    NtWaitForSingleObject => nt_wait_for_single_object,
-    Support::Partial("one thread; no APC ends an alertable wait yet")
-)];
+/// The most objects one wait can be on.
+pub const MAXIMUM_WAIT_OBJECTS: u32 = 64;
 
-/// `NtWaitForSingleObject`: waits until an object is signalled or time is up (100 ns units; negative: relative,
-/// NULL: for ever).
+/// Whether a wait wants any of its objects or all of them (`WAIT_TYPE`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitKind {
+    /// All at once.
+    All,
+    /// The first that is signalled.
+    Any,
+}
+
+/// What a thread waits on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitBlock {
+    /// The objects.
+    pub objects: Vec<ObjectId>,
+    /// Any or all.
+    pub kind: WaitKind,
+}
+
+/// Tries to satisfy a wait. `None`: the thread has to wait.
 ///
-/// `STATUS_SUCCESS`, `STATUS_TIMEOUT`; `STATUS_INVALID_HANDLE`, `STATUS_ACCESS_DENIED` without `SYNCHRONIZE`,
+/// `STATUS_WAIT_0` and the object's index, `STATUS_ABANDONED_WAIT_0` and its index; `STATUS_MUTANT_LIMIT_EXCEEDED`.
+pub fn try_wait<B: Body>(ob: &mut ObjectManager<B>, block: &WaitBlock, waiter: Waiter) -> Option<NtStatus> {
+    let ready = |ob: &ObjectManager<B>, id| ob.get(id).and_then(|o| o.body.signaled(waiter)).unwrap_or(false);
+    let satisfy = |ob: &mut ObjectManager<B>, id| {
+        let object = ob.get_mut(id).ok_or(NtStatus::INVALID_HANDLE)?;
+        object.body.satisfy(waiter)
+    };
+    match block.kind {
+        WaitKind::Any => {
+            let index = block.objects.iter().position(|&id| ready(ob, id))?;
+            let status = satisfy(ob, *block.objects.get(index)?);
+            Some(status.map_or_else(|failed| failed, |status| NtStatus(status.0 + index as u32)))
+        }
+        WaitKind::All => {
+            if !block.objects.iter().all(|&id| ready(ob, id)) {
+                return None;
+            }
+            let mut answer = NtStatus::SUCCESS;
+            for &id in &block.objects {
+                match satisfy(ob, id) {
+                    Ok(NtStatus::SUCCESS) => {}
+                    Ok(status) | Err(status) => answer = status,
+                }
+            }
+            Some(answer)
+        }
+    }
+}
+
+impl Cx<'_> {
+    /// The thread that runs, now.
+    pub fn waiter(&self) -> Waiter {
+        Waiter { thread: self.kernel.ps.thread.id.0, now: self.kernel.clock.interrupt_time() }
+    }
+}
+
+/// `KeWaitForMultipleObjects`: satisfies the wait, or blocks the thread.
+///
 /// `STATUS_OBJECT_TYPE_MISMATCH` for what cannot be waited on.
-fn nt_wait_for_single_object(
-    cx: &mut Cx<'_>, handle: Handle, _alertable: bool, timeout: Option<UserPtr<i64>>,
-) -> NtResult {
-    let timeout = timeout.map(|pointer| cx.mem().load(pointer)).transpose()?;
-    let object = cx.reference_any(handle, AccessMask::SYNCHRONIZE)?;
-    let body = cx.kernel.ob.get_mut(object).map(|o| &mut o.body).ok_or(NtStatus::INVALID_HANDLE)?;
-    let acquired = body.try_acquire().ok_or(NtStatus::OBJECT_TYPE_MISMATCH)?;
-    if acquired {
-        return Ok(NtStatus::SUCCESS);
+pub fn block_on(cx: &mut Cx<'_>, block: WaitBlock, timeout: Option<i64>) -> NtResult {
+    let waiter = cx.waiter();
+    let ob = &mut cx.kernel.ob;
+    let waitable = |id: &ObjectId| ob.get(*id).is_some_and(|o| o.body.signaled(waiter).is_some());
+    if !block.objects.iter().all(waitable) {
+        return Err(NtStatus::OBJECT_TYPE_MISMATCH.into());
+    }
+    if let Some(status) = try_wait(ob, &block, waiter) {
+        return Ok(status);
     }
     let deadline = deadline(&cx.kernel.clock, timeout);
-    Err(Unwind::Blocked(Wait { on: WaitObject::Object(object.0), deadline, timeout_status: NtStatus::TIMEOUT }))
+    let on = WaitObject::Object(block.objects.first().map_or(0, |id| id.0));
+    cx.kernel.ps.thread.wait = Some(block);
+    Err(Unwind::Blocked(Wait { on, deadline, timeout_status: NtStatus::TIMEOUT }))
 }

@@ -36,8 +36,8 @@ fn nt_query_information_process(
     };
     let out = Information { buffer, length, return_length };
     out.probe(cx, size)?;
-    cx.require_current_process(process, access::QUERY_LIMITED_INFORMATION)?;
-    let process = cx.kernel.ps.current_process();
+    let id = cx.process_of(process, access::QUERY_LIMITED_INFORMATION)?;
+    let process = cx.kernel.ps.get(id).ok_or(NtStatus::INVALID_HANDLE)?;
     let writer = StructWriter::new(size, width);
     let (bytes, status) = match class {
         // ExitStatus, PebBaseAddress, AffinityMask, BasePriority, UniqueProcessId, InheritedFromUniqueProcessId

@@ -4,7 +4,7 @@ use guest::access::process as access;
 use guest::types::{ClientId, StructWriter};
 use guest::{Handle, NtStatus, UserPtr};
 
-use super::ThreadId;
+use super::ThreadObject;
 use crate::cx::Cx;
 use crate::service::{Information, NtResult, Service, Support, Unwind, class_name, service};
 
@@ -33,8 +33,8 @@ fn nt_query_information_thread(
     };
     let out = Information { buffer, length, return_length };
     out.probe(cx, size)?;
-    cx.reference::<ThreadId>(thread, access::THREAD_QUERY_LIMITED_INFORMATION)?;
-    let thread = &cx.kernel.ps.thread;
+    let id = cx.reference::<ThreadObject>(thread, access::THREAD_QUERY_LIMITED_INFORMATION)?.id;
+    let thread = cx.kernel.ps.thread(id).ok_or(NtStatus::INVALID_HANDLE)?;
     let id = ClientId { process: thread.process.0.into(), thread: thread.id.0.into() };
     let writer = StructWriter::new(size, width);
     let bytes = if class == AM_I_LAST_THREAD {

@@ -3,24 +3,35 @@
 use guest::access::process as access;
 use guest::{Handle, NtStatus};
 
-use super::ThreadId;
+use super::{ProcessId, ThreadObject};
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtTerminateProcess => nt_terminate_process, Support::Partial("only the calling process")),
+    service!(NtTerminateProcess => nt_terminate_process, Support::Full),
     service!(NtTerminateThread => nt_terminate_thread, Support::Partial("only the calling thread, a process's one")),
 ];
 
 /// `NtTerminateProcess`: ends a process. A NULL handle ends the caller's other threads, of which there are none.
 ///
-/// `STATUS_INVALID_HANDLE`, `STATUS_ACCESS_DENIED`.
+/// `STATUS_INVALID_HANDLE`, `STATUS_ACCESS_DENIED`, `STATUS_PROCESS_IS_TERMINATING`.
 fn nt_terminate_process(cx: &mut Cx<'_>, process: Handle, exit_status: u32) -> NtResult {
     if process == Handle::NULL {
         return Ok(NtStatus::SUCCESS);
     }
-    cx.require_current_process(process, access::TERMINATE)?;
-    end(cx, NtStatus(exit_status))
+    let id = cx.process_of(process, access::TERMINATE)?;
+    if id == cx.kernel.ps.process.id {
+        return end(cx, NtStatus(exit_status));
+    }
+    end_other(cx, id, NtStatus(exit_status))
+}
+
+fn end_other(cx: &mut Cx<'_>, id: ProcessId, status: NtStatus) -> NtResult {
+    if cx.kernel.ps.get(id).is_none_or(|p| p.exit_status != NtStatus::PENDING) {
+        return Err(NtStatus::PROCESS_IS_TERMINATING.into());
+    }
+    cx.kernel.end_process(id, status);
+    Ok(NtStatus::SUCCESS)
 }
 
 /// `NtTerminateThread`: ends a thread; a process's last thread ends the process with its status.
@@ -30,12 +41,20 @@ fn nt_terminate_thread(cx: &mut Cx<'_>, thread: Handle, exit_status: u32) -> NtR
     if thread == Handle::NULL {
         return Err(NtStatus::CANT_TERMINATE_SELF.into());
     }
-    cx.reference::<ThreadId>(thread, access::TERMINATE)?;
-    end(cx, NtStatus(exit_status))
+    let id = cx.reference::<ThreadObject>(thread, access::TERMINATE)?.id;
+    if id == cx.kernel.ps.thread.id {
+        return end(cx, NtStatus(exit_status));
+    }
+    match cx.kernel.ps.thread(id).map(|t| t.process) {
+        // It is its process's only one.
+        Some(process) => end_other(cx, process, NtStatus(exit_status)),
+        None => Err(NtStatus::THREAD_IS_TERMINATING.into()),
+    }
 }
 
-fn end(cx: &mut Cx<'_>, status: NtStatus) -> NtResult {
-    cx.kernel.ps.process.exit_status = status;
-    cx.kernel.ps.thread.exit_status = status;
+/// The process that runs ends. Its handles stay as they are for whoever looks at the stopped machine.
+pub(super) fn end(cx: &mut Cx<'_>, status: NtStatus) -> NtResult {
+    let id = cx.kernel.ps.process.id;
+    cx.kernel.signal_end(id, status);
     Err(Unwind::ProcessExit(status))
 }

@@ -1,0 +1,132 @@
+//! Event pairs, on the builds whose kernels still have the type: `NtCreateEventPair`, `NtOpenEventPair`, and the six
+//! that set and wait.
+
+use guest::types::ObjectAttributes;
+use guest::{AccessMask, Handle, NtStatus, UserPtr};
+
+use crate::body::Body;
+use crate::cx::Cx;
+use crate::ke::{Event, EventKind};
+use crate::ob::ObjectType;
+use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitObject, service};
+
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
+const ONE_THREAD: &str = "one thread";
+
+pub(crate) const SERVICES: &[Service] = &[
+    service!(NtCreateEventPair => nt_create_event_pair, Support::Partial(NO_SECURITY)),
+    service!(NtOpenEventPair => nt_open_event_pair, Support::Partial(NO_SECURITY)),
+    service!(NtSetLowEventPair => nt_set_low_event_pair, Support::Full),
+    service!(NtSetHighEventPair => nt_set_high_event_pair, Support::Full),
+    service!(NtWaitLowEventPair => nt_wait_low_event_pair, Support::Partial(ONE_THREAD)),
+    service!(NtWaitHighEventPair => nt_wait_high_event_pair, Support::Partial(ONE_THREAD)),
+    service!(NtSetLowWaitHighEventPair => nt_set_low_wait_high_event_pair, Support::Partial(ONE_THREAD)),
+    service!(NtSetHighWaitLowEventPair => nt_set_high_wait_low_event_pair, Support::Partial(ONE_THREAD)),
+];
+
+/// `EEVENT_PAIR`: two synchronization events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPair {
+    low: Event,
+    high: Event,
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Low,
+    High,
+}
+
+impl EventPair {
+    fn new() -> Self {
+        let event = Event { kind: EventKind::Synchronization, signaled: false };
+        Self { low: event.clone(), high: event }
+    }
+
+    fn side(&mut self, side: Side) -> &mut Event {
+        match side {
+            Side::Low => &mut self.low,
+            Side::High => &mut self.high,
+        }
+    }
+}
+
+/// The services are in every build's table; from Windows 8 on nothing stands behind them.
+///
+/// `STATUS_NOT_IMPLEMENTED`.
+fn require_type(cx: &Cx<'_>) -> Result<(), NtStatus> {
+    let known = cx.kernel.ob.type_info(ObjectType::EventPair).is_some_and(|t| t.index != 0);
+    if known { Ok(()) } else { Err(NtStatus::NOT_IMPLEMENTED) }
+}
+
+/// `NtCreateEventPair`: creates an event pair, or opens one of that name if `OBJ_OPENIF` allows.
+///
+/// `STATUS_NOT_IMPLEMENTED` on builds without the type; the statuses of creating.
+fn nt_create_event_pair(
+    cx: &mut Cx<'_>, event_pair_handle: UserPtr<Handle>, desired_access: AccessMask,
+    object_attributes: Option<UserPtr<ObjectAttributes>>,
+) -> NtResult {
+    require_type(cx)?;
+    cx.probe_handle(event_pair_handle)?;
+    cx.create_and_store(event_pair_handle, desired_access, object_attributes, Body::EventPair(EventPair::new()))
+}
+
+/// `NtOpenEventPair`: opens a named event pair.
+///
+/// `STATUS_NOT_IMPLEMENTED` on builds without the type; the statuses of opening by name.
+fn nt_open_event_pair(
+    cx: &mut Cx<'_>, event_pair_handle: UserPtr<Handle>, desired_access: AccessMask,
+    object_attributes: Option<UserPtr<ObjectAttributes>>,
+) -> NtResult {
+    require_type(cx)?;
+    cx.open_and_store::<EventPair>(event_pair_handle, desired_access, object_attributes)
+}
+
+/// Sets one side, if any, then waits for another, if any. Both need `SYNCHRONIZE`.
+fn act(cx: &mut Cx<'_>, event_pair: Handle, set: Option<Side>, wait: Option<Side>) -> NtResult {
+    require_type(cx)?;
+    let object = cx.entry_of(event_pair)?.object;
+    let pair = cx.reference::<EventPair>(event_pair, AccessMask::SYNCHRONIZE)?;
+    if let Some(side) = set {
+        pair.side(side).set();
+    }
+    let Some(side) = wait else { return Ok(NtStatus::SUCCESS) };
+    if std::mem::take(&mut pair.side(side).signaled) {
+        return Ok(NtStatus::SUCCESS);
+    }
+    let on = WaitObject::Object(object.0);
+    Err(Unwind::Blocked(Wait { on, deadline: None, timeout_status: NtStatus::TIMEOUT }))
+}
+
+/// `NtSetLowEventPair`: sets the low event.
+///
+/// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED` without `SYNCHRONIZE`.
+fn nt_set_low_event_pair(cx: &mut Cx<'_>, event_pair: Handle) -> NtResult {
+    act(cx, event_pair, Some(Side::Low), None)
+}
+
+/// `NtSetHighEventPair`: sets the high event. Statuses as `NtSetLowEventPair`.
+fn nt_set_high_event_pair(cx: &mut Cx<'_>, event_pair: Handle) -> NtResult {
+    act(cx, event_pair, Some(Side::High), None)
+}
+
+/// `NtWaitLowEventPair`: waits for the low event. Statuses as `NtSetLowEventPair`.
+fn nt_wait_low_event_pair(cx: &mut Cx<'_>, event_pair: Handle) -> NtResult {
+    act(cx, event_pair, None, Some(Side::Low))
+}
+
+/// `NtWaitHighEventPair`: waits for the high event. Statuses as `NtSetLowEventPair`.
+fn nt_wait_high_event_pair(cx: &mut Cx<'_>, event_pair: Handle) -> NtResult {
+    act(cx, event_pair, None, Some(Side::High))
+}
+
+/// `NtSetLowWaitHighEventPair`: sets the low event and waits for the high one. Statuses as `NtSetLowEventPair`.
+fn nt_set_low_wait_high_event_pair(cx: &mut Cx<'_>, event_pair: Handle) -> NtResult {
+    act(cx, event_pair, Some(Side::Low), Some(Side::High))
+}
+
+/// `NtSetHighWaitLowEventPair`: sets the high event and waits for the low one. Statuses as `NtSetLowEventPair`.
+fn nt_set_high_wait_low_event_pair(cx: &mut Cx<'_>, event_pair: Handle) -> NtResult {
+    act(cx, event_pair, Some(Side::High), Some(Side::Low))
+}

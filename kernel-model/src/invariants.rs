@@ -1,0 +1,84 @@
+//! The executive checked against itself: every count recounted.
+
+use std::collections::BTreeMap;
+
+use guest::NtStatus;
+
+use crate::body::Body;
+use crate::kernel::Kernel;
+use crate::ob::ObjectId;
+
+/// What the counts of one object should be.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Counts {
+    handles: u32,
+    cached: u64,
+    references: u64,
+}
+
+impl Kernel {
+    /// Checks what must hold between calls: handle counts and reference counts are those of the handles, names and
+    /// pointers there are, names lead to their objects, free lists hold what is free, and memory is charged once.
+    ///
+    /// What is wrong, in words. Meant for tests: it looks at everything.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.ob.check()?;
+        self.mm.check()?;
+        for process in self.ps.iter() {
+            process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
+        }
+        let expected = self.count_references();
+        for (id, object) in self.ob.iter() {
+            let counts = Counts { handles: object.handle_count, cached: object.cached, references: object.references };
+            let expected = expected.get(&id).copied().unwrap_or_default();
+            if counts != expected {
+                let kind = self.ob.type_of(id);
+                return Err(format!("{id:?}, {kind:?}: {counts:?}, but there are {expected:?}"));
+            }
+        }
+        match expected.keys().find(|id| self.ob.get(**id).is_none()) {
+            Some(id) => Err(format!("{id:?} is pointed to and not there")),
+            None => Ok(()),
+        }
+    }
+
+    fn count_references(&self) -> BTreeMap<ObjectId, Counts> {
+        let mut all: BTreeMap<ObjectId, Counts> = BTreeMap::new();
+        let mut point = |id: ObjectId| all.entry(id).or_default().references += 1;
+        // ObpRootDirectoryObject
+        point(self.ob.root());
+        for (id, object) in self.ob.iter() {
+            if let Some((directory, _)) = &object.name {
+                point(id);
+                point(*directory);
+            }
+            match &object.body {
+                Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
+                Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
+                _ => {}
+            }
+        }
+        for process in self.ps.iter().filter(|p| p.exit_status == NtStatus::PENDING || p.id == self.ps.process.id) {
+            point(process.object);
+            process.jobs.iter().for_each(|job| point(*job));
+        }
+        for thread in self.ps.threads() {
+            if thread.exit_status == NtStatus::PENDING || thread.id == self.ps.thread.id {
+                point(thread.object);
+            }
+        }
+        // A token goes when the process or thread itself is deleted.
+        self.ps.iter().for_each(|process| all.entry(process.token).or_default().references += 1);
+        let clients = self.ps.threads().filter_map(|thread| thread.impersonation);
+        clients.for_each(|token| all.entry(token).or_default().references += 1);
+        for process in self.ps.iter() {
+            for (handle, entry) in process.handles.iter() {
+                let counts = all.entry(entry.object).or_default();
+                counts.handles += 1;
+                counts.references += 1;
+                counts.cached += u64::from(process.handles.cached(handle).unwrap_or(0));
+            }
+        }
+        all
+    }
+}
