@@ -216,6 +216,20 @@ fn vex_coded_instructions_are_invalid() {
     assert_eq!(run(&[0xeb, 4, 0xc5, 0xf8, 0x57, 0xc0, 0xf4]), (Exit::Exception(13), 6, 1));
 }
 
+/// The engine would read the host's memory here; the comparison counts as one instruction like any other.
+#[test]
+fn a_string_comparison_of_absurd_length() {
+    // mov eax,80000000h; mov edx,eax; pcmpestri xmm0,xmm1,0Ch; hlt
+    let code = [0xb8, 0, 0, 0, 0x80, 0x89, 0xc2, 0x66, 0x0f, 0x3a, 0x61, 0xc1, 0x0c, 0xf4];
+    assert_eq!(run(&code), (Exit::Exception(13), 13, 3));
+    // A budget may end right before it, and right behind it.
+    for budget in [2, 3] {
+        let (mut cpu, mut flat) = machine(&code);
+        assert_eq!(cpu.run(&mut flat, budget).expect("no engine failure"), Exit::Budget);
+        assert_eq!(cpu.registers().get(Reg::Rip) - CODE, [7, 13][budget as usize - 2]);
+    }
+}
+
 #[test]
 fn code_that_is_written_is_seen_again() {
     // mov edx,2; L: mov eax,1; mov byte [CODE+6],7 (the immediate above); dec edx; jnz L; hlt
