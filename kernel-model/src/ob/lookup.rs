@@ -159,7 +159,7 @@ mod tests {
 
     fn store() -> ObjectManager<Body> {
         let mut ob = ObjectManager::new(Types::new(Profile::default_profile()));
-        let directory = || Body::Directory(Box::new(Directory::default()));
+        let directory = || Body::Directory(Box::default());
         let link = |to: &str| Body::SymbolicLink(to.encode_utf16().collect());
         for (path, body) in [
             ("\\A", directory()),
