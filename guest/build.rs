@@ -33,6 +33,7 @@ fn main() {
     write("layouts.rs", layouts(&csv(&data.join("structs.csv"))));
     write("access.rs", access(&data));
     write("objects.rs", objects(&data));
+    write("kernel.rs", kernel_features(&csv(&data.join("kernel.csv"))));
 }
 
 /// Reads a CSV file whose only quoting is `"` around a last field.
@@ -427,24 +428,45 @@ fn enums(value: &Value) -> String {
 }
 
 fn layouts(rows: &Rows) -> String {
-    type Fields = BTreeMap<String, u64>;
+    // A field's offset, and what is written of its type.
+    type Fields = BTreeMap<String, (u64, String)>;
     let mut builds: BTreeMap<&str, BTreeMap<&str, Fields>> = BTreeMap::new();
     for r in rows {
         let fields = builds.entry(&r["build"]).or_default().entry(&r["struct"]).or_default();
-        fields.insert(r["field"].clone(), hex(&r["offset_hex"]));
+        fields.insert(r["field"].clone(), (hex(&r["offset_hex"]), r["type"].clone()));
     }
     let mut text = String::from("static LAYOUTS: &[BuildLayouts] = &[\n");
     for (build, structs) in builds {
         let _ = writeln!(text, "BuildLayouts {{ build: {build:?}, structs: &[");
         for (name, fields) in structs {
-            let size = fields.get("").copied().unwrap_or(0);
+            let size = fields.get("").map_or(0, |size| size.0);
             let _ = write!(text, "StructLayout {{ name: {name:?}, size: {size:#x}, fields: &[");
-            for (field, offset) in fields.iter().filter(|(f, _)| !f.is_empty()) {
+            for (field, (offset, _)) in fields.iter().filter(|(f, _)| !f.is_empty()) {
                 let _ = write!(text, "({field:?}, {offset:#x}),");
+            }
+            text.push_str("], bits: &[");
+            for (field, (first, end)) in fields.iter().filter_map(|(f, (_, ty))| Some((f, bits(ty)?))) {
+                let _ = write!(text, "({field:?}, {first}, {end}),");
             }
             text.push_str("] },\n");
         }
         text.push_str("] },\n");
+    }
+    text + "];\n"
+}
+
+/// The bits of a bit field, `bits:7..8:u32`.
+fn bits(ty: &str) -> Option<(u32, u32)> {
+    let (first, end) = ty.strip_prefix("bits:")?.split(':').next()?.split_once("..")?;
+    Some((first.parse().ok()?, end.parse().ok()?))
+}
+
+/// Which kernels have what: a feature, its architecture, the first build.
+fn kernel_features(rows: &Rows) -> String {
+    let mut text = String::from("static FEATURES: &[(&str, Arch, u32)] = &[\n");
+    for r in rows {
+        let arch = if r["arch"] == "x64" { "X64" } else { "X86" };
+        let _ = writeln!(text, "({:?}, Arch::{arch}, {}),", r["feature"], r["from_build"]);
     }
     text + "];\n"
 }

@@ -17,6 +17,8 @@ pub struct StructLayout {
     /// `sizeof`.
     pub size: u64,
     fields: &'static [(&'static str, u64)],
+    /// First bit and the bit behind the last, for bit fields.
+    bits: &'static [(&'static str, u32, u32)],
 }
 
 include!(concat!(env!("OUT_DIR"), "/layouts.rs"));
@@ -38,6 +40,11 @@ impl BuildLayouts {
     pub fn offset(&self, structure: &str, field: &str) -> Option<u64> {
         self.get(structure)?.offset(field)
     }
+
+    /// The mask of a bit field within the integer at its offset, where the build has it.
+    pub fn mask(&self, structure: &str, field: &str) -> Option<u32> {
+        self.get(structure)?.mask(field)
+    }
 }
 
 impl StructLayout {
@@ -45,5 +52,12 @@ impl StructLayout {
     pub fn offset(&self, field: &str) -> Option<u64> {
         let at = self.fields.binary_search_by(|f| f.0.cmp(field)).ok()?;
         self.fields.get(at).map(|f| f.1)
+    }
+
+    /// The mask of a bit field within the integer at its offset.
+    pub fn mask(&self, field: &str) -> Option<u32> {
+        let at = self.bits.binary_search_by(|b| b.0.cmp(field)).ok()?;
+        let &(_, first, end) = self.bits.get(at)?;
+        Some((u64::MAX << first & !(u64::MAX << end)) as u32)
     }
 }

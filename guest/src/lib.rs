@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod asm;
+pub mod bugcheck;
 pub mod builds;
 pub mod convention;
 pub mod dll;

@@ -7,7 +7,7 @@ use crate::services::{self, ServiceTableId};
 use crate::stub::{StubService, StubStyle};
 
 /// An architecture: of a kernel, of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Arch {
     /// 32-bit x86.
     X86,

@@ -34,10 +34,13 @@ pub struct SystemMap {
     pub stack_size: u64,
     /// The end of the stack that a double fault gets.
     pub fault_stack: u64,
-    /// Where code that is loaded as a driver goes.
+    /// Where code that is loaded as a driver goes: near enough to the kernel for a row of a 64-bit service table, which
+    /// reaches 128 MiB.
     pub driver: u64,
 }
 
+/// What the dispatch path touches lies in pages that differ in their low bits: the engine's translation cache has one
+/// place for pages that do not.
 const X64: SystemMap = SystemMap {
     lowest: 0xffff_8000_0000_0000,
     ntoskrnl: 0xffff_f800_02c0_0000,
@@ -47,25 +50,25 @@ const X64: SystemMap = SystemMap {
     idt: 0xffff_f800_0204_1000,
     tss: 0xffff_f800_0204_2000,
     pcr: 0xffff_f800_0200_0000,
-    process: 0xffff_fa80_0100_0000,
-    thread: 0xffff_fa80_0110_0000,
+    process: 0xffff_fa80_0106_0000,
+    thread: 0xffff_fa80_0118_4000,
     stack: 0xffff_f880_0200_7000,
     stack_size: 0x6000,
     fault_stack: 0xffff_f880_0300_7000,
-    driver: 0xffff_f880_0500_0000,
+    driver: 0xffff_f800_050c_0000,
 };
 
 const X86: SystemMap = SystemMap {
     lowest: 0x8000_0000,
-    ntoskrnl: 0x804d_7000,
+    ntoskrnl: 0x804e_0000,
     win32k: 0xbf80_0000,
     shared_data: 0xffdf_0000,
     gdt: 0x8003_f000,
     idt: 0x8003_f400,
     tss: 0x8004_2000,
     pcr: 0x8048_0000,
-    process: 0x8100_0000,
-    thread: 0x8110_0000,
+    process: 0x8106_0000,
+    thread: 0x8118_4000,
     stack: 0xf800_4000,
     stack_size: 0x3000,
     fault_stack: 0xf801_4000,
@@ -89,8 +92,8 @@ pub enum KernelGate {
     /// The service whose number (with the table's bits) is in EAX; arguments as a kernel function has them, the return
     /// address at the top of the stack. Returns its status.
     Service,
-    /// `KiDispatchException`: RCX (ECX) is the `KTRAP_FRAME`, EDX the vector, R8 (EAX) CR2 of a page fault. Returns when
-    /// the trap frame is to be resumed.
+    /// `KiDispatchException`: RCX (ECX) is the `KTRAP_FRAME`, EDX the vector, R8 (EAX) CR2 of a page fault, and in
+    /// 64-bit code R9 the IRQL. Returns when the trap frame is to be resumed.
     Exception,
     /// `KeBugCheckEx`: code and four parameters as a kernel function has them. Does not return.
     BugCheck,

@@ -86,6 +86,7 @@ fn thread(ob: &mut Ob, id: ThreadId, process: ProcessId) -> Thread {
         object: ob.create(Body::Thread(ThreadObject { id, ended: false })),
         teb: 0,
         gui: false,
+        kernel_mode: false,
         wait: None,
         exit_status: NtStatus::PENDING,
     }

@@ -27,7 +27,8 @@ impl Cx<'_> {
     #[inline]
     pub fn mem(&mut self) -> UserMemory<'_> {
         let width = self.kernel.width();
-        UserMemory { memory: &mut self.kernel.mm, ram: self.ram, width }
+        let kernel = self.kernel.ps.thread.kernel_mode;
+        UserMemory { memory: &mut self.kernel.mm, ram: self.ram, width, kernel }
     }
 
     /// Probes where a new handle is to go, and sets it to NULL, which is what a failing call leaves there.

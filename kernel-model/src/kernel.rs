@@ -118,6 +118,12 @@ impl Kernel {
         handle
     }
 
+    /// `KiConvertToGuiThread`.
+    pub fn convert_to_gui(&mut self) -> Result<(), NtStatus> {
+        self.ps.thread.gui = true;
+        Ok(())
+    }
+
     /// The row of a service number.
     ///
     /// `STATUS_INVALID_SYSTEM_SERVICE` for a number that no table has.
@@ -147,7 +153,7 @@ impl Kernel {
         let mut bytes = [0u8; 8 * MAX_ARGS];
         let bytes = bytes.get_mut(..len).unwrap_or(&mut []);
         let width = call.gate.width();
-        let mut mem = mm::UserMemory { memory: &mut self.mm, ram, width };
+        let mut mem = mm::UserMemory { memory: &mut self.mm, ram, width, kernel: false };
         mem.read(call.regs.memory_args(call.gate), bytes).map_err(|fault| fault.status())?;
         row.spread(width, bytes, &mut call.args);
         Ok(())

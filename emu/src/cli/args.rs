@@ -60,6 +60,28 @@ pub enum Raw {
     X86,
 }
 
+/// Who answers system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DispatchChoice {
+    /// The model, as soon as the CPU traps
+    Direct,
+    /// Kernel code in ring 0 (nt!KiSystemCall64 and so on), which calls the model for each service
+    Kernel,
+}
+
+/// Which instructions a trace shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RingChoice {
+    /// Those of kernel code
+    #[value(name = "0")]
+    Kernel,
+    /// Those of the program
+    #[value(name = "3")]
+    User,
+    /// All
+    Both,
+}
+
 #[derive(Debug, Args)]
 pub struct ProfileOption {
     /// The Windows build the machine is
@@ -80,6 +102,12 @@ pub struct MachineOptions {
     /// The gate that stubs use where they can choose
     #[arg(long, value_name = "G", default_value = "default")]
     pub gate: GateChoice,
+    /// Who answers system calls: the model at once, or kernel code in ring 0
+    #[arg(long, value_name = "D", default_value = "direct")]
+    pub dispatch: DispatchChoice,
+    /// Code for ring 0, run before the program as a driver's entry (with --dispatch kernel)
+    #[arg(long, value_name = "FILE")]
+    pub driver: Option<PathBuf>,
     /// Stop at the first service that nobody wrote
     #[arg(long)]
     pub strict: bool,
@@ -129,6 +157,9 @@ pub struct TraceOptions {
     /// Every instruction with the registers it changes
     #[arg(long)]
     pub insns: bool,
+    /// Which ring's instructions --insns shows: 0 (with --dispatch kernel), 3 or both
+    #[arg(long, value_name = "R", default_value = "3")]
+    pub ring: RingChoice,
     /// For the program's own system calls, the builds on which number and arguments fit
     #[arg(long)]
     pub builds: bool,
@@ -217,12 +248,24 @@ pub struct StubsOptions {
 pub struct SsdtOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
+    /// The tables as they stand in guest memory once the program (or just the driver) has run, with what is hooked
+    #[arg(long, conflicts_with = "diff")]
+    pub live: bool,
+    /// Code for ring 0, run as a driver's entry
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub driver: Option<PathBuf>,
     /// What moved, appeared, vanished or takes other arguments between two builds
     #[arg(long, num_args = 2, value_names = ["P", "Q"], conflicts_with = "profile")]
     pub diff: Vec<String>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// A program to run first, with --live; without one the tables are those after boot and driver
+    #[arg(requires = "live")]
+    pub image: Option<PathBuf>,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,13 +7,17 @@ use std::time::Instant;
 
 use guest::Arch;
 
-use super::args::{FlowOptions, Format, GateChoice, MachineOptions, Raw, Root, RunOptions, TraceOptions};
+use super::args::{
+    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, Root, RunOptions, SsdtOptions,
+    TraceOptions,
+};
 use super::names;
 use super::pages::print;
-use crate::loader::Program;
-use crate::machine::{Config, Crash, End, HostConsole, Machine, Stdio};
-use crate::trace::{ChromeSink, JsonSink, Recorder, Sink, TextSink, Wants};
-use crate::view::{self, FlowFinder, Paint};
+use crate::cpu::RegisterFile;
+use crate::loader::{Program, base_name, read_file};
+use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
+use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
+use crate::view::{self, FlowFinder, Live, Paint};
 
 pub(super) type Outcome = Result<u8, String>;
 
@@ -35,9 +39,50 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.memory = options.memory << 20;
     config.strict = options.strict;
     config.max_instructions = options.max_insns;
+    config.dispatch = match options.dispatch {
+        DispatchChoice::Direct => Dispatch::Direct,
+        DispatchChoice::Kernel => Dispatch::Kernel,
+    };
+    if let Some(path) = &options.driver {
+        if config.dispatch == Dispatch::Direct {
+            return Err(format!("{}: code in ring 0 needs --dispatch kernel", path.display()));
+        }
+        config.driver = Some(driver(path)?);
+    }
     let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
     machine.set_console(Box::new(Stdio));
     Ok(machine)
+}
+
+fn driver(path: &Path) -> Result<Driver, String> {
+    let code = read_file(path).map_err(|e| e.to_string())?;
+    if code.is_empty() {
+        return Err(format!("{}: is empty", path.display()));
+    }
+    Ok(Driver { name: base_name(&path.display().to_string()).to_string(), code })
+}
+
+/// A program that only returns: its process starts and ends.
+const NOTHING: &[u8] = &[0x31, 0xc0, 0xc3];
+
+/// Runs a program, or just a driver, and looks at the kernel's tables.
+pub(super) fn live(options: &SsdtOptions) -> Result<Live, String> {
+    let profile = names::profile(&options.profile.profile)?;
+    let mut config = match &options.image {
+        Some(image) => Config::open(image).map_err(|e| e.to_string())?,
+        None => Config::new(Program::Raw(profile.arch, NOTHING.to_vec()), "nothing"),
+    };
+    config.profile = profile;
+    config.process.args = options.args.clone();
+    config.dispatch = Dispatch::Kernel;
+    config.driver = options.driver.as_deref().map(driver).transpose()?;
+    let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
+    machine.set_console(Box::new(Silent));
+    let end = machine.run().map_err(|e| e.to_string())?;
+    if let End::BugCheck(bug_check) = &end {
+        say(&bug_check_text(bug_check, profile.arch.bits()));
+    }
+    view::live(&machine).ok_or_else(|| format!("{}: no kernel image", profile.name))
 }
 
 /// Runs a machine to its end and says how that was.
@@ -52,6 +97,7 @@ fn finish(machine: &mut Machine, quiet: bool) -> Outcome {
             say(&format!("stopped: {} instructions are used up", machine.instructions()));
         }
         End::Strict(line) => say(&format!("stopped by --strict: {line}")),
+        End::BugCheck(bug_check) => say(&bug_check_text(bug_check, machine.kernel().profile.arch.bits())),
     }
     if !quiet {
         say(&view::summary(machine, start.elapsed()));
@@ -64,13 +110,32 @@ fn crash_text(crash: &Crash) -> String {
         "unhandled exception {:08X} {} at {:#x} ({}): {}",
         crash.code.0, crash.code, crash.address, crash.place, crash.what
     );
-    let shown: Vec<_> = crash.registers.iter().filter_map(|(r, v)| Some((r.name_in(crash.bits)?, v))).collect();
-    let digits = crash.bits as usize / 4;
+    text += &registers_text(&crash.registers, crash.bits);
+    text
+}
+
+fn registers_text(registers: &RegisterFile, bits: u32) -> String {
+    let shown: Vec<_> = registers.iter().filter_map(|(r, v)| Some((r.name_in(bits)?, v))).collect();
+    let digits = bits as usize / 4;
+    let mut text = String::new();
     for chunk in shown.chunks(4) {
         let cells: Vec<String> = chunk.iter().map(|(name, value)| format!("{name:>6}={value:0digits$x}")).collect();
         text += &format!("\n{}", cells.join(" "));
     }
     text
+}
+
+/// A bugcheck as Windows names it, and what is known of it.
+fn bug_check_text(bug_check: &BugCheck, bits: u32) -> String {
+    let digits = bits as usize / 4;
+    let parameters: Vec<String> = bug_check.parameters.iter().map(|p| format!("0x{p:0digits$X}")).collect();
+    let mut text = format!("*** STOP: 0x{:08X} ({})", bug_check.code.0, parameters.join(","));
+    text += &format!("\n{}", bug_check.code.name().unwrap_or("a bugcheck code of the driver's own"));
+    text += &format!("\n{}", bug_check.what);
+    if let Some(place) = &bug_check.place {
+        text += &format!(", at {place}");
+    }
+    text + &registers_text(&bug_check.registers, bits)
 }
 
 pub(super) fn run(options: &RunOptions) -> Outcome {
@@ -96,6 +161,11 @@ pub(super) fn trace(options: &TraceOptions) -> Outcome {
     let wants = Wants {
         registers: options.regs,
         instructions: options.insns,
+        rings: match options.ring {
+            RingChoice::Kernel => Rings::Kernel,
+            RingChoice::User => Rings::User,
+            RingChoice::Both => Rings::Both,
+        },
         builds: options.builds,
         filter: options.filter.clone(),
     };

@@ -6,7 +6,7 @@ use guest::{Arch, Profile};
 
 use super::args::{ArchName, NumberOptions, ProfilesOptions, SsdtOptions, StubsOptions};
 use super::commands::Outcome;
-use super::{files, names};
+use super::{commands, files, names};
 use crate::view::{self, Paint};
 
 pub(super) fn number(options: &NumberOptions) -> Outcome {
@@ -57,6 +57,10 @@ pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
     if let [from, to] = options.diff.as_slice() {
         let diff = view::ssdt_diff(names::profile(from)?, names::profile(to)?);
         return page(options.json, &diff, |paint| view::diff_text(&diff, paint));
+    }
+    if options.live {
+        let live = commands::live(options)?;
+        return page(options.json, &live, |paint| view::live_text(&live, paint));
     }
     let rows = view::ssdt_rows(names::profile(&options.profile.profile)?);
     page(options.json, &rows, |paint| view::ssdt_text(&rows, paint))

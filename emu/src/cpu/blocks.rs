@@ -4,11 +4,14 @@
 //! things need care. Code that changes is translated anew, which the engine also tells: the block is
 //! then decoded anew too. An instruction with a `rep` prefix is a block that starts again for each
 //! iteration, and counts once. A block that holds an instruction the engine would run wrongly (VEX, EVEX and
-//! XOP coded ones) is cut before it.
+//! XOP coded ones, and string comparisons) is cut before it.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, Register,
+    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
+    Register,
 };
+
+use super::strings;
 
 /// What is known of a block of code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,10 @@ pub(super) struct Block {
     pub ends_in_branch: bool,
     /// That may lead to another code segment, so to code of another width.
     pub ends_in_far: bool,
+    /// Its last instruction may write memory.
+    pub may_store: bool,
+    /// It writes a register that says where the ways into ring 0 lead.
+    pub writes_msr: bool,
     /// It is 32-bit code.
     pub is_32: bool,
 }
@@ -118,9 +125,10 @@ impl BlockCache {
     }
 
     pub(super) fn insert(&mut self, block: Block) {
-        // One instruction alone may be a block started again, unless it is a jump.
-        let whole = block.count > 1 || block.ends_in_branch;
-        let plain = block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far;
+        // One instruction alone may be a block started again by a store into itself, unless it is a jump.
+        let whole = block.count > 1 || block.ends_in_branch || !block.may_store;
+        let plain =
+            block.rep.is_none() && block.forbidden.is_none() && whole && !block.ends_in_far && !block.writes_msr;
         let slot = slot(block.address);
         self.blocks[slot] = block;
         let size = if plain { block.size } else { 0 };
@@ -148,9 +156,12 @@ fn decoder(code: &[u8], bits: u32, address: u64) -> Decoder<'_> {
     Decoder::with_ip(bits, code, address, DecoderOptions::NONE)
 }
 
-/// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX.
+/// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX, or be run by
+/// [`strings`].
 fn is_forbidden(insn: &Instruction) -> bool {
-    matches!(insn.code().encoding(), EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
+    let encoding = insn.code().encoding();
+    matches!(encoding, EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
+        || strings::is_string_compare(insn)
 }
 
 fn is_repeated(insn: &Instruction) -> bool {
@@ -168,9 +179,12 @@ pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
         if block.forbidden.is_none() && is_forbidden(&insn) {
             block.forbidden = Some(block.last);
         }
+        block.writes_msr |= insn.mnemonic() == Mnemonic::Wrmsr;
         block.count += 1;
     }
     block.rep = is_repeated(&insn).then_some(block.last);
+    block.may_store = insn.is_stack_instruction()
+        || (0..insn.op_count()).any(|n| !matches!(insn.op_kind(n), OpKind::Register | OpKind::Immediate8));
     block.ends_in_branch = insn.flow_control() != FlowControl::Next;
     block.ends_in_far = block.count > 0 && is_far(&insn);
     block.ends_in_int = matches!(insn.code(), Code::Int_imm8 | Code::Int3 | Code::Int1) && block.count > 0;
@@ -236,13 +250,25 @@ pub(super) fn reads_descriptors(code: &[u8], bits: u32, address: u64) -> bool {
     by_mnemonic || is_far(&insn) || insn.op0_register().is_segment_register()
 }
 
+/// Whether the instruction at the start of `code` is a `pushf`.
+pub(super) fn pushes_flags(code: &[u8], bits: u32) -> bool {
+    matches!(decoder(code, bits, 0).decode().mnemonic(), Mnemonic::Pushf | Mnemonic::Pushfd | Mnemonic::Pushfq)
+}
+
 /// Whether an instruction loads CS.
 fn is_far(insn: &Instruction) -> bool {
-    matches!(insn.mnemonic(), Mnemonic::Iret | Mnemonic::Iretd | Mnemonic::Iretq | Mnemonic::Retf)
-        || insn.is_jmp_far()
-        || insn.is_call_far()
-        || insn.is_jmp_far_indirect()
-        || insn.is_call_far_indirect()
+    let returns = matches!(
+        insn.mnemonic(),
+        Mnemonic::Iret
+            | Mnemonic::Iretd
+            | Mnemonic::Iretq
+            | Mnemonic::Retf
+            | Mnemonic::Sysret
+            | Mnemonic::Sysretq
+            | Mnemonic::Sysexit
+            | Mnemonic::Sysexitq
+    );
+    returns || insn.is_jmp_far() || insn.is_call_far() || insn.is_jmp_far_indirect() || insn.is_call_far_indirect()
 }
 
 #[cfg(test)]

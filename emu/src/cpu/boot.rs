@@ -10,6 +10,7 @@ use unicorn_engine::unicorn_const::uc_x86_mmr;
 use super::Page;
 use super::ffi::Engine;
 use super::ram::{FRAME, Ram};
+use super::ring::Ring0;
 
 /// Where the CPU's own two pages are in the kernel's half: the descriptor table, and the code and stack below.
 pub(super) const TABLES: u64 = 0xffff_f780_0000_1000;
@@ -20,6 +21,8 @@ struct Selectors {
     /// Limit and base are flat, only access and size bits differ.
     gdt: &'static [(usize, u64)],
     limit: u32,
+    kernel_code: u64,
+    kernel_data: u64,
     user_code: u64,
     user_data: u64,
     gs: u64,
@@ -36,28 +39,36 @@ const X64: Selectors = Selectors {
         (0x50, 0x0040_f300_0000_3c00), // KGDT64_R3_CMTEB
     ],
     limit: 0x57,
+    kernel_code: 0x10,
+    kernel_data: 0x18,
     user_code: 0x33,
     user_data: 0x2b,
     gs: 0x2b,
     teb: 0x53,
 };
 
-/// The engine is a 64-bit CPU for 32-bit kernels too: their programs run in compatibility mode, and the kernel's
-/// code segment, which the way in needs, is a 64-bit one.
+/// The engine is a 64-bit CPU for 32-bit kernels too: they and their programs run in compatibility mode.
 const X86: Selectors = Selectors {
     gdt: &[
-        (0x08, 0x0020_9b00_0000_0000), // KGDT_R0_CODE
+        (0x08, 0x00cf_9b00_0000_ffff), // KGDT_R0_CODE
         (0x10, 0x00cf_9300_0000_ffff), // KGDT_R0_DATA
         (0x18, 0x00cf_fb00_0000_ffff), // KGDT_R3_CODE
         (0x20, 0x00cf_f300_0000_ffff), // KGDT_R3_DATA
         (0x38, 0x0040_f300_0000_0fff), // KGDT_R3_TEB
     ],
     limit: 0x3f,
+    kernel_code: 0x08,
+    kernel_data: 0x10,
     user_code: 0x1b,
     user_data: 0x23,
     gs: 0,
     teb: 0x3b,
 };
+
+/// The flat descriptors of a kernel: selectors, and what is behind them.
+pub fn descriptors(arch: Arch) -> &'static [(usize, u64)] {
+    selectors(arch).gdt
+}
 
 fn selectors(arch: Arch) -> &'static Selectors {
     match arch {
@@ -66,8 +77,8 @@ fn selectors(arch: Arch) -> &'static Selectors {
     }
 }
 
-/// The selector of 64-bit user code.
-pub(super) const USER_CODE_64: u64 = 0x33;
+/// The selectors of 64-bit code: user code, and a 64-bit kernel's. (10 is a data segment of 32-bit kernels.)
+pub(super) const CODE_64: [u64; 2] = [0x33, 0x10];
 
 /// Puts the base of the TEB that FS leads to into its descriptor: FS may be loaded again.
 pub(super) fn set_teb_base(ram: &mut Ram, arch: Arch, base: u32) {
@@ -107,27 +118,46 @@ const FPU_CONTROL: u64 = 0x27f;
 const MXCSR: u64 = 0x1f80;
 
 /// Writes the CPU's own pages and starts the engine into ring 3. It stops at address 0, where nothing is
-/// mapped: that is the end of the way in.
-pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch) -> Result<(), String> {
+/// mapped: that is the end of the way in. With `rings` it goes into ring 0 first, by the same way, and learns what the
+/// rings differ in.
+pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch, rings: bool) -> Result<Option<Ring0>, String> {
     let s = selectors(arch);
     for (selector, descriptor) in s.gdt {
         ram.write_private(0, *selector, &descriptor.to_le_bytes());
     }
-    let frame = [0, s.user_code, USER_FLAGS, 0, s.user_data].map(u64::to_le_bytes).concat();
-    let stack = FRAME - frame.len();
     ram.write_private(1, 0, &enter(s));
-    ram.write_private(1, stack, &frame);
     let gdtr = uc_x86_mmr { selector: 0, base: TABLES, limit: s.limit, flags: 0 };
     engine.write_struct(R::GDTR as c_int, &gdtr).map_err(|e| format!("GDTR: {e:?}"))?;
-    engine.write(&[R::RSP as c_int], &[CODE + stack as u64]);
+    let failed = |e| format!("the context: {e:?}");
+    let reset = engine.save().map_err(failed)?;
+    let mut kernel = None;
+    if rings {
+        go(engine, ram, [s.kernel_code, s.kernel_data])?;
+        kernel = Some(engine.save().map_err(failed)?);
+        engine.restore(&reset).map_err(failed)?;
+    }
+    go(engine, ram, [s.user_code, s.user_data])?;
+    let ring_0 = kernel.map(|kernel| {
+        let expected = [s.user_code, s.user_data, s.kernel_code, s.kernel_data];
+        Ring0::calibrate(engine, &kernel, expected)
+    });
+    engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[FPU_CONTROL, MXCSR]);
+    ring_0.transpose()
+}
+
+/// From the reset state by `iretq` to address 0, with this code segment and stack segment.
+fn go(engine: &Engine, ram: &mut Ram, [code, stack]: [u64; 2]) -> Result<(), String> {
+    let frame = [0, code, USER_FLAGS, 0, stack].map(u64::to_le_bytes).concat();
+    let at = FRAME - frame.len();
+    ram.write_private(1, at, &frame);
+    engine.write(&[R::RSP as c_int], &[CODE + at as u64]);
     let result = engine.start(CODE);
     let mut state = [0; 4];
     engine.read(&[R::CS as c_int, R::SS as c_int, R::RIP as c_int, R::RFLAGS as c_int], &mut state);
     let [cs, ss, rip, flags] = state;
-    if result.is_ok() || [cs & 0xffff, ss & 0xffff, rip, flags & 0x3002] != [s.user_code, s.user_data, 0, 2] {
+    if result.is_ok() || [cs & 0xffff, ss & 0xffff, rip, flags & 0x3002] != [code, stack, 0, 2] {
         return Err(format!("{result:?}, cs {cs:#x}, ss {ss:#x}, rip {rip:#x}"));
     }
-    engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[FPU_CONTROL, MXCSR]);
     Ok(())
 }
 

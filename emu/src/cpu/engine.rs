@@ -16,10 +16,13 @@ use unicorn_engine::unicorn_const::{X86CpuModel, uc_error};
 use super::blocks;
 use super::exceptions::LastException;
 use super::ffi::Engine;
-use super::hooks::{self, Shared, StopAt, Trap};
+use super::hooks;
 use super::ram::Ram;
 use super::registers::{self, Reg, RegisterFile};
-use super::{Client, Exit, Flow, Page, boot};
+use super::ring::{self, Entry, Msr};
+use super::shared::{Shared, StopAt};
+use super::trap::Trap;
+use super::{Client, Exit, Flow, Page, boot, strings};
 
 /// The engine could not be set up or did what it never should.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +39,13 @@ pub struct Options {
     pub arch: Arch,
     /// The kernel has set `sysenter` up: Windows XP and later, 32-bit.
     pub sysenter: bool,
+    /// Kernel code runs in ring 0, and `syscall` and its like lead into it; otherwise the client answers calls.
+    pub ring_0: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { count: true, arch: Arch::X64, sysenter: false }
+        Self { count: true, arch: Arch::X64, sysenter: false, ring_0: false }
     }
 }
 
@@ -122,16 +127,16 @@ impl Cpu {
             _memory: memory,
         };
         hooks::install(&cpu.engine, cpu.shared.0.as_ptr(), options.count).map_err(CpuError)?;
-        cpu.boot(ram)?;
+        cpu.boot(ram, options.ring_0)?;
         Ok(cpu)
     }
 
-    fn boot(&mut self, ram: &mut Ram) -> Result<(), CpuError> {
+    fn boot(&mut self, ram: &mut Ram, ring_0: bool) -> Result<(), CpuError> {
         let mut nobody = Nobody;
         self.shared.client = Some(erase(&mut nobody));
-        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch);
+        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch, ring_0);
         self.shared.client = None;
-        result.map_err(CpuError)?;
+        self.shared.ring_0 = result.map_err(CpuError)?.map(Box::new);
         self.shared.booting = false;
         self.shared.retired = 0;
         self.shared.blocks.clear();
@@ -141,25 +146,59 @@ impl Cpu {
         Ok(())
     }
 
-    /// Runs until an exit, or until `limit` instructions have retired in all.
+    /// Runs until an exit, or until `limit` instructions have retired.
     ///
     /// # Panics
     /// Goes on with a panic that the client raised inside the engine.
     pub fn run(&mut self, client: &mut dyn Client, limit: u64) -> Result<Exit, CpuError> {
-        self.shared.set_limit(limit);
-        if self.shared.retired >= limit {
-            return Ok(Exit::Budget);
+        self.run_within(client, limit, u64::MAX)
+    }
+
+    /// The same, where kernel code runs: `limit` counts instructions of ring 3, `total` all.
+    ///
+    /// # Panics
+    /// As [`Cpu::run`].
+    pub fn run_within(&mut self, client: &mut dyn Client, limit: u64, total: u64) -> Result<Exit, CpuError> {
+        self.shared.set_limits(limit, total);
+        loop {
+            if self.shared.is_at_limit() {
+                return Ok(Exit::Budget);
+            }
+            let exit = self.run_engine(client)?;
+            if exit != Exit::InvalidInstruction {
+                return Ok(exit);
+            }
+            match self.run_string_compare(client) {
+                Some(Ok(())) => {}
+                Some(Err(fault)) => return Ok(Exit::Memory(fault)),
+                None => return Ok(exit),
+            }
         }
+    }
+
+    /// Lets the engine run until it has an exit.
+    fn run_engine(&mut self, client: &mut dyn Client) -> Result<Exit, CpuError> {
         loop {
             let result = self.start(client);
-            if let Some(stop) = self.shared.stop_at.take() {
-                if let Some(exit) = self.run_to(client, stop)? {
-                    return Ok(exit);
-                }
-                continue;
+            let Some(stop) = self.shared.stop_at.take() else { return self.finish(client, result) };
+            if let Some(exit) = self.run_to(client, stop)? {
+                return Ok(exit);
             }
-            return self.finish(client, result);
         }
+    }
+
+    /// Runs the instruction at RIP if it is one of those in [`strings`]; `None`: it is another.
+    fn run_string_compare(&mut self, client: &mut dyn Client) -> Option<Result<(), Fault>> {
+        let rip = registers::rip(&self.engine);
+        let insn = strings::at(client, self.bits(), rip)?;
+        if self.tracing {
+            hooks::tell(&self.engine, client, rip, insn.len() as u32);
+        }
+        let value = registers::by_iced(&self.engine);
+        Some(strings::run(client, &insn, &self.registers(), value).map(|after| {
+            self.set_registers(&after);
+            self.shared.retired += 1;
+        }))
     }
 
     /// Starts the engine where RIP is, and lets it run until something stops it.
@@ -205,6 +244,8 @@ impl Cpu {
             (Ok(()), Some(exit), _) => exit,
             (Err(uc_error::INSN_INVALID), _, _) => Exit::InvalidInstruction,
             (Err(uc_error::EXCEPTION), _, Some(fault)) => Exit::Memory(self.exact(client, fault)),
+            // Only `hlt` ends a run by itself.
+            (Ok(()), None, None) if self.shared.is_ring_0() => Exit::Halted,
             (result, exit, fault) => {
                 let rip = registers::rip(&self.engine);
                 return Err(CpuError(format!("{result:?} at {rip:#x} ({exit:?}, {fault:?})")));
@@ -237,9 +278,79 @@ impl Cpu {
         Fault { va: va.unwrap_or(fault.va), ..fault }
     }
 
-    /// Instructions retired since the CPU was made. Exact between runs.
+    /// Instructions retired since the CPU was made, those of kernel code left out. Exact between runs.
     pub fn retired(&self) -> u64 {
-        self.shared.retired
+        self.shared.in_ring_3(self.shared.retired)
+    }
+
+    /// Instructions of kernel code retired.
+    pub fn retired_in_ring_0(&self) -> u64 {
+        self.shared.in_ring_0()
+    }
+
+    /// The ring that runs.
+    pub fn ring(&self) -> u8 {
+        registers::mode(&self.engine).1
+    }
+
+    /// CS, RSP and SS.
+    pub fn segments_and_stack(&self) -> (u16, u64, u16) {
+        registers::segments_and_stack(&self.engine)
+    }
+
+    /// Ring 3 has got control back, by this instruction of ring 0, and has not run yet: where its first instruction is
+    /// could not be fetched. The next call answers `None`.
+    pub fn take_return(&mut self) -> Option<u64> {
+        let block = self.shared.block();
+        if !self.shared.is_ring_0() || self.ring() == 0 {
+            return None;
+        }
+        self.shared.left_ring_0();
+        Some(block.address.wrapping_add(block.last.into()))
+    }
+
+    /// CR2, the address of a page fault.
+    pub fn set_cr2(&mut self, va: u64) {
+        self.engine.write(&[R::CR2 as c_int], &[va]);
+    }
+
+    /// Goes into ring 0, as an interrupt does.
+    pub fn enter_ring_0(&mut self, entry: &Entry) {
+        self.shared.enter_ring_0(&self.engine, entry, 0);
+        self.shared.jump();
+    }
+
+    /// Reads a model-specific register.
+    pub fn msr(&self, msr: Msr) -> u64 {
+        ring::read_msr(&self.engine, msr)
+    }
+
+    /// Writes a model-specific register.
+    pub fn set_msr(&mut self, msr: Msr, value: u64) -> Result<(), CpuError> {
+        if let Some(ring_0) = &mut self.shared.ring_0 {
+            ring_0.forget_msrs();
+        }
+        ring::write_msr(&self.engine, msr, value).map_err(CpuError)
+    }
+
+    /// Loads the descriptor tables and the task register: the GDT's base and limit, the IDT's, the TSS's, and the
+    /// selector of the latter.
+    pub fn set_tables(&mut self, gdt: (u64, u32), idt: (u64, u32), tss: (u64, u32), task: u16) -> Result<(), CpuError> {
+        self.shared.gdt_page = gdt.0 & !0xfff;
+        ring::set_write_protect(&self.engine);
+        ring::set_table(&self.engine, R::GDTR, 0, gdt.0, gdt.1).map_err(CpuError)?;
+        ring::set_table(&self.engine, R::IDTR, 0, idt.0, idt.1).map_err(CpuError)?;
+        ring::set_table(&self.engine, R::TR, task, tss.0, tss.1).map_err(CpuError)
+    }
+
+    /// Base and limit of the interrupt descriptor table, and of the task state segment.
+    pub fn idt_and_tss(&self) -> [(u64, u32); 2] {
+        ring::idt_and_tss(&self.engine)
+    }
+
+    /// Sets RAX alone: what a call of the model returns.
+    pub fn set_rax(&mut self, value: u64) {
+        ring::Ring0::set_rax(&self.engine, value);
     }
 
     /// Every register.

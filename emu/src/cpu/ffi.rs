@@ -6,7 +6,8 @@ use std::ptr::{self, NonNull};
 use unicorn_engine::unicorn_const::{
     Arch, ControlType, HookType, Mode, Prot, TlbType, X86CpuModel, uc_close, uc_context, uc_context_alloc,
     uc_context_free, uc_context_restore, uc_context_save, uc_context_size, uc_ctl, uc_emu_start, uc_emu_stop,
-    uc_engine, uc_error, uc_hook_add, uc_mem_map_ptr, uc_open, uc_reg_read_batch, uc_reg_write, uc_reg_write_batch,
+    uc_engine, uc_error, uc_hook_add, uc_mem_map_ptr, uc_open, uc_reg_read, uc_reg_read_batch, uc_reg_write,
+    uc_reg_write_batch,
 };
 
 /// An engine, closed when dropped.
@@ -126,6 +127,12 @@ impl Engine {
         unsafe { uc_reg_write_batch(self.raw(), ids.as_ptr(), places.as_ptr(), N as c_int) };
     }
 
+    /// Reads a register whose value is a structure (GDTR, a model-specific register), of which a part may be input.
+    pub(super) fn read_struct<T>(&self, id: c_int, value: &mut T) {
+        // SAFETY: the caller passes the structure that the register takes. It stays as it was if the call fails.
+        unsafe { uc_reg_read(self.raw(), id, ptr::from_mut(value).cast()) };
+    }
+
     /// Writes a register whose value is a structure (GDTR).
     pub(super) fn write_struct<T>(&self, id: c_int, value: &T) -> Result {
         // SAFETY: the caller passes the structure that the register takes.
@@ -161,6 +168,12 @@ impl Engine {
         Ok(context)
     }
 
+    /// Saves into a context that [`Engine::save`] made of this engine, as much as there is of it.
+    pub(super) fn save_to(&self, context: &mut Context) {
+        // SAFETY: the context was allocated by this engine, and the length in it is at most what was allocated.
+        unsafe { uc_context_save(self.raw(), context.raw.as_ptr()) };
+    }
+
     /// Restores a context that [`Engine::save`] made of this engine.
     pub(super) fn restore(&self, context: &Context) -> Result {
         // SAFETY: a `Context` has always been saved.
@@ -185,6 +198,19 @@ impl Context {
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: Unicorn allocated `len` bytes for the context and initialised them when it saved.
         unsafe { std::slice::from_raw_parts_mut(self.raw.as_ptr().cast(), self.len) }
+    }
+
+    /// Shortens it to its first `len` bytes: saving and restoring then copy no more than that. The length of what is
+    /// copied is the first word of a context (`context_size` of Unicorn's `uc_context`), which is checked.
+    pub(super) fn shorten(&mut self, len: usize) -> std::result::Result<(), String> {
+        let all = self.len;
+        let field = self.bytes().first_chunk::<8>().map_or(0, |b| usize::from_le_bytes(*b));
+        let header = all.checked_sub(field).filter(|header| (8..=128).contains(header) && *header < len && len <= all);
+        let header = header.ok_or_else(|| format!("a context of {all} bytes says that {field} are copied"))?;
+        if let Some(place) = self.bytes_mut().first_chunk_mut::<8>() {
+            *place = (len - header).to_le_bytes();
+        }
+        Ok(())
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

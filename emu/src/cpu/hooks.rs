@@ -3,137 +3,23 @@
 //! Each hook gets the [`Shared`] state of its CPU. A panic must not cross C, so client code runs behind
 //! `catch_unwind`; what it threw goes on in [`super::Cpu::run`].
 
-use std::any::Any;
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
 
-use guest::convention::{Gate, ReturnRegs, TrapRegs};
-use guest::mem::{Access, Width};
+use guest::convention::{Gate, TrapRegs};
+use guest::mem::Access;
+use guest::system::KernelGate;
 use guest::{Arch, Fault, FaultKind};
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::{HookType, MemType, Prot, TlbEntry, TranslationBlock, X86Insn, uc_engine};
 
-use super::blocks::{self, Block, BlockCache};
+use super::blocks::{self, Block};
 use super::ffi::Engine;
-use super::registers::{self, RegisterFile};
-use super::{Client, Exit, Flow, Options, boot, identity};
-
-/// Why the engine is to stop at an address in the middle of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StopAt {
-    /// The budget ends there.
-    Budget(u64),
-    /// An instruction is there that must not run.
-    Forbidden(u64),
-}
-
-/// What a CPU and its hooks share while the engine runs. What counting touches comes first.
-#[repr(C)]
-pub(super) struct Shared {
-    /// Instructions retired up to the end of the current block.
-    pub retired: u64,
-    /// Up to where counting is all that a plain block needs: the limit, or 0 while `repeating` says something or the
-    /// code's width is to be asked for.
-    plain_limit: u64,
-    /// [`blocks::mode_key`] of the code that runs.
-    mode: u64,
-    pub blocks: BlockCache,
-    /// The slot of the block that runs, or `HERE`.
-    current: u32,
-    /// The client of the current run; dangling outside of one.
-    pub client: Option<NonNull<dyn Client>>,
-    pub exit: Option<Exit>,
-    /// The last page that was refused.
-    pub fault: Option<Fault>,
-    /// A place in the middle of the next block to stop at.
-    pub stop_at: Option<StopAt>,
-    pub panic: Option<Box<dyn Any + Send>>,
-    /// Where to stop.
-    limit: u64,
-    /// The block that runs, where the cache has lost it or there is none.
-    here: Block,
-    /// A repeated string instruction that the last block ended with: its next iterations do not count.
-    repeating: u64,
-    pub arch: Arch,
-    sysenter: bool,
-    counting: bool,
-    pub ram_private: u64,
-    pub booting: bool,
-}
-
-/// The block that runs is not in the cache.
-const HERE: u32 = u32::MAX;
-
-/// No address has a repeated instruction under way.
-const NOT_REPEATING: u64 = u64::MAX;
-
-impl Shared {
-    pub(super) fn new(ram_private: u64, options: &Options) -> Self {
-        Self {
-            client: None,
-            exit: None,
-            fault: None,
-            stop_at: None,
-            panic: None,
-            retired: 0,
-            limit: u64::MAX,
-            plain_limit: 0,
-            mode: 0,
-            current: HERE,
-            here: Block::default(),
-            repeating: NOT_REPEATING,
-            blocks: BlockCache::new(),
-            arch: options.arch,
-            sysenter: options.sysenter,
-            counting: options.count,
-            ram_private,
-            booting: true,
-        }
-    }
-
-    /// Whether the code that runs is 32-bit code.
-    fn runs_32(&self, engine: &Engine) -> bool {
-        // Without counting nobody has asked yet.
-        if self.counting { self.mode != 0 } else { registers::bits(engine) == 32 }
-    }
-
-    /// Where the block that runs ends; `None`: nobody knows.
-    #[inline]
-    fn block_end(&self) -> Option<u64> {
-        let block = if self.current == HERE { &self.here } else { self.blocks.at(self.current as usize) };
-        (block.size != 0).then(|| block.end())
-    }
-
-    /// The block that runs, or ran last.
-    fn block(&self) -> Block {
-        if self.current == HERE { self.here } else { *self.blocks.at(self.current as usize) }
-    }
-
-    fn run_here(&mut self, block: Block) {
-        self.current = HERE;
-        self.here = block;
-    }
-
-    /// Forgets where the program was: it goes on somewhere else.
-    pub(super) fn jump(&mut self) {
-        self.run_here(Block::default());
-        self.set_repeating(NOT_REPEATING);
-        self.plain_limit = 0;
-    }
-
-    /// Sets where counting ends.
-    pub(super) fn set_limit(&mut self, limit: u64) {
-        self.limit = limit;
-        // The next block sets the rest.
-        self.plain_limit = 0;
-    }
-
-    fn set_repeating(&mut self, address: u64) {
-        self.repeating = address;
-        self.plain_limit = if address == NOT_REPEATING { self.limit } else { 0 };
-    }
-}
+use super::registers;
+use super::ring::{self, Entry};
+use super::shared::{NOT_REPEATING, Shared, StopAt};
+use super::trap::{Insn, KernelCall, Trap};
+use super::{Client, Exit, Flow, boot, identity};
 
 /// Calls into the client; a panic stops the engine and is kept.
 ///
@@ -207,6 +93,16 @@ unsafe extern "C" fn on_fill(
 
 fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, access: Access) -> Option<super::Page> {
     shared.fault = None;
+    restore_flags(engine, shared, client, access);
+    if shared.ring_0.is_some() && !shared.booting {
+        let page = match fill_by_ring(engine, shared, client, va, access) {
+            Ok(page) if page.allows(access) => return Some(page),
+            Ok(_) => Fault { va, access, kind: FaultKind::Protection },
+            Err(fault) => fault,
+        };
+        shared.fault = Some(page);
+        return None;
+    }
     if let Some(page) = boot::page(shared.ram_private, va, access, shared.booting) {
         // User code cannot read the descriptor table; the CPU reads it when an instruction loads a selector.
         let mut code = [0; 15];
@@ -224,6 +120,49 @@ fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, 
     };
     shared.fault = Some(refused);
     None
+}
+
+/// Before a fill the engine goes back to the flags of the instruction's start, in the form that code without a hook
+/// before each instruction has them in. With one they have another form by then, which an instruction that has
+/// flags written out before it stores expects: `pushf` into a page not touched yet left the carry behind.
+fn restore_flags(engine: &Engine, shared: &Shared, client: &mut dyn Client, access: Access) {
+    let Some((address, flags)) = shared.traced else { return };
+    if access != Access::Write || registers::rip(engine) != address {
+        return;
+    }
+    let mut code = [0; 15];
+    let len = client.code(address, &mut code);
+    if blocks::pushes_flags(code.get(..len).unwrap_or(&[]), registers::bits(engine)) {
+        engine.write(&[R::RFLAGS as c_int], &[flags]);
+    }
+}
+
+/// `EFLAGS.AC`.
+const ALIGNMENT_CHECK: u64 = 0x4_0000;
+
+/// A page as the ring that asks may use it; the engine keeps the answers of each ring apart.
+fn fill_by_ring(
+    engine: &Engine, shared: &Shared, client: &mut dyn Client, va: u64, access: Access,
+) -> Result<super::Page, Fault> {
+    let (bits, ring) = registers::mode(engine);
+    if ring == 0 {
+        let ac = registers::flags(engine) & ALIGNMENT_CHECK != 0;
+        // Without CR0.WP ring 0 may write what it may read. Changing the bit makes the engine ask anew.
+        if access == Access::Write && !ring::write_protect(engine) {
+            return client.translate_kernel(va, Access::Read, ac).map(|page| super::Page { write: true, ..page });
+        }
+        return client.translate_kernel(va, access, ac);
+    }
+    // The CPU reads descriptors with the kernel's rights, whoever loads the selector.
+    if va & !0xfff == shared.gdt_page && access == Access::Read {
+        let mut code = [0; 15];
+        let rip = registers::rip(engine);
+        let len = client.code(rip, &mut code);
+        if blocks::reads_descriptors(code.get(..len).unwrap_or(&[]), bits, rip) {
+            return client.translate_kernel(va, access, true);
+        }
+    }
+    client.translate(va, access)
 }
 
 unsafe extern "C" fn on_syscall(uc: *mut uc_engine, data: *mut c_void) {
@@ -252,10 +191,58 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
         };
         // A trap ends its block, so counting, where it is on, knows RIP already.
         let rip = shared.block_end().unwrap_or_else(|| registers::rip(engine).wrapping_add(after));
+        if shared.ring_0.is_some() {
+            enter_kernel(engine, shared, client, gate, rip, after, exit);
+            return;
+        }
         let regs = registers::read_trap(engine, gate, rip);
         let mut trap = Trap { engine, regs, retired: shared.retired, gate, after };
         if client.trap(gate, &mut trap) == Flow::Stop {
             shared.exit = Some(exit);
+            engine.stop();
+        }
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { with_client(uc, data, run) };
+}
+
+/// Completes a system call as the CPU does where kernel code answers it.
+fn enter_kernel(
+    engine: &Engine, shared: &mut Shared, client: &mut dyn Client, gate: Gate, rip: u64, after: u64, exit: Exit,
+) {
+    let rflags = registers::flags(engine);
+    let Some(msrs) = shared.ring_0.as_mut().map(|r| r.msrs(engine)) else { return };
+    let entry = match gate {
+        Gate::Syscall => Some(Entry { rip: msrs.lstar, rsp: None, rcx_r11: Some((rip, rflags)), clears: msrs.fmask }),
+        // VM, IF and RF.
+        Gate::Sysenter => {
+            Some(Entry { rip: msrs.sysenter_eip, rsp: Some(msrs.sysenter_esp), rcx_r11: None, clears: 0x3_0200 })
+        }
+        Gate::Int2e | Gate::Int2e32 => None,
+    };
+    let regs = TrapRegs { rip, rflags, ..TrapRegs::default() };
+    let retired = shared.in_ring_3(shared.retired);
+    let mut trap = Trap { engine, regs, retired, gate, after };
+    match client.enter_kernel(&mut trap, entry) {
+        Some(entry) => shared.enter_ring_0(engine, &entry, after),
+        None => {
+            shared.exit = Some(exit);
+            engine.stop();
+        }
+    }
+}
+
+/// A call of the model by kernel code.
+///
+/// # Safety
+/// As for [`with_client`].
+unsafe fn call_model(uc: *mut uc_engine, data: *mut c_void, gate: KernelGate) {
+    let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
+        let retired = shared.in_ring_3(shared.retired);
+        let Some(ring_0) = &mut shared.ring_0 else { return };
+        let mut call = KernelCall { engine, general: ring_0.look(engine), retired };
+        if client.kernel_gate(gate, &mut call) == Flow::Stop {
+            shared.exit = Some(Exit::KernelGate(gate));
             engine.stop();
         }
     };
@@ -285,7 +272,13 @@ unsafe extern "C" fn on_interrupt(uc: *mut uc_engine, vector: u32, data: *mut c_
     // exception of the same number right after an `int n` belongs to another block.
     let block = shared.block();
     let software = block.ends_in_int && registers::rip(&engine) == block.end();
-    if vector == 0x2e && software {
+    if shared.is_ring_0() {
+        if let Some(gate) = KernelGate::of_vector(vector as u8).filter(|_| software) {
+            // SAFETY: as above.
+            unsafe { call_model(uc, data, gate) };
+            return;
+        }
+    } else if vector == 0x2e && software {
         let gate = match (shared.arch, shared.runs_32(&engine)) {
             (Arch::X64, false) => Gate::Int2e,
             (Arch::X86, _) => Gate::Int2e32,
@@ -326,8 +319,18 @@ unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data:
 unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
         let before = shared.block();
-        let bits = registers::bits(engine);
+        let (bits, ring) = registers::mode(engine);
         shared.mode = blocks::mode_key(bits == 32);
+        if ring == 3 && shared.is_ring_0() {
+            shared.left_ring_0();
+            if client.left_kernel(&Insn { engine, address, size }) == Flow::Stop {
+                shared.exit = Some(Exit::LeftKernel);
+                shared.run_here(Block { address, ..Block::default() });
+                shared.plain_limit = 0;
+                engine.stop();
+                return;
+            }
+        }
         let block = match shared.blocks.get(address, shared.mode, size) {
             Some(block) => *block,
             None => decode(client, bits, address, size),
@@ -337,7 +340,7 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
             shared.retired = retired_at(shared, client, address, bits);
         }
         let retired = shared.retired + u64::from(block.count) - again;
-        if retired > shared.limit || block.forbidden.is_some() {
+        if retired > shared.ceiling() || block.forbidden.is_some() {
             cut(engine, shared, client, &block, again);
             return;
         }
@@ -348,6 +351,11 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
         if block.ends_in_far {
             shared.plain_limit = 0;
         }
+        if block.writes_msr
+            && let Some(ring_0) = &mut shared.ring_0
+        {
+            ring_0.forget_msrs();
+        }
     };
     // SAFETY: passed on to the caller.
     unsafe { with_client(uc, data, run) };
@@ -355,7 +363,7 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
 
 /// Stops before a block that may not run to its end.
 fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Block, again: u64) {
-    let allowed = shared.limit.saturating_sub(shared.retired) + again;
+    let allowed = shared.ceiling().saturating_sub(shared.retired) + again;
     let mut code = vec![0; block.size as usize];
     client.code(block.address, &mut code);
     let forbidden = block.forbidden.map(|at| block.address.wrapping_add(at.into()));
@@ -412,7 +420,7 @@ unsafe extern "C" fn on_cpuid(uc: *mut uc_engine, _data: *mut c_void) -> c_int {
 unsafe fn time_stamp(uc: *mut uc_engine, data: *mut c_void) -> c_int {
     let read = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
         let retired = retired_at(shared, client, registers::rip(engine), registers::bits(engine));
-        let tsc = client.tsc(retired);
+        let tsc = client.tsc(shared.in_ring_3(retired));
         engine.write(&[R::RAX as c_int, R::RDX as c_int], &[tsc & 0xffff_ffff, tsc >> 32]);
     };
     // SAFETY: passed on to the caller.
@@ -436,10 +444,16 @@ unsafe extern "C" fn on_rdtscp(uc: *mut uc_engine, data: *mut c_void) -> c_int {
 unsafe extern "C" fn on_instruction(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     // SAFETY: the hook was installed with this CPU's state.
     unsafe {
-        with_client(uc, data, |engine, _, client| {
-            client.instruction(&Insn { engine, address, size });
+        with_client(uc, data, |engine, shared, client| {
+            shared.traced = Some((address, registers::flags(engine)));
+            tell(engine, client, address, size);
         })
     };
+}
+
+/// Tells of an instruction that is about to run.
+pub(super) fn tell(engine: &Engine, client: &mut dyn Client, address: u64, size: u32) {
+    client.instruction(&Insn { engine, address, size });
 }
 
 /// Instructions retired when RIP is somewhere in the current block: those from RIP to its end have not been.
@@ -452,63 +466,6 @@ pub(super) fn retired_at(shared: &Shared, client: &mut dyn Client, rip: u64, bit
     client.code(block.address, &mut code);
     let before = blocks::count_before(&code, bits, block.address, rip);
     shared.retired.saturating_sub(u64::from(block.count.saturating_sub(before)))
-}
-
-/// A system call that has just arrived.
-pub struct Trap<'a> {
-    engine: &'a Engine,
-    /// The registers it reads; a 64-bit call's RDX, R8 and R9 are zero until [`Trap::read_arguments`].
-    pub regs: TrapRegs,
-    gate: Gate,
-    /// What the engine adds to RIP when the hook returns.
-    after: u64,
-    /// Instructions retired, the trapping one included.
-    pub retired: u64,
-}
-
-impl Trap<'_> {
-    /// Reads the second to fourth argument as well: reading a register of the engine costs more than most services
-    /// with one argument do.
-    #[inline]
-    pub fn read_arguments(&mut self) {
-        if self.gate.width() == Width::W64 {
-            registers::read_arguments(self.engine, &mut self.regs);
-        }
-    }
-
-    /// Every register, RIP at or after the instruction as the gate has it.
-    pub fn registers(&self) -> RegisterFile {
-        let mut file = RegisterFile::read(self.engine);
-        file.set(super::Reg::Rip, self.regs.rip);
-        file
-    }
-
-    /// Returns from the call.
-    #[inline]
-    pub fn finish(&mut self, regs: &ReturnRegs) {
-        registers::write_return(self.engine, regs, Some((self.regs.rip, self.after)));
-    }
-}
-
-/// An instruction that is about to run.
-pub struct Insn<'a> {
-    engine: &'a Engine,
-    /// Its address.
-    pub address: u64,
-    /// Its length in bytes.
-    pub size: u32,
-}
-
-impl Insn<'_> {
-    /// The general registers before it.
-    pub fn registers(&self) -> RegisterFile {
-        registers::read_general(self.engine)
-    }
-
-    /// 64 or 32: how it is decoded.
-    pub fn bits(&self) -> u32 {
-        registers::bits(self.engine)
-    }
 }
 
 /// The fault of a fetch from an address that no space has.

@@ -16,15 +16,23 @@ mod hooks;
 mod identity;
 mod ram;
 mod registers;
+mod ring;
+mod shared;
+mod strings;
+mod trap;
 
 use guest::Fault;
+use guest::FaultKind;
 use guest::convention::Gate;
 use guest::mem::Access;
+use guest::system::KernelGate;
 
+pub use boot::descriptors;
 pub use engine::{Cpu, CpuError, Options};
-pub use hooks::{Insn, Trap};
 pub use ram::Ram;
 pub use registers::{Reg, RegisterFile};
+pub use ring::{Entry, Msr};
+pub use trap::{Insn, KernelCall, Trap};
 
 /// Why the CPU stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +53,12 @@ pub enum Exit {
     InvalidInstruction,
     /// The instruction budget is used up.
     Budget,
+    /// Kernel code has called the model; RIP points after the call. The client's [`Client::kernel_gate`] has said so.
+    KernelGate(KernelGate),
+    /// Ring 3 goes on after ring 0; RIP points at its first instruction. The client's [`Client::left_kernel`] has said so.
+    LeftKernel,
+    /// `hlt` in ring 0, after which RIP points.
+    Halted,
 }
 
 /// What happens after a trap.
@@ -90,6 +104,29 @@ pub trait Client {
 
     /// A system call through one of the gates.
     fn trap(&mut self, gate: Gate, trap: &mut Trap<'_>) -> Flow;
+
+    /// The page at an address as ring 0 may use it. Asked where kernel code runs ([`Options::ring_0`]).
+    /// `ac`: the flag that lets ring 0 touch user pages under SMAP is set.
+    fn translate_kernel(&mut self, va: u64, access: Access, _ac: bool) -> Result<Page, Fault> {
+        Err(Fault { va, access, kind: FaultKind::NotMapped })
+    }
+
+    /// A system call where kernel code runs. `entry` is where the CPU's registers lead; for an `int 2Eh` there is none,
+    /// and the client finds it in the IDT and writes the frame. Of the registers only RIP and RFLAGS are filled in.
+    /// `None`: [`Cpu::run`] returns.
+    fn enter_kernel(&mut self, _trap: &mut Trap<'_>, entry: Option<Entry>) -> Option<Entry> {
+        entry
+    }
+
+    /// Kernel code calls the model.
+    fn kernel_gate(&mut self, _gate: KernelGate, _call: &mut KernelCall<'_>) -> Flow {
+        Flow::Stop
+    }
+
+    /// Ring 3 goes on after ring 0, with this instruction.
+    fn left_kernel(&mut self, _insn: &Insn<'_>) -> Flow {
+        Flow::Resume
+    }
 
     /// The time-stamp counter when this many instructions have retired.
     fn tsc(&self, retired: u64) -> u64 {

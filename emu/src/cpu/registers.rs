@@ -112,11 +112,31 @@ pub(super) fn read_general(engine: &Engine) -> RegisterFile {
     file
 }
 
-/// 64 or 32: how the code that runs is decoded. Any code segment but the 64-bit one is a 32-bit one.
+/// 64 or 32: how the code that runs is decoded.
 pub(super) fn bits(engine: &Engine) -> u32 {
+    mode(engine).0
+}
+
+/// How the code that runs is decoded, 64 or 32, and its ring. Any code segment but the two 64-bit ones is a 32-bit one.
+pub(super) fn mode(engine: &Engine) -> (u32, u8) {
     let mut v = [0];
     engine.read(&[R::CS as c_int], &mut v);
-    if v[0] & 0xffff == boot::USER_CODE_64 { 64 } else { 32 }
+    let cs = v[0] & 0xffff;
+    (if boot::CODE_64.contains(&cs) { 64 } else { 32 }, cs as u8 & 3)
+}
+
+/// CS, RSP and SS.
+pub(super) fn segments_and_stack(engine: &Engine) -> (u16, u64, u16) {
+    let mut v = [0; 3];
+    engine.read(&[R::CS as c_int, R::RSP as c_int, R::SS as c_int], &mut v);
+    (v[0] as u16, v[1], v[2] as u16)
+}
+
+/// RFLAGS.
+pub(super) fn flags(engine: &Engine) -> u64 {
+    let mut v = [0];
+    engine.read(&[R::RFLAGS as c_int], &mut v);
+    v[0]
 }
 
 /// What every trap reads: the number, the first argument and what the return needs. RIP is known to the caller.

@@ -3,11 +3,13 @@
 //! What `PspAllocateProcess` and the loader in ntdll do between them is done here, with kernel rights, before
 //! the first instruction; initialisers (TLS callbacks, `DllMain`) run as guest code afterwards.
 
+mod builtin;
 mod environment;
 mod kuser;
 mod lists;
 mod modules;
 mod process;
+mod system;
 mod wow64;
 mod writer;
 
@@ -25,6 +27,8 @@ use crate::cpu::Ram;
 pub use kuser::update as update_kuser;
 pub use modules::{Module, Modules};
 pub use process::Start;
+pub use system::System;
+pub(crate) use system::{TrapFrame, load as load_system};
 
 /// What is to be run.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
 use guest::profile::Dep;
-use guest::{Arch, Profile, asm, dll};
+use guest::{Arch, Profile};
 use kernel_model::mm::{Protect, VadKind};
 
-use super::{LoadError, ProcessConfig, Program, Target, base_name, read_file};
+use super::{LoadError, ProcessConfig, Program, Target, base_name, builtin, read_file};
 
 /// A loaded image, or the raw program.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub struct Modules {
     slots: Vec<Vec<Import>>,
     /// Indexes in the order in which initialisers run, the program left out.
     init_order: Vec<usize>,
+    /// What is in kernel space: the kernel image first.
+    kernel: Vec<Module>,
 }
 
 /// How deep forwarders may lead from DLL to DLL.
@@ -175,7 +177,17 @@ impl Modules {
 
     /// The module an address lies in.
     pub fn at(&self, va: u64) -> Option<&Module> {
-        self.list.iter().find(|m| (m.base..m.base + m.size).contains(&va))
+        self.list.iter().chain(&self.kernel).find(|m| va.wrapping_sub(m.base) < m.size)
+    }
+
+    /// Enters a module of kernel space.
+    pub(super) fn add_kernel(&mut self, module: Module) {
+        self.kernel.push(module);
+    }
+
+    /// The modules of kernel space, the kernel image first.
+    pub fn kernel(&self) -> impl Iterator<Item = &Module> {
+        self.kernel.iter()
     }
 
     /// All modules in load order.
@@ -217,8 +229,8 @@ impl Modules {
             return Ok(index);
         }
         let name = canonical(dll);
-        if let Some((image, symbols)) = builtin(loading.target.profile(), arch, &name)? {
-            return self.map(loading, &name, image, symbols);
+        if let Some(built) = builtin::dll(loading.target.profile(), arch, &name)? {
+            return self.map(loading, &name, built.image.clone(), built.symbols.clone());
         }
         let missing = || LoadError::MissingDll { file: importer.to_string(), dll: dll.to_string() };
         // A name with a separator would leave the program's folder.
@@ -390,7 +402,7 @@ impl Modules {
 }
 
 /// A section's protection as the memory manager maps it: what can be written is copy-on-write.
-fn protection(section: &Section) -> Protect {
+pub(super) fn protection(section: &Section) -> Protect {
     match (section.execute, section.read, section.write) {
         (true, _, true) => Protect::EXECUTE_WRITECOPY,
         (true, true, false) => Protect::EXECUTE_READ,
@@ -401,7 +413,7 @@ fn protection(section: &Section) -> Protect {
     }
 }
 
-fn parse(file: &str, bytes: &[u8]) -> Result<PeImage, LoadError> {
+pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<PeImage, LoadError> {
     PeImage::parse(bytes).map_err(|error| LoadError::BadImage { file: file.to_string(), error })
 }
 
@@ -421,19 +433,4 @@ fn guest_path(file: &str, is_program: bool, wow64: bool) -> String {
         (false, true) => "C:\\Windows\\SysWOW64\\",
     };
     format!("{folder}{file}")
-}
-
-type Builtin = (PeImage, Vec<(u32, String)>);
-
-/// A built-in DLL of the profile.
-fn builtin(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Builtin>, LoadError> {
-    let name = name.to_ascii_lowercase();
-    let (file, built) = match name.as_str() {
-        "ntdll.dll" => ("ntdll.dll", asm::ntdll(profile, arch)),
-        "win32u.dll" => ("win32u.dll", asm::win32u(profile, arch)),
-        _ => return dll::image(arch, &name).map(|bytes| Ok((parse(&name, bytes)?, Vec::new()))).transpose(),
-    };
-    let built = built.map_err(|e| LoadError::Builtin { dll: file, error: e.to_string() })?;
-    let image = parse(file, &built.image)?;
-    Ok(Some((image, built.symbols)))
 }

@@ -1,6 +1,7 @@
 //! How a run ends.
 
 use guest::NtStatus;
+use guest::bugcheck::BugCheckCode;
 
 use crate::cpu::RegisterFile;
 
@@ -17,6 +18,23 @@ pub enum End {
     Budget,
     /// A service nobody wrote was called, with `--strict`.
     Strict(String),
+    /// Kernel code has failed.
+    BugCheck(Box<BugCheck>),
+}
+
+/// The end of the whole machine: `KeBugCheckEx`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BugCheck {
+    /// The code.
+    pub code: BugCheckCode,
+    /// The four parameters.
+    pub parameters: [u64; 4],
+    /// What happened, in words.
+    pub what: String,
+    /// Where, with module and symbol, if it happened at an instruction.
+    pub place: Option<String>,
+    /// The registers then.
+    pub registers: RegisterFile,
 }
 
 /// An exception that nobody handled.
@@ -49,6 +67,7 @@ impl End {
             Self::Budget => 124,
             Self::Deadlock(_) => 125,
             Self::Strict(_) => 126,
+            Self::BugCheck(_) => 3,
         }
     }
 }

@@ -1,7 +1,11 @@
 //! A machine: CPU, kernel, memory, one process, and the loop that runs them.
 
 mod console;
+mod crash;
 mod end;
+mod exceptions;
+mod interrupt;
+mod ring0;
 mod run;
 mod stats;
 mod world;
@@ -14,19 +18,39 @@ use kernel_model::mm::Phys;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
-pub use end::{Crash, End};
+pub use end::{BugCheck, Crash, End};
 pub(crate) use run::trap_address;
 pub use stats::Stats;
 
-use crate::cpu::{Cpu, CpuError, Options, Ram, Reg, RegisterFile};
+use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
 use crate::trace::Observer;
+use ring0::Ring0;
 use world::World;
 
 /// Bytes of guest memory unless somebody asks for another amount: 512 MiB.
 pub const DEFAULT_MEMORY: u64 = 0x2000_0000;
 /// The least that a process can start in.
 pub const MIN_MEMORY: u64 = 0x40_0000;
+
+/// Who answers system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Dispatch {
+    /// The model, as soon as the CPU traps.
+    #[default]
+    Direct,
+    /// Kernel code in ring 0, which calls the model for each service.
+    Kernel,
+}
+
+/// Code for ring 0 that stands in for a driver.
+#[derive(Clone, Debug)]
+pub struct Driver {
+    /// The file's name.
+    pub name: String,
+    /// It runs from its first byte, as `DriverEntry` would, before the program's first instruction.
+    pub code: Vec<u8>,
+}
 
 /// How a machine is made.
 #[derive(Clone, Debug)]
@@ -41,6 +65,10 @@ pub struct Config {
     pub strict: bool,
     /// Stop after this many instructions.
     pub max_instructions: Option<u64>,
+    /// Who answers system calls.
+    pub dispatch: Dispatch,
+    /// Code for ring 0, where kernel code runs.
+    pub driver: Option<Driver>,
 }
 
 impl Config {
@@ -54,6 +82,8 @@ impl Config {
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
+            dispatch: Dispatch::default(),
+            driver: None,
         }
     }
 
@@ -104,6 +134,11 @@ impl Fixup {
         let code = wow64.symbol("Wow64pCopyStart")?..wow64.symbol("Wow64pCopyEnd")?;
         Some(Self { code, handler: wow64.symbol("Wow64pCopyFault")? })
     }
+
+    /// Where a fault at an address goes on.
+    fn handler_for(&self, rip: u64) -> Option<u64> {
+        self.code.contains(&rip).then_some(self.handler)
+    }
 }
 
 impl Machine {
@@ -114,12 +149,18 @@ impl Machine {
         let options = Options {
             arch: config.profile.arch,
             sysenter: config.profile.stub_style.has_gate("sysenter"),
+            ring_0: config.dispatch == Dispatch::Kernel,
             ..Options::default()
         };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
-        let (modules, start) = loader::load(&mut target, &config.process)?;
+        let (mut modules, start) = loader::load(&mut target, &config.process)?;
+        let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
+        let system = match config.dispatch {
+            Dispatch::Direct => None,
+            Dispatch::Kernel => Some(loader::load_system(&mut target, &mut modules, &start, driver)?),
+        };
         let mut registers = RegisterFile::default();
         registers.set(Reg::Rflags, 0x202);
         for (reg, value) in start.registers {
@@ -128,11 +169,20 @@ impl Machine {
         cpu.set_registers(&registers);
         cpu.set_gs_base(start.gs_base);
         cpu.set_fs_base(&mut ram, start.fs_base);
+        if let Some(system) = &system {
+            system.set_up(&mut cpu, &modules)?;
+        }
         // Nothing has run yet, so there is nothing to forget.
         kernel.mm.take_invalidate();
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
         let fixup = Fixup::new(&modules);
-        Ok(Self { cpu, world: World::new(kernel, ram, modules, config.strict), max_instructions, ended: None, fixup })
+        let mut world = World::new(kernel, ram, modules, config.strict);
+        world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
+        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup };
+        if config.driver.is_some() {
+            machine.start_driver()?;
+        }
+        Ok(machine)
     }
 
     /// Sends the guest's console somewhere else.
@@ -182,6 +232,22 @@ impl Machine {
     /// Sets the CPU's registers.
     pub fn set_registers(&mut self, registers: &RegisterFile) {
         self.cpu.set_registers(registers);
+    }
+
+    /// A model-specific register of the CPU.
+    pub fn msr(&self, msr: Msr) -> u64 {
+        self.cpu.msr(msr)
+    }
+
+    /// Where the IDT leads for an interrupt; `None`: the table does not go that far or cannot be read.
+    pub fn interrupt_target(&self, vector: u8) -> Option<u64> {
+        let [idt, _] = self.cpu.idt_and_tss();
+        interrupt::gate(&self.world.kernel, &self.world.ram, idt, vector).map(|gate| gate.target)
+    }
+
+    /// Instructions of kernel code retired.
+    pub fn kernel_instructions(&self) -> u64 {
+        self.cpu.retired_in_ring_0()
     }
 
     /// Guest memory without side effects; `None` where something is not committed.

@@ -2,14 +2,17 @@
 
 use guest::convention::Gate;
 use guest::mem::Access;
+use guest::system::KernelGate;
 use guest::{Fault, NtStatus};
+use kernel_model::mm::Translation;
 use kernel_model::service::Row;
 use kernel_model::{Answer, Call, Kernel};
 
 use super::console::{Captured, HostConsole};
+use super::ring0::Ring0;
 use super::stats::Stats;
 use super::{code_at, loader};
-use crate::cpu::{Client, Flow, Insn, Page, Ram, RegisterFile, Trap};
+use crate::cpu::{Client, Entry, Flow, Insn, KernelCall, Page, Ram, RegisterFile, Trap};
 use crate::trace::{CallStart, Observer, Step};
 use loader::Modules;
 
@@ -32,6 +35,8 @@ pub(super) struct World {
     pub stats: Stats,
     pub strict: bool,
     pub pending: Option<Pending>,
+    /// Where the dispatcher runs as guest code.
+    pub ring_0: Option<Box<Ring0>>,
 }
 
 impl World {
@@ -45,6 +50,7 @@ impl World {
             stats: Stats::default(),
             strict,
             pending: None,
+            ring_0: None,
         }
     }
 
@@ -87,21 +93,25 @@ impl World {
 
     #[cold]
     fn show_start(&mut self, call: &Call, row: Option<&Row>, trap: &Trap<'_>) {
+        self.show_call(call, row, &trap.registers(), trap.retired);
+    }
+
+    pub(super) fn show_call(&mut self, call: &Call, row: Option<&Row>, registers: &RegisterFile, retired: u64) {
         if let Some(observer) = &mut self.observer {
             let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
-            observer.call_start(&view, &CallStart { call, row, registers: &trap.registers(), retired: trap.retired });
+            observer.call_start(&view, &CallStart { call, row, registers, retired });
         }
     }
 
     /// Whether something must be done outside the engine before the guest goes on.
     #[inline]
-    fn must_stop(&self) -> bool {
+    pub(super) fn must_stop(&self) -> bool {
         self.kernel.mm.must_invalidate() || self.kernel.console.has_output()
     }
 
     /// Leaves a call for the run loop to finish.
     #[cold]
-    fn park(&mut self, call: Call, row: Option<Row>, answer: Answer, before: Option<RegisterFile>) -> Flow {
+    pub(super) fn park(&mut self, call: Call, row: Option<Row>, answer: Answer, before: Option<RegisterFile>) -> Flow {
         self.pending = Some(Pending { call, row, answer, before });
         Flow::Stop
     }
@@ -117,15 +127,30 @@ impl World {
     }
 }
 
+fn page(page: Translation) -> Page {
+    let physical = u64::from(page.frame.0) * 0x1000;
+    Page { physical, read: page.read, write: page.write, execute: page.execute }
+}
+
 impl Client for World {
     fn translate(&mut self, va: u64, access: Access) -> Result<Page, Fault> {
-        let page = self.kernel.mm.translate(&mut self.ram, va, access)?;
-        Ok(Page {
-            physical: u64::from(page.frame.0) * 0x1000,
-            read: page.read,
-            write: page.write,
-            execute: page.execute,
-        })
+        self.kernel.mm.translate(&mut self.ram, va, access).map(page)
+    }
+
+    fn translate_kernel(&mut self, va: u64, access: Access, ac: bool) -> Result<Page, Fault> {
+        self.translate_for_ring_0(va, access, ac).map(page)
+    }
+
+    fn enter_kernel(&mut self, trap: &mut Trap<'_>, entry: Option<Entry>) -> Option<Entry> {
+        self.call_from_ring_3(trap, entry)
+    }
+
+    fn kernel_gate(&mut self, gate: KernelGate, call: &mut KernelCall<'_>) -> Flow {
+        self.call_from_ring_0(gate, call)
+    }
+
+    fn left_kernel(&mut self, insn: &Insn<'_>) -> Flow {
+        self.back_in_ring_3(insn)
     }
 
     fn code(&mut self, va: u64, buf: &mut [u8]) -> usize {
@@ -160,7 +185,8 @@ impl Client for World {
             let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
             let registers = insn.registers();
             let code = bytes.get(..len).unwrap_or(&[]);
-            let step = Step { address: insn.address, bits: insn.bits(), code, registers: &registers };
+            let step =
+                Step { address: insn.address, bits: insn.bits(), ring: insn.ring(), code, registers: &registers };
             observer.instruction(&view, &step);
         }
     }

@@ -25,7 +25,7 @@ pub use builds::BuildFit;
 pub use chrome::ChromeSink;
 pub use fits::Fit;
 pub use jsonl::{JsonSink, SCHEMA_VERSION};
-pub use record::{ArgRecord, CallRecord, InsnRecord, Recorder, Sink, Wants};
+pub use record::{ArgRecord, CallRecord, InsnRecord, Recorder, Rings, Sink, Wants};
 pub use text::TextSink;
 
 /// The machine as an observer may look at it.
@@ -45,6 +45,8 @@ pub struct Step<'a> {
     pub address: u64,
     /// 64 or 32: how it is decoded.
     pub bits: u32,
+    /// The ring it runs in.
+    pub ring: u8,
     /// Its bytes.
     pub code: &'a [u8],
     /// The general registers before it.

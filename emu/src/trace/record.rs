@@ -125,6 +125,18 @@ fn registers<S: serde::Serializer>(file: &Option<RegisterFile>, s: S) -> Result<
     s.collect_map(general.chain(wide))
 }
 
+/// Which rings' instructions a trace holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Rings {
+    /// The program's.
+    #[default]
+    User,
+    /// Kernel code's.
+    Kernel,
+    /// All.
+    Both,
+}
+
 /// What a trace is to hold.
 #[derive(Clone, Debug, Default)]
 pub struct Wants {
@@ -132,6 +144,8 @@ pub struct Wants {
     pub registers: bool,
     /// Every instruction.
     pub instructions: bool,
+    /// Which rings' instructions.
+    pub rings: Rings,
     /// What direct calls would have been on other builds.
     pub builds: bool,
     /// Only services whose name contains one of these, whatever the case; empty: all.
@@ -207,7 +221,10 @@ impl Observer for Recorder {
     }
 
     fn call_start(&mut self, view: &View<'_>, start: &CallStart<'_>) {
-        self.finish_instruction(None);
+        // Kernel code that runs shows by its next instruction what this one changed.
+        if self.wants.rings == Rings::User {
+            self.finish_instruction(None);
+        }
         self.retired = start.retired;
         self.time_ns = view.kernel.clock.tsc();
         let arg = |(i, arg): (usize, &'static ArgInfo)| ArgRecord {
@@ -270,8 +287,16 @@ impl Observer for Recorder {
     }
 
     fn instruction(&mut self, view: &View<'_>, step: &Step<'_>) {
-        let Step { address, bits, code, registers } = *step;
+        let Step { address, bits, ring, code, registers } = *step;
         self.finish_instruction(Some(registers));
+        let wanted = match self.wants.rings {
+            Rings::User => ring == 3,
+            Rings::Kernel => ring == 0,
+            Rings::Both => true,
+        };
+        if !wanted {
+            return;
+        }
         self.instructions += 1;
         let insn = Decoder::with_ip(bits, code, address, DecoderOptions::NONE).decode();
         let mut text = String::new();

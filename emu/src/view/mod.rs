@@ -2,6 +2,7 @@
 
 mod diff;
 mod flow;
+mod live;
 mod number;
 mod paint;
 mod profiles;
@@ -11,6 +12,7 @@ mod summary;
 
 pub use diff::{Arguments, Listed, Moved, SsdtDiff, TableDiff, diff_text, ssdt_diff};
 pub use flow::{Flow, FlowFinder, flow_svg, flow_text};
+pub use live::{Entrance, Live, LiveRow, live, live_text};
 pub use number::{Meaning, NumberRun, number_rows, number_text, service_rows};
 pub use paint::Paint;
 pub use profiles::{ProfileRow, profile_rows, profiles_text};

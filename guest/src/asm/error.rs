@@ -12,7 +12,16 @@ pub enum AsmError {
     /// A compiled object that is not understood, or a field that cannot be completed.
     #[error("{0}")]
     Object(String),
+    /// A field that the build's layouts do not have.
+    #[error("no layout of {0}")]
+    Field(String),
     /// An image or a part of one beyond 32-bit sizes.
     #[error("the image is too large")]
     TooLarge,
+}
+
+impl From<iced_x86::IcedError> for AsmError {
+    fn from(error: iced_x86::IcedError) -> Self {
+        Self::Object(error.to_string())
+    }
 }

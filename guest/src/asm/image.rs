@@ -24,7 +24,7 @@ pub(super) struct Section {
 }
 
 /// What the headers say beside the sections.
-pub(super) struct Headers {
+pub(super) struct Headers<'a> {
     pub arch: Arch,
     pub base: u64,
     pub version: (u32, u32),
@@ -34,6 +34,8 @@ pub(super) struct Headers {
     pub entry: u32,
     /// Index, RVA and size of the data directories that are there.
     pub directories: Vec<(u16, u32, u32)>,
+    /// What the symbol table names, by RVA; without any there is no table.
+    pub symbols: &'a [(u32, String)],
 }
 
 /// The next multiple of a page after `rva` bytes.
@@ -83,7 +85,7 @@ impl Bytes {
 }
 
 /// The file.
-pub(super) fn write(headers: &Headers, sections: &[Section]) -> Result<Vec<u8>, AsmError> {
+pub(super) fn write(headers: &Headers<'_>, sections: &[Section]) -> Result<Vec<u8>, AsmError> {
     let count = u16::try_from(sections.len()).map_err(|_| AsmError::TooLarge)?;
     let (machine, optional_size, width) = match headers.arch {
         Arch::X64 => (pe::IMAGE_FILE_MACHINE_AMD64, 240_u16, pe::IMAGE_FILE_LARGE_ADDRESS_AWARE),
@@ -94,7 +96,10 @@ pub(super) fn write(headers: &Headers, sections: &[Section]) -> Result<Vec<u8>, 
     let mut out = Bytes(Vec::with_capacity(0x2_0000));
     dos_header(&mut out);
     out.u32(pe::IMAGE_NT_SIGNATURE);
-    out.u16(machine).u16(count).u32(TIMESTAMP).u32(0).u32(0).u16(optional_size);
+    let end = sections.iter().try_fold(header_size, |end, s| end.checked_add(sizes(s).ok()?.1));
+    let symbols = u32::try_from(headers.symbols.len()).map_err(|_| AsmError::TooLarge)?;
+    let table = if symbols == 0 { 0 } else { end.ok_or(AsmError::TooLarge)? };
+    out.u16(machine).u16(count).u32(TIMESTAMP).u32(table).u32(symbols).u16(optional_size);
     let kind = if headers.is_dll { pe::IMAGE_FILE_DLL } else { 0 };
     out.u16(pe::IMAGE_FILE_EXECUTABLE_IMAGE | width | kind);
     optional_header(&mut out, headers, sections, header_size)?;
@@ -112,7 +117,35 @@ pub(super) fn write(headers: &Headers, sections: &[Section]) -> Result<Vec<u8>, 
         end += sizes(section)?.1;
     }
     out.pad_to(end);
+    if symbols > 0 {
+        symbol_table(&mut out, headers.symbols, sections)?;
+    }
     Ok(out.0)
+}
+
+/// COFF symbols, and the strings of those whose names have more than eight characters.
+fn symbol_table(out: &mut Bytes, symbols: &[(u32, String)], sections: &[Section]) -> Result<(), AsmError> {
+    let mut strings = Bytes::default();
+    for (rva, name) in symbols {
+        let section = sections.partition_point(|s| s.rva <= *rva);
+        let start = section.checked_sub(1).and_then(|s| sections.get(s)).map_or(0, |s| s.rva);
+        match <[u8; 8]>::try_from(format!("{name:\0<8}").as_bytes()) {
+            Ok(short) => out.raw(&short),
+            Err(_) => {
+                let at = u32::try_from(strings.0.len() + 4).map_err(|_| AsmError::TooLarge)?;
+                strings.text(name);
+                out.u32(0).u32(at)
+            }
+        };
+        let code =
+            sections.get(section.saturating_sub(1)).is_some_and(|s| s.characteristics & pe::IMAGE_SCN_CNT_CODE != 0);
+        let kind = if code { pe::IMAGE_SYM_DTYPE_FUNCTION << pe::IMAGE_SYM_DTYPE_SHIFT } else { 0 };
+        out.u32(rva - start).u16(section as u16).u16(kind);
+        out.raw(&[pe::IMAGE_SYM_CLASS_EXTERNAL, 0]);
+    }
+    let size = u32::try_from(strings.0.len() + 4).map_err(|_| AsmError::TooLarge)?;
+    out.u32(size).raw(&strings.0);
+    Ok(())
 }
 
 /// A section's bytes, and what they take in the file.
@@ -126,7 +159,9 @@ fn dos_header(out: &mut Bytes) {
     out.pad_to(0x18).u16(0x40).pad_to(0x3c).u32(NT_HEADERS).pad_to(NT_HEADERS);
 }
 
-fn optional_header(out: &mut Bytes, headers: &Headers, sections: &[Section], header_size: u32) -> Result<(), AsmError> {
+fn optional_header(
+    out: &mut Bytes, headers: &Headers<'_>, sections: &[Section], header_size: u32,
+) -> Result<(), AsmError> {
     let total = |flag: u32| -> Result<u32, AsmError> {
         let chosen = sections.iter().filter(|s| s.characteristics & flag != 0);
         chosen.map(|s| Ok(sizes(s)?.1)).sum()

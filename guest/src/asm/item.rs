@@ -67,6 +67,9 @@ pub enum FixupKind {
     Relative32(u8),
     /// 32 bits, the distance from the image's base.
     Rva32,
+    /// 32 bits, a row of a service table: the distance from the table's start, which is so many bytes before the field,
+    /// times 16.
+    ServiceRow(u32),
 }
 
 impl Item {

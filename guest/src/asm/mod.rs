@@ -7,6 +7,7 @@
 mod error;
 mod image;
 mod item;
+pub mod kernel;
 mod linker;
 mod ntdll;
 mod stub_items;
@@ -40,4 +41,14 @@ pub fn ntdll(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll, AsmErr
 /// The `win32u.dll` of a profile: a stub for each of its win32k services.
 pub fn win32u(profile: &'static Profile, arch: Arch) -> Result<BuiltinDll, AsmError> {
     win32u::build(profile, arch)
+}
+
+/// The `ntoskrnl.exe` of a profile: the way of a system call through the kernel, as guest code.
+pub fn ntoskrnl(profile: &'static Profile) -> Result<BuiltinDll, AsmError> {
+    kernel::ntoskrnl(profile)
+}
+
+/// The `win32k.sys` of a profile: its service table; `None` where the build has none.
+pub fn win32k(profile: &'static Profile) -> Result<Option<BuiltinDll>, AsmError> {
+    kernel::win32k(profile)
 }

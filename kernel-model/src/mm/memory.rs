@@ -3,7 +3,7 @@
 use guest::mem::{Access, PAGE_SIZE};
 use guest::{Fault, FaultKind, NtStatus};
 
-use super::pages::{Frame, Pte};
+use super::pages::{Frame, PageTable, Pte};
 use super::protect::Protect;
 use super::segment::Segments;
 use super::space::{AddressSpace, Limits, VadKind};
@@ -94,6 +94,8 @@ pub struct Memory {
     pub(super) committed: u64,
     pub(super) invalidate: Invalidate,
     pub(super) segments: Segments,
+    /// The pages of kernel space.
+    pub(super) system: PageTable,
 }
 
 impl Memory {
@@ -102,6 +104,7 @@ impl Memory {
         Self {
             frames: Frames::new(frames),
             space: AddressSpace::new(limits),
+            system: PageTable::default(),
             committed: 0,
             invalidate: Invalidate::default(),
             segments: Segments::default(),
@@ -193,7 +196,7 @@ impl Memory {
             _ => self.frames.take(ram)?,
         };
         let pte = pte.with_frame(frame);
-        self.space.pages.set(vpn, pte);
+        self.pages_at_mut(vpn * PAGE_SIZE).set(vpn, pte);
         Some(pte)
     }
 
@@ -311,6 +314,20 @@ impl Memory {
         Ok(frame)
     }
 
+    /// A frame for kernel space, charged.
+    pub(super) fn take_frame(&mut self, ram: &mut dyn Phys) -> Result<Frame, NtStatus> {
+        self.charge(1)?;
+        self.frames.take(ram).ok_or(NtStatus::NO_MEMORY)
+    }
+
+    pub(super) fn note_code(&mut self, frame: Frame) {
+        self.frames.mark_code(frame);
+    }
+
+    pub(super) fn forget_translations(&mut self) {
+        self.invalidate.tlb = true;
+    }
+
     /// The kernel writes committed memory, whatever its protection. What is not committed is left out;
     /// how many bytes were written is answered.
     pub fn poke(&mut self, ram: &mut dyn Phys, va: u64, bytes: &[u8]) -> usize {
@@ -318,7 +335,7 @@ impl Memory {
         while let Some(rest) = bytes.get(done..).filter(|r| !r.is_empty()) {
             let at = va.wrapping_add(done as u64);
             let vpn = at / PAGE_SIZE;
-            let mut pte = self.space.pages.get(vpn);
+            let mut pte = self.pages_at(at).get(vpn);
             if pte.protect().is_none() {
                 break;
             }
@@ -348,7 +365,7 @@ impl Memory {
         let mut done = 0;
         while done < buf.len() {
             let at = va.checked_add(done as u64)?;
-            let pte = self.space.pages.get(at / PAGE_SIZE);
+            let pte = self.pages_at(at).get(at / PAGE_SIZE);
             pte.protect()?;
             let offset = (at % PAGE_SIZE) as usize;
             let len = (buf.len() - done).min(PAGE_SIZE as usize - offset);

@@ -13,6 +13,7 @@ mod section;
 mod section_query;
 mod segment;
 mod space;
+mod system;
 mod user;
 mod view;
 

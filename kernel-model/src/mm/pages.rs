@@ -109,6 +109,13 @@ impl PageTable {
         Some(vpn.max(key * LEAF as u64))
     }
 
+    /// Every page that has a frame, in order: its number and its entry.
+    pub fn resident(&self) -> impl Iterator<Item = (u64, Pte)> + '_ {
+        let leaves = self.order.iter().filter_map(|key| Some((*key, self.leaves.get(key)?)));
+        let pages = leaves.flat_map(|(key, leaf)| (key * LEAF as u64..).zip(leaf.iter().copied()));
+        pages.filter(|(_, pte)| pte.frame().is_some())
+    }
+
     /// One past the last page, `last` at most, that follows `vpn` with the same protection.
     pub fn end_of_run(&self, vpn: u64, last: u64) -> u64 {
         let protect = self.get(vpn).protect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use guest::mem::{PAGE_SIZE, Width};
 use guest::{Arch, Profile};
 
-use super::pages::PageTable;
+use super::pages::{PageTable, Pte};
 use super::protect::Protect;
 use super::segment::SegmentId;
 
@@ -119,6 +119,11 @@ impl AddressSpace {
     /// Every region, by address.
     pub fn vads(&self) -> impl Iterator<Item = &Vad> {
         self.vads.values()
+    }
+
+    /// Every page that has a frame, in order: its number, and what is behind it.
+    pub fn resident(&self) -> impl Iterator<Item = (u64, Pte)> + '_ {
+        self.pages.resident()
     }
 
     /// Whether no region touches the pages `first..=last`.

@@ -4,8 +4,9 @@ use guest::mem::{Access, PAGE_SIZE, Width};
 use guest::{Fault, FaultKind, GuestMemory};
 
 use super::memory::{Memory, Phys};
+use super::pages::Pte;
 
-/// The memory of the current process, accessed with the rights user mode has.
+/// The memory of the current process, accessed with the rights user mode has, or kernel code where that is the caller.
 pub struct UserMemory<'a> {
     /// The memory manager.
     pub memory: &'a mut Memory,
@@ -13,6 +14,8 @@ pub struct UserMemory<'a> {
     pub ram: &'a mut dyn Phys,
     /// The process's pointer width.
     pub width: Width,
+    /// The caller is kernel code: kernel addresses are its own.
+    pub kernel: bool,
 }
 
 impl UserMemory<'_> {
@@ -22,7 +25,19 @@ impl UserMemory<'_> {
     pub fn probe_range(&self, va: u64, len: u64) -> Result<(), Fault> {
         let fault = Fault { va, access: Access::Read, kind: FaultKind::KernelRange };
         let last = va.checked_add(len.saturating_sub(1)).ok_or(fault)?;
-        if len > 0 && last > self.memory.space.limits.highest { Err(fault) } else { Ok(()) }
+        if len > 0 && self.is_refused(last) { Err(fault) } else { Ok(()) }
+    }
+
+    fn resolve(&mut self, va: u64, access: Access) -> Result<Pte, Fault> {
+        if self.kernel && self.memory.is_system(va) {
+            return self.memory.resolve_system(va, access);
+        }
+        self.memory.resolve(self.ram, va, access)
+    }
+
+    /// Whether a range ends where only kernel code has rights, and the caller is none.
+    fn is_refused(&self, last: u64) -> bool {
+        !self.kernel && self.memory.is_system(last)
     }
 
     /// Reads up to `buf.len()` bytes and says how many could be read, and what stopped it.
@@ -30,7 +45,7 @@ impl UserMemory<'_> {
         let mut done = 0;
         while done < buf.len() {
             let at = va.wrapping_add(done as u64);
-            let pte = match self.memory.resolve(self.ram, at, Access::Read) {
+            let pte = match self.resolve(at, Access::Read) {
                 Ok(pte) => pte,
                 Err(fault) => return (done, Some(fault)),
             };
@@ -49,7 +64,7 @@ impl UserMemory<'_> {
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|r| !r.is_empty()) {
             let at = va.wrapping_add(done as u64);
-            match self.memory.resolve(self.ram, at, Access::Write) {
+            match self.resolve(at, Access::Write) {
                 Ok(pte) => done += self.memory.write_page(self.ram, pte, at, rest),
                 Err(fault) => return (done, Some(fault)),
             }
@@ -87,11 +102,11 @@ impl GuestMemory for UserMemory<'_> {
         }
         let fault = Fault { va, access: Access::Write, kind: FaultKind::KernelRange };
         let last = va.checked_add(len - 1).ok_or(fault)?;
-        if last > self.memory.space.limits.highest {
+        if self.is_refused(last) {
             return Err(fault);
         }
         for vpn in va / PAGE_SIZE..=last / PAGE_SIZE {
-            self.memory.resolve(self.ram, va.max(vpn * PAGE_SIZE), Access::Write)?;
+            self.resolve(va.max(vpn * PAGE_SIZE), Access::Write)?;
         }
         Ok(())
     }

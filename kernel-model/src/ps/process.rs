@@ -88,6 +88,8 @@ pub struct Thread {
     pub gui: bool,
     /// What it waits on, while it waits on objects.
     pub wait: Option<WaitBlock>,
+    /// `PreviousMode` is `KernelMode`: the call under way was made by kernel code.
+    pub kernel_mode: bool,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
 }

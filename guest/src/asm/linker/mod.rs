@@ -34,6 +34,8 @@ pub struct Link<'a> {
     pub subsystem: u16,
     /// It is a DLL.
     pub is_dll: bool,
+    /// The file gets a COFF symbol table.
+    pub symbol_table: bool,
     /// The entry point, if it has one.
     pub entry: Option<&'static str>,
     /// Named bytes.
@@ -79,6 +81,7 @@ impl<'a> Link<'a> {
             version,
             subsystem: pe::IMAGE_SUBSYSTEM_WINDOWS_CUI,
             is_dll: true,
+            symbol_table: false,
             entry: None,
             items: Vec::new(),
             objects: Vec::new(),
@@ -144,8 +147,10 @@ impl<'a> Link<'a> {
             is_dll: self.is_dll,
             entry,
             directories,
+            symbols: if self.symbol_table { &symbols } else { &[] },
         };
-        Ok(BuiltinDll { name: self.name, image: image::write(&headers, &sections)?, symbols })
+        let image = image::write(&headers, &sections)?;
+        Ok(BuiltinDll { name: self.name, image, symbols })
     }
 
     /// Completes every field; the RVAs of those that hold an address.
@@ -174,11 +179,12 @@ impl<'a> Link<'a> {
                     return Err(AsmError::Object(format!("a 32-bit address at {from:#x} of a 64-bit image")));
                 }
                 FixupKind::Absolute32 => addresses.push(from),
-                FixupKind::Relative32(_) | FixupKind::Rva32 => {}
+                FixupKind::Relative32(_) | FixupKind::Rva32 | FixupKind::ServiceRow(_) => {}
             }
             let value = match pending.kind {
                 FixupKind::Relative32(further) => to.wrapping_sub(from + 4 + u32::from(further)),
                 FixupKind::Rva32 => to,
+                FixupKind::ServiceRow(before) => to.wrapping_sub(from.wrapping_sub(before)) << 4,
                 FixupKind::Absolute32 | FixupKind::Absolute64 => address as u32,
             };
             let field = field.first_chunk_mut::<4>().ok_or_else(outside)?;

@@ -1,0 +1,278 @@
+//! Into ring 0: what `syscall`, `sysenter` and interrupts do to a CPU that has a kernel.
+//!
+//! The engine does none of it by itself: it calls hooks for these instructions, never looks at the IDT, and writing CS
+//! does not change its CPL. The CPL, the code segment and the flags that belong to them lie in the CPU context, which
+//! can be saved, changed and restored. Where, is found once, by comparing contexts of rings 0 and 3 that are equal
+//! otherwise; whatever does not fit the expectation is refused, so that nothing is changed that is not understood.
+//! Only the beginning of the context is copied each time: the general registers, RIP, flags and segments.
+
+use std::ffi::c_int;
+
+use unicorn_engine::RegisterX86 as R;
+use unicorn_engine::unicorn_const::{uc_x86_mmr, uc_x86_msr};
+
+use super::ffi::{Context, Engine};
+
+/// Model-specific registers of the ways into the kernel (Intel SDM volume 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Msr {
+    /// `IA32_SYSENTER_CS`
+    SysenterCs = 0x174,
+    /// `IA32_SYSENTER_ESP`
+    SysenterEsp = 0x175,
+    /// `IA32_SYSENTER_EIP`
+    SysenterEip = 0x176,
+    /// `IA32_EFER`
+    Efer = 0xc000_0080,
+    /// `IA32_STAR`
+    Star = 0xc000_0081,
+    /// `IA32_LSTAR`
+    Lstar = 0xc000_0082,
+    /// `IA32_CSTAR`
+    Cstar = 0xc000_0083,
+    /// `IA32_FMASK`
+    Fmask = 0xc000_0084,
+    /// `IA32_KERNEL_GS_BASE`
+    KernelGsBase = 0xc000_0102,
+}
+
+/// The registers of the ways in, as they were when they were last read: only `wrmsr` changes them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct EntryMsrs {
+    pub lstar: u64,
+    pub fmask: u64,
+    pub sysenter_eip: u64,
+    pub sysenter_esp: u64,
+}
+
+/// A way into ring 0. `None`: the register stays what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Where ring 0 goes on.
+    pub rip: u64,
+    /// The kernel's stack.
+    pub rsp: Option<u64>,
+    /// RCX and R11, which `syscall` sets.
+    pub rcx_r11: Option<(u64, u64)>,
+    /// Flags that are cleared.
+    pub clears: u64,
+}
+
+/// TF, IF, NT, VM, RF, AC and IOPL: the flags that the engine keeps as they are. The others it computes when asked.
+const KEPT_FLAGS: u64 = 0x0007_7300;
+/// DF, which it keeps on its own.
+const DIRECTION: u64 = 0x400;
+/// CF, PF, AF, ZF, SF, OF: computed.
+const COMPUTED_FLAGS: u64 = 0x8d5;
+
+/// Offsets from RAX in the engine's CPU state (QEMU's CPUX86State): sixteen general registers, then these.
+const RIP: usize = 128;
+const FLAGS: usize = 136;
+const DF: usize = 172;
+const HFLAGS: usize = 176;
+const HFLAGS2: usize = 180;
+/// Six segments of 24 bytes: ES, CS, SS, DS, FS, GS; a selector first.
+const SEGMENTS: usize = 184;
+const SEGMENT: usize = 24;
+const CS: usize = SEGMENTS + SEGMENT;
+const SS: usize = SEGMENTS + 2 * SEGMENT;
+/// Up to where the context is copied at every entry.
+const WINDOW: usize = SEGMENTS + 6 * SEGMENT;
+/// In HFLAGS2: the CPU keeps CR8 by itself, instead of asking an interrupt controller, of which the engine has none
+/// (QEMU's HF2_VINTR_MASK).
+const OWN_CR8: u32 = 8;
+
+/// The CPU's way into ring 0.
+pub(super) struct Ring0 {
+    window: Context,
+    /// Where RAX is in the context.
+    base: usize,
+    /// CS, SS and the flags of the mode, as ring 0 has them.
+    cs: [u8; SEGMENT],
+    ss: [u8; SEGMENT],
+    hflags: [u8; 4],
+    msrs: Option<EntryMsrs>,
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+fn quad(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
+    if let Some(place) = bytes.get_mut(at..at + value.len()) {
+        place.copy_from_slice(value);
+    }
+}
+
+impl Ring0 {
+    /// Finds out what differs between the rings. `kernel` is a context of ring 0, and the engine stands in ring 3 with
+    /// the same general registers and flags.
+    pub(super) fn calibrate(engine: &Engine, kernel: &Context, selectors: [u64; 4]) -> Result<Self, String> {
+        let user = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
+        let base = locate(engine)?;
+        let (r0, r3) = (kernel.bytes(), user.bytes());
+        // What lies before the registers is Unicorn's own.
+        let words = (base / 4..r0.len().min(r3.len()) / 4).map(|i| 4 * i);
+        let differ: Vec<usize> = words.filter(|&at| word(r0, at) != word(r3, at)).collect();
+        let known = |at: usize| {
+            let of = at.wrapping_sub(base);
+            of == HFLAGS || (CS..CS + SEGMENT).contains(&of) || (SS..SS + SEGMENT).contains(&of)
+        };
+        if let Some(strange) = differ.iter().find(|&&at| !known(at)) {
+            return Err(format!("the contexts of ring 0 and 3 differ at {strange:#x}, RAX being at {base:#x}"));
+        }
+        let found = [(r3, CS), (r3, SS), (r0, CS), (r0, SS)].map(|(ring, at)| u64::from(word(ring, base + at)));
+        if found != selectors || [word(r0, base + HFLAGS) & 3, word(r3, base + HFLAGS) & 3] != [0, 3] {
+            return Err(format!("selectors {found:x?} where {selectors:x?} were expected"));
+        }
+        let segment = |at: usize| std::array::from_fn(|i| r0.get(base + at + i).copied().unwrap_or(0));
+        let hflags = word(r0, base + HFLAGS).to_le_bytes();
+        // From now on CR8 reads what was written to it.
+        let mut own = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
+        let bits = word(own.bytes(), base + HFLAGS2) | OWN_CR8;
+        put(own.bytes_mut(), base + HFLAGS2, &bits.to_le_bytes());
+        engine.restore(&own).map_err(|e| format!("restoring the context: {e:?}"))?;
+        own.shorten(base + WINDOW)?;
+        Ok(Self { window: own, base, cs: segment(CS), ss: segment(SS), hflags, msrs: None })
+    }
+
+    /// A ring-0 register has been written: what is known of the ways in may be wrong.
+    pub(super) fn forget_msrs(&mut self) {
+        self.msrs = None;
+    }
+
+    /// The registers of the ways in.
+    pub(super) fn msrs(&mut self, engine: &Engine) -> EntryMsrs {
+        let read = |msr| read_msr(engine, msr);
+        *self.msrs.get_or_insert_with(|| EntryMsrs {
+            lstar: read(Msr::Lstar),
+            fmask: read(Msr::Fmask),
+            sysenter_eip: read(Msr::SysenterEip),
+            sysenter_esp: read(Msr::SysenterEsp),
+        })
+    }
+
+    /// The sixteen general registers in the order of their numbers: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
+    pub(super) fn look(&mut self, engine: &Engine) -> [u64; 16] {
+        engine.save_to(&mut self.window);
+        std::array::from_fn(|index| quad(self.window.bytes(), self.base + 8 * index))
+    }
+
+    /// Sets RAX, and nothing else.
+    pub(super) fn set_rax(engine: &Engine, value: u64) {
+        engine.write(&[R::RAX as c_int], &[value]);
+    }
+
+    /// Goes into ring 0. `after`: what the engine adds to RIP when the hook returns that this is called from.
+    pub(super) fn enter(&mut self, engine: &Engine, entry: &Entry, after: u64) {
+        engine.save_to(&mut self.window);
+        let base = self.base;
+        let bytes = self.window.bytes_mut();
+        let mut set = |at: usize, value: u64| put(bytes, base + at, &value.to_le_bytes());
+        set(RIP, entry.rip.wrapping_sub(after));
+        if let Some(rsp) = entry.rsp {
+            set(8 * 4, rsp);
+        }
+        if let Some((rcx, r11)) = entry.rcx_r11 {
+            set(8, rcx);
+            set(8 * 11, r11);
+        }
+        let flags = quad(bytes, base + FLAGS) & !(entry.clears & KEPT_FLAGS);
+        put(bytes, base + FLAGS, &flags.to_le_bytes());
+        if entry.clears & DIRECTION != 0 {
+            // 1 and -1 stand for a clear and a set flag.
+            put(bytes, base + DF, &1_u32.to_le_bytes());
+        }
+        put(bytes, base + HFLAGS, &self.hflags);
+        put(bytes, base + CS, &self.cs);
+        put(bytes, base + SS, &self.ss);
+        // It has just been saved from this engine, so restoring cannot fail for a reason of ours.
+        let _ = engine.restore(&self.window);
+        if entry.clears & COMPUTED_FLAGS != 0 {
+            let mut flags = [0];
+            engine.read(&[R::RFLAGS as c_int], &mut flags);
+            engine.write(&[R::RFLAGS as c_int], &[flags[0] & !entry.clears]);
+        }
+    }
+}
+
+/// Where RAX is in a context, and with it the other registers: two values tell them from whatever else has the same.
+fn locate(engine: &Engine) -> Result<usize, String> {
+    const MARKS: [u64; 2] = [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321];
+    let ids = [R::RAX as c_int, R::R15 as c_int, R::RIP as c_int];
+    let mut before = [0; 3];
+    engine.read(&ids, &mut before);
+    let mut candidates: Option<Vec<usize>> = None;
+    for mark in MARKS {
+        engine.write(&ids, &[mark, mark ^ 0x5555, mark ^ 0xaaaa]);
+        let context = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
+        let bytes = context.bytes();
+        let fits = |&at: &usize| {
+            quad(bytes, at) == mark
+                && quad(bytes, at + 8 * 15) == mark ^ 0x5555
+                && quad(bytes, at + RIP) == mark ^ 0xaaaa
+        };
+        let left = candidates.unwrap_or_else(|| (0..bytes.len()).step_by(4).collect());
+        candidates = Some(left.into_iter().filter(fits).collect());
+    }
+    engine.write(&ids, &before);
+    match candidates.as_deref() {
+        Some([base]) => Ok(*base),
+        other => Err(format!("the general registers are at {other:x?} of the context")),
+    }
+}
+
+/// Reads a model-specific register.
+pub(super) fn read_msr(engine: &Engine, msr: Msr) -> u64 {
+    let mut value = uc_x86_msr { rid: msr as u32, value: 0 };
+    engine.read_struct(R::MSR as c_int, &mut value);
+    value.value
+}
+
+/// Writes a model-specific register.
+pub(super) fn write_msr(engine: &Engine, msr: Msr, value: u64) -> Result<(), String> {
+    let value = uc_x86_msr { rid: msr as u32, value };
+    engine.write_struct(R::MSR as c_int, &value).map_err(|e| format!("{msr:?}: {e:?}"))
+}
+
+/// `CR0.WP`.
+const WRITE_PROTECT: u64 = 0x1_0000;
+
+/// Whether read-only pages are read-only for ring 0 too.
+pub(super) fn write_protect(engine: &Engine) -> bool {
+    let mut v = [0];
+    engine.read(&[R::CR0 as c_int], &mut v);
+    v[0] & WRITE_PROTECT != 0
+}
+
+/// Makes them so.
+pub(super) fn set_write_protect(engine: &Engine) {
+    let mut v = [0];
+    engine.read(&[R::CR0 as c_int], &mut v);
+    engine.write(&[R::CR0 as c_int], &[v[0] | WRITE_PROTECT]);
+}
+
+/// Base and limit of the interrupt descriptor table, and of the task state segment.
+pub(super) fn idt_and_tss(engine: &Engine) -> [(u64, u32); 2] {
+    [table(engine, R::IDTR), table(engine, R::TR)]
+}
+
+/// A descriptor table's or the task segment's register.
+fn table(engine: &Engine, id: R) -> (u64, u32) {
+    let mut value = uc_x86_mmr { selector: 0, base: 0, limit: 0, flags: 0 };
+    engine.read_struct(id as c_int, &mut value);
+    (value.base, value.limit)
+}
+
+/// Loads a descriptor table's or the task segment's register.
+pub(super) fn set_table(engine: &Engine, id: R, selector: u16, base: u64, limit: u32) -> Result<(), String> {
+    // A busy TSS, present: what a task register has.
+    let flags = if id == R::TR { 0x8b00 } else { 0 };
+    let value = uc_x86_mmr { selector, base, limit, flags };
+    engine.write_struct(id as c_int, &value).map_err(|e| format!("{id:?}: {e:?}"))
+}

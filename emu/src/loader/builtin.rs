@@ -1,0 +1,61 @@
+//! The built-in images of a profile. Each is made once: the same profile gives the same bytes, always.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use guest::asm::{self, AsmError, BuiltinDll};
+use guest::pe::PeImage;
+use guest::{Arch, Profile, dll};
+
+use super::LoadError;
+use super::modules::parse;
+
+/// An image with its named places.
+#[derive(Debug)]
+pub(super) struct Builtin {
+    pub image: PeImage,
+    pub symbols: Vec<(u32, String)>,
+}
+
+type Key = (&'static str, Arch, &'static str);
+
+/// What has been made so far, by profile, architecture and file name.
+static MADE: LazyLock<Mutex<BTreeMap<Key, Arc<Builtin>>>> = LazyLock::new(Mutex::default);
+
+/// An image that is made of the profile's tables.
+fn made(
+    key: Key, make: impl FnOnce() -> Result<Option<BuiltinDll>, AsmError>,
+) -> Result<Option<Arc<Builtin>>, LoadError> {
+    // A panic while the map is held leaves it as it was.
+    let known = |key: &Key| MADE.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+    if let Some(built) = known(&key) {
+        return Ok(Some(built));
+    }
+    let (_, _, file) = key;
+    let failed = |error: AsmError| LoadError::Builtin { dll: file, error: error.to_string() };
+    let Some(BuiltinDll { image, symbols, .. }) = make().map_err(failed)? else { return Ok(None) };
+    let built = Arc::new(Builtin { image: parse(file, &image)?, symbols });
+    MADE.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&built));
+    Ok(Some(built))
+}
+
+/// A built-in DLL.
+pub(super) fn dll(profile: &'static Profile, arch: Arch, name: &str) -> Result<Option<Arc<Builtin>>, LoadError> {
+    let name = name.to_ascii_lowercase();
+    match name.as_str() {
+        "ntdll.dll" => made((profile.name, arch, "ntdll.dll"), || asm::ntdll(profile, arch).map(Some)),
+        "win32u.dll" => made((profile.name, arch, "win32u.dll"), || asm::win32u(profile, arch).map(Some)),
+        _ => {
+            let compiled = dll::image(arch, &name).map(|bytes| parse(&name, bytes)).transpose()?;
+            Ok(compiled.map(|image| Arc::new(Builtin { image, symbols: Vec::new() })))
+        }
+    }
+}
+
+/// The kernel image, or win32k's; `None` where the build has none.
+pub(super) fn kernel(profile: &'static Profile, file: &'static str) -> Result<Option<Arc<Builtin>>, LoadError> {
+    made((profile.name, profile.arch, file), || match file {
+        "win32k.sys" => asm::win32k(profile),
+        _ => asm::ntoskrnl(profile).map(Some),
+    })
+}
