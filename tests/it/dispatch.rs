@@ -128,10 +128,6 @@ fn configs(fixture: &Fixture, profile: &'static Profile) -> Vec<Config> {
         .collect()
 }
 
-fn has_kernel(profile: &Profile) -> bool {
-    profile.arch == Arch::X64
-}
-
 #[test]
 fn every_fixture_on_every_kind_of_kernel() {
     let kinds = [
@@ -142,6 +138,10 @@ fn every_fixture_on_every_kind_of_kernel() {
         "win7-sp1-x64",
         "vista-sp2-x64",
         "xp-sp1-x64",
+        "win10-22h2-x86",
+        "win7-sp1-x86",
+        "xp-sp3-x86",
+        "win2k-sp4-x86",
     ];
     let left_out = ["missing_import", "loop", "spin"];
     let mut calls = 0;
@@ -159,7 +159,7 @@ fn every_fixture_on_every_kind_of_kernel() {
 fn every_profile() {
     let fixture = fixtures::get("hello").expect("the fixture");
     let mut profiles = 0;
-    for profile in Profile::all().iter().filter(|p| has_kernel(p)) {
+    for profile in Profile::all() {
         for mut config in configs(fixture, profile) {
             for int2e in [false, true] {
                 config.process.int2e = int2e;
@@ -168,7 +168,7 @@ fn every_profile() {
         }
         profiles += 1;
     }
-    assert!(profiles >= 35, "{profiles} profiles");
+    assert_eq!(profiles, 81, "{profiles} profiles");
 }
 
 /// A linear congruential generator (Knuth's constants): the same cases every time.

@@ -415,6 +415,7 @@ impl Builder<'_, '_> {
         let profile = self.target.profile();
         let width = self.side.width().bytes();
         self.set("KeSmapEnabled", u64::from(KernelFeature::Smap.of(profile)), 1)?;
+        self.set("KiFastSystemCallReturn", self.target.kernel.ps.process.sysexit_to.into(), width)?;
         self.set("PsInitialSystemProcess", self.map.process - 0x1_0000, width)?;
         self.target.kernel.mm.show_in_system(kuser::USER_VA, self.map.shared_data, Protect::READWRITE)
     }
