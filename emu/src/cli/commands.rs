@@ -188,7 +188,7 @@ pub(super) fn flow(options: &FlowOptions) -> Outcome {
     let service = names::service(&options.service)?.name;
     let mut machine = machine(&options.machine, &options.image, &options.args)?;
     machine.set_console(Box::new(Silent));
-    let (finder, found) = FlowFinder::new(service);
+    let (finder, found) = FlowFinder::new(service, machine.dispatch());
     machine.observe(Box::new(finder)).map_err(|e| e.to_string())?;
     machine.run().map_err(|e| e.to_string())?;
     let found = found.borrow();

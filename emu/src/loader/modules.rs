@@ -28,6 +28,11 @@ pub struct Module {
 }
 
 impl Module {
+    /// The name without its extension, as symbols have it: `ntdll`.
+    pub fn stem(&self) -> &str {
+        self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem)
+    }
+
     /// The address of the entry point; 0: none.
     pub fn entry(&self) -> u64 {
         self.image.as_ref().map_or(self.base, |i| if i.entry == 0 { 0 } else { self.base + u64::from(i.entry) })
@@ -213,7 +218,7 @@ impl Modules {
     /// An address as `module!symbol+offset`, `module+offset` or a number.
     pub fn describe(&self, va: u64) -> String {
         let Some(module) = self.at(va) else { return format!("{va:#x}") };
-        let stem = module.name.rsplit_once('.').map_or(module.name.as_str(), |(stem, _)| stem);
+        let stem = module.stem();
         match module.symbol_before(va) {
             Some((start, name)) if start == va => format!("{stem}!{name}"),
             Some((start, name)) => format!("{stem}!{name}+{:#x}", va - start),

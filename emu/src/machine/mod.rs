@@ -245,6 +245,11 @@ impl Machine {
         interrupt::gate(&self.world.kernel, &self.world.ram, idt, vector).map(|gate| gate.target)
     }
 
+    /// Who answers system calls.
+    pub fn dispatch(&self) -> Dispatch {
+        if self.world.ring_0.is_some() { Dispatch::Kernel } else { Dispatch::Direct }
+    }
+
     /// Instructions of kernel code retired.
     pub fn kernel_instructions(&self) -> u64 {
         self.cpu.retired_in_ring_0()

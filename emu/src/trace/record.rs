@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use guest::services::ArgInfo;
-use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, Register};
 use kernel_model::Answer;
 use serde::Serialize;
 
@@ -96,6 +96,8 @@ pub struct InsnRecord {
     pub v: u32,
     /// Counted from 1.
     pub n: u64,
+    /// The ring it runs in: 3, or 0 for kernel code.
+    pub ring: u8,
     /// Its address.
     #[serde(serialize_with = "hex")]
     pub rip: u64,
@@ -107,6 +109,26 @@ pub struct InsnRecord {
     pub text: String,
     /// The registers it changed, RIP left out, with their new values.
     pub changed: Vec<(String, String)>,
+}
+
+/// An instruction of kernel code, with a name for the place it refers to.
+fn with_names(view: &View<'_>, insn: &Instruction, text: String) -> String {
+    let address = if insn.is_ip_rel_memory_operand() {
+        insn.ip_rel_memory_address()
+    } else if insn.op_count() > 0 && insn.memory_base() == Register::None && insn.near_branch_target() != 0 {
+        insn.near_branch_target()
+    } else if insn.memory_displ_size() >= 4 && insn.memory_base() == Register::None {
+        insn.memory_displacement64()
+    } else {
+        return text;
+    };
+    if view.modules.at(address).is_none() {
+        return text;
+    }
+    // As the formatter writes numbers: a zero before a letter.
+    let digits = format!("{address:X}");
+    let zero = if digits.starts_with(|c: char| c.is_ascii_digit()) { "" } else { "0" };
+    text.replace(&format!("{zero}{digits}h"), &view.modules.describe(address)).replace("short ", "")
 }
 
 fn hex<S: serde::Serializer>(value: &u64, s: S) -> Result<S::Ok, S::Error> {
@@ -175,8 +197,8 @@ pub struct Recorder {
     builds: Option<Vec<BuildFit>>,
     retired: u64,
     time_ns: u64,
-    /// The instruction that is running.
-    running: Option<(InsnRecord, RegisterFile)>,
+    /// The instruction that is running, the registers before it, and its width.
+    running: Option<(InsnRecord, RegisterFile, u32)>,
 }
 
 impl Recorder {
@@ -204,11 +226,12 @@ impl Recorder {
 
     /// Shows the instruction that has been running, with what it changed.
     fn finish_instruction(&mut self, after: Option<&RegisterFile>) {
-        let Some((mut record, before)) = self.running.take() else { return };
+        let Some((mut record, before, bits)) = self.running.take() else { return };
         let differing = |after: &RegisterFile| {
             let pairs = before.iter().zip(after.iter().map(|(_, v)| v));
             let changed = pairs.filter(|((reg, old), new)| *reg != Reg::Rip && old != new);
-            changed.map(|((reg, _), new)| (reg.name().to_string(), format!("{new:#x}"))).collect()
+            let name = |reg: Reg| reg.name_in(bits).unwrap_or_else(|| reg.name().to_string());
+            changed.map(|((reg, _), new)| (name(reg), format!("{new:#x}"))).collect()
         };
         record.changed = after.map(differing).unwrap_or_default();
         self.sink.insn(&record);
@@ -240,6 +263,7 @@ impl Observer for Recorder {
     }
 
     fn call_end(&mut self, view: &View<'_>, end: &CallEnd<'_>) {
+        self.finish_instruction(end.after);
         self.seq += 1;
         let delta = self.retired - self.last_retired;
         self.last_retired = self.retired;
@@ -303,17 +327,21 @@ impl Observer for Recorder {
         let mut formatter = IntelFormatter::new();
         formatter.options_mut().set_space_after_operand_separator(false);
         formatter.format(&insn, &mut text);
+        if ring == 0 {
+            text = with_names(view, &insn, text);
+        }
         let record = InsnRecord {
             kind: "insn",
             v: super::SCHEMA_VERSION,
             n: self.instructions,
+            ring,
             rip: address,
             place: view.modules.describe(address),
             bytes: code.iter().map(|b| format!("{b:02x}")).collect(),
             text,
             changed: Vec::new(),
         };
-        self.running = Some((record, *registers));
+        self.running = Some((record, *registers, bits));
     }
 
     fn end(&mut self, _view: &View<'_>, end: &End, retired: u64) {

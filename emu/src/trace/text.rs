@@ -78,7 +78,9 @@ impl<W: Write + 'static> Sink for TextSink<W> {
     fn insn(&mut self, record: &InsnRecord) {
         let changed: Vec<String> = record.changed.iter().map(|(reg, value)| format!("{reg}={value}")).collect();
         let changed = self.paint.dim(&changed.join(" "));
-        let line = format!("       {:016x}  {:<30} {:<36} {changed}", record.rip, record.place, record.text);
+        // Kernel code has longer names.
+        let width = if record.ring == 0 { 36 } else { 30 };
+        let line = format!("       {:016x}  {:<width$} {:<36} {changed}", record.rip, record.place, record.text);
         let _ = writeln!(self.out, "{}", line.trim_end());
     }
 

@@ -9,8 +9,8 @@ use guest::services::ServiceTableId;
 
 use super::Paint;
 use crate::cpu::{Reg, RegisterFile};
-use crate::machine::{End, trap_address};
-use crate::trace::{ArgRecord, CallEnd, CallStart, Observer, Recorder, Sink, View, Wants};
+use crate::machine::{Dispatch, End, trap_address};
+use crate::trace::{ArgRecord, CallEnd, CallStart, Observer, Recorder, Sink, Step, View, Wants};
 
 /// What a drawing needs to know of the call.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Flow {
     pub before: RegisterFile,
     /// The registers after the return.
     pub after: Option<RegisterFile>,
+    /// Where kernel code runs: the symbols it went through, and how many instructions each took.
+    pub kernel: Vec<(String, u32)>,
 }
 
 /// Watches a run until the first call of one service.
@@ -53,6 +55,9 @@ pub struct FlowFinder {
     recorder: Recorder,
     records: Rc<RefCell<Vec<crate::trace::CallRecord>>>,
     found: Rc<RefCell<Option<Flow>>>,
+    dispatch: Dispatch,
+    /// The instructions of ring 0 since ring 3 ran, by symbol.
+    kernel: Vec<(String, u32)>,
 }
 
 struct Keep(Rc<RefCell<Vec<crate::trace::CallRecord>>>);
@@ -64,17 +69,36 @@ impl Sink for Keep {
 }
 
 impl FlowFinder {
-    /// A finder for a service, and where it puts what it finds.
-    pub fn new(service: &str) -> (Self, Rc<RefCell<Option<Flow>>>) {
+    /// A finder for a service, on a machine that dispatches so, and where it puts what it finds.
+    pub fn new(service: &str, dispatch: Dispatch) -> (Self, Rc<RefCell<Option<Flow>>>) {
         let found = Rc::new(RefCell::new(None));
         let records = Rc::new(RefCell::new(Vec::new()));
         let wants = Wants { registers: true, ..Wants::default() };
         let recorder = Recorder::new(Box::new(Keep(Rc::clone(&records))), wants);
-        (Self { service: service.to_string(), recorder, records, found: Rc::clone(&found) }, found)
+        let service = service.to_string();
+        (Self { service, recorder, records, found: Rc::clone(&found), dispatch, kernel: Vec::new() }, found)
     }
 }
 
 impl Observer for FlowFinder {
+    fn wants_instructions(&self) -> bool {
+        self.dispatch == Dispatch::Kernel
+    }
+
+    fn instruction(&mut self, view: &View<'_>, step: &Step<'_>) {
+        if step.ring != 0 {
+            self.kernel.clear();
+            return;
+        }
+        let module = view.modules.at(step.address);
+        let symbol = module.and_then(|m| Some((m, m.symbol_before(step.address)?.1)));
+        let name = symbol.map_or_else(|| view.modules.describe(step.address), |(m, s)| format!("{}!{s}", m.stem()));
+        match self.kernel.last_mut() {
+            Some((last, count)) if *last == name => *count += 1,
+            _ => self.kernel.push((name, 1)),
+        }
+    }
+
     fn call_start(&mut self, view: &View<'_>, call: &CallStart<'_>) {
         self.recorder.call_start(view, call);
     }
@@ -114,6 +138,7 @@ impl Observer for FlowFinder {
             status: record.status_name,
             before: record.before.unwrap_or_default(),
             after: record.after,
+            kernel: self.kernel.clone(),
         });
     }
 
@@ -243,12 +268,26 @@ fn steps(flow: &Flow) -> Vec<(&'static str, String, Vec<String>)> {
         steps.push(("user", title, lines));
     }
     steps.push(("trap", format!("{}: ring 3 to ring 0", flow.gate), trap_lines));
+    // Up to the service's own entry, and from there on.
+    let entry = flow.kernel.iter().position(|(name, _)| name.rsplit('!').next() == Some(flow.service));
+    let (into, out) = flow.kernel.split_at(entry.map_or(flow.kernel.len(), |at| at + 1));
+    let ring_0 = |title: &str, path: &[(String, u32)]| {
+        let total: u32 = path.iter().map(|(_, count)| count).sum();
+        let lines = path.iter().map(|(name, count)| format!("{name:<36} {count:>3}")).collect();
+        ("kernel", format!("{title}: {total} instructions in ring 0"), lines)
+    };
+    if !into.is_empty() {
+        steps.push(ring_0("to the service", into));
+    }
     steps.push((
         "kernel",
         format!("system service table, number {:#x}", flow.number),
         vec![format!("{} -> {} ({} arguments)", flow.row, flow.service, flow.args.len())],
     ));
     steps.push(("kernel", format!("{} in Rust ({} support)", flow.service, flow.support), service));
+    if !out.is_empty() {
+        steps.push(ring_0("to the way out", out));
+    }
     if let Some(after) = &flow.after {
         let lines = vec![reg(after, convention.leaves), convention.rest.to_string()];
         steps.push(("trap", format!("{}: ring 0 to ring 3", convention.exit), lines));

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::body::Body;
     use crate::ke::{Event, EventKind};
-    use crate::ob::{Directory, Types};
+    use crate::ob::Types;
     use guest::Profile;
 
     fn store() -> ObjectManager<Body> {
