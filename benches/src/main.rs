@@ -2,11 +2,12 @@
 //!
 //! The floor of a system-call loop is raw Unicorn running the same bytes with a hook that reads six registers and
 //! writes RAX. Each figure is the median of five runs, floor and figure taken in turns. `--json FILE` writes the
-//! figures as data; `--readme FILE` puts the tables between the file's marks.
+//! figures as data; `--readme FILE` puts the tables between the file's marks; `--kernel` measures kernel dispatch alone.
 
 mod code;
 mod floor;
 mod gates;
+mod kernel;
 mod measure;
 mod memory;
 mod objects;
@@ -21,11 +22,15 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (json, readme) = match args.as_slice() {
         [memory::CHILD] => return memory::child(),
+        ["--kernel"] => {
+            print!("{}", kernel::table(&kernel::paths()));
+            return ExitCode::SUCCESS;
+        }
         [] => (None, None),
         ["--json", file] => (Some((*file).to_string()), None),
         ["--readme", file] => (None, Some((*file).to_string())),
         _ => {
-            eprintln!("usage: trapgate-bench [--json FILE | --readme FILE]");
+            eprintln!("usage: trapgate-bench [--json FILE | --readme FILE | --kernel]");
             return ExitCode::from(2);
         }
     };
@@ -38,11 +43,15 @@ fn main() -> ExitCode {
     figures.push(memory::resident());
     let services = subject::instructions_per_call();
     let styles = gates::styles();
+    let paths = kernel::paths();
     let text = format!(
         "{}\nA call of NtClose by each style of stub, from its first byte until the program goes on:\n\n{}\n\
+         NtClose of a bad handle with the dispatcher as guest code (`--dispatch kernel`) beside the direct one, \
+         instructions and calls per second:\n\n{}\n\
          Instructions per system call by service, the same way (Windows 10 22H2 x64):\n\n{}",
         measure::table(&figures),
         gates::table(&styles),
+        kernel::table(&paths),
         measure::services_table(&services)
     );
     print!("{text}");
@@ -54,6 +63,7 @@ fn main() -> ExitCode {
     }
     if let Some(file) = json {
         figures.extend(styles.iter().flat_map(gates::Style::figures));
+        figures.extend(paths.iter().flat_map(kernel::Path::figures));
         figures.extend(services.iter().map(|(name, n)| Figure {
             name: format!("instructions per {name}"),
             unit: "instructions",

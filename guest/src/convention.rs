@@ -100,7 +100,7 @@ pub struct ReturnRules {
 /// Offset of the first stack argument from RSP at a 64-bit trap: return address and home space.
 const STACK_ARGS: u64 = 0x28;
 /// Offset of the first argument from EDX at a `sysenter`: two return addresses. `int 2Eh` has EDX at it.
-const SYSENTER_ARGS: u64 = 8;
+const SYSENTER_ARGS: u32 = 8;
 /// `EXCEPTION_CHAIN_END`: the processor's exception list while user code runs, which KiServiceExit leaves in EDX.
 const CHAIN_END: u32 = 0xffff_ffff;
 /// `UserMode`: the previous mode that a trap frame from user mode has, which KiServiceExit leaves in ECX.
@@ -121,7 +121,7 @@ impl TrapRegs {
     pub const fn memory_args(&self, gate: Gate) -> u64 {
         match gate {
             Gate::Syscall | Gate::Int2e => self.rsp.wrapping_add(STACK_ARGS),
-            Gate::Sysenter => (self.rdx as u32 as u64).wrapping_add(SYSENTER_ARGS),
+            Gate::Sysenter => (self.rdx as u32).wrapping_add(SYSENTER_ARGS) as u64,
             Gate::Int2e32 => self.rdx as u32 as u64,
         }
     }

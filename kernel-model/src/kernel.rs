@@ -188,11 +188,19 @@ impl Kernel {
     /// Fetches the arguments of a call that are in memory.
     ///
     /// `STATUS_ACCESS_VIOLATION` if they cannot be read. An address of the kernel's is first replaced by the
-    /// lowest one there is, which cannot be read either.
+    /// lowest one there is, which cannot be read either. A 32-bit kernel looks at where they would be even if there
+    /// are none.
     #[inline]
     pub fn fetch(&mut self, ram: &mut dyn Phys, row: &Row, call: &mut Call) -> Result<(), NtStatus> {
-        let len = row.memory_bytes(call.gate.width());
-        if len > 0 { self.fetch_from_memory(ram, row, call, len) } else { Ok(()) }
+        let width = call.gate.width();
+        let len = row.memory_bytes(width);
+        if len > 0 {
+            return self.fetch_from_memory(ram, row, call, len);
+        }
+        match width {
+            Width::W32 if self.mm.is_system(call.regs.memory_args(call.gate)) => Err(NtStatus::ACCESS_VIOLATION),
+            _ => Ok(()),
+        }
     }
 
     fn fetch_from_memory(

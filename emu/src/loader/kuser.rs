@@ -103,4 +103,19 @@ pub fn update(kernel: &mut Kernel, ram: &mut Ram) {
         }
         kernel.mm.poke(ram, USER_VA + offset(field), &bytes);
     }
+    // Before the count had a KSYSTEM_TIME it had this; some builds have both.
+    if let Some(at) = layout.and_then(|l| l.offset("TickCountLow")) {
+        kernel.mm.poke(ram, USER_VA + at, &(kernel.clock.tick_count() as u32).to_le_bytes());
+    }
+}
+
+/// What `KiGetTickCount` makes of the page: the milliseconds up to the last tick.
+pub fn tick_milliseconds(kernel: &Kernel, ram: &Ram) -> u32 {
+    let layout = kernel.profile.shared_data_layout();
+    let field = |name| layout.and_then(|l| l.offset(name));
+    let mut bytes = [0; 4];
+    let ticks = field("TickCountLow").or_else(|| field("TickCount"));
+    // The page is always there.
+    ticks.and_then(|at| kernel.mm.peek(ram, USER_VA + at, &mut bytes));
+    (u64::from(u32::from_le_bytes(bytes)).wrapping_mul(TICK_COUNT_MULTIPLIER.into()) >> 24) as u32
 }

@@ -24,7 +24,7 @@ use kernel_model::io::Stream;
 
 use crate::cpu::Ram;
 
-pub use kuser::update as update_kuser;
+pub use kuser::{tick_milliseconds, update as update_kuser};
 pub use modules::{Module, Modules};
 pub use process::Start;
 pub use system::System;

@@ -1,6 +1,6 @@
 //! The run loop: from exit to exit.
 
-use guest::{Fault, NtStatus};
+use guest::{Arch, Fault, NtStatus};
 use kernel_model::kernel::WaitEnd;
 use kernel_model::service::{Wait, WaitObject};
 use kernel_model::{Answer, Call};
@@ -9,7 +9,7 @@ use super::end::End;
 use super::world::Pending;
 use super::{Machine, MachineError};
 use crate::cpu::{Exit, Reg};
-use crate::loader::update_kuser;
+use crate::loader::{tick_milliseconds, update_kuser};
 use crate::trace::{CallEnd, View};
 
 /// How many instructions of either ring may run for each that `--max-insns` allows the program: the dispatcher takes about
@@ -56,6 +56,7 @@ impl Machine {
                 }
                 other if self.world.ring_0.is_some() => self.raise(other)?,
                 Exit::Memory(fault) if self.fix_up(fault) => None,
+                Exit::Interrupt(vector) if self.fast_service(vector) => None,
                 other => Some(End::Crash(Box::new(self.crash(&self.raised(other))))),
             };
             self.forget();
@@ -63,6 +64,21 @@ impl Machine {
                 return Ok(end);
             }
         }
+    }
+
+    /// What 32-bit kernels answer beside system calls: `int 2Ah`, `KiGetTickCount`, the milliseconds since the start;
+    /// `int 2Bh`, `KiCallbackReturn`, the end of a callback, of which there is none.
+    fn fast_service(&mut self, vector: u8) -> bool {
+        if self.world.kernel.profile.arch != Arch::X86 {
+            return false;
+        }
+        let eax = match vector {
+            0x2a => tick_milliseconds(&self.world.kernel, &self.world.ram),
+            0x2b => NtStatus::NO_CALLBACK_ACTIVE.0,
+            _ => return false,
+        };
+        self.cpu.set_rax(eax.into());
+        true
     }
 
     /// Sends guest code that expects faults on to where it handles them.

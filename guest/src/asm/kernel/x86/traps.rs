@@ -125,8 +125,13 @@ fn services(f: &Fields) -> Result<Item, AsmError> {
     let mut code = Code::new(f.profile.arch)?;
     let c = &mut code;
     let shared = SystemMap::of(Arch::X86).shared_data as u32;
-    let field = |name: &str| Ok::<_, AsmError>(dword_ptr(shared + f.at("KUSER_SHARED_DATA", name)? as u32).ss());
-    let ticks = field("TickCountLowDeprecated").or_else(|_| field("TickCountLow"))?;
+    let field = |name: &str| {
+        let at = f.profile.shared_data_layout().and_then(|l| l.offset(name));
+        let missing = || AsmError::Field(format!("KUSER_SHARED_DATA.{name} for {}", f.profile.name));
+        at.map(|at| dword_ptr(shared + at as u32).ss()).ok_or_else(missing)
+    };
+    // Where the count has its own place no longer, it is the low part of a KSYSTEM_TIME.
+    let ticks = field("TickCountLow").or_else(|_| field("TickCount"))?;
     c.name("KiGetTickCount")?;
     c.asm.push(edx)?;
     c.asm.mov(eax, ticks)?;
