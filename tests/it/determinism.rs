@@ -1,6 +1,5 @@
 //! Two runs of a program give the same trace, byte for byte.
 
-use fixtures::Kind;
 use trapgate::trace::{JsonSink, Recorder, Wants};
 
 use crate::support::fixture_machine;

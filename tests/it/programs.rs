@@ -1,6 +1,5 @@
 //! Every fixture prints what it must and ends as it must.
 
-use fixtures::Kind;
 use trapgate::End;
 
 use crate::support::{fixture_config, fixture_machine};
