@@ -1,7 +1,7 @@
 //! The dispatcher as guest code: a call through the kernel image in ring 0 beside the same call answered at once.
 
-use guest::convention::Gate;
 use guest::Profile;
+use guest::convention::Gate;
 use trapgate::loader::Program;
 use trapgate::machine::Dispatch;
 use trapgate::{Config, End, Machine};

@@ -31,8 +31,7 @@ fn trace(name: &str, instructions: bool) -> (Vec<u8>, Vec<u8>, u64) {
 #[test]
 fn each_fixture_twice() {
     let mut compared = 0;
-    for fixture in fixtures::all_x64().filter(|f| f.is_run() && !["missing_import", "loop"].contains(&f.name))
-    {
+    for fixture in fixtures::all_x64().filter(|f| f.is_run() && !["missing_import", "loop"].contains(&f.name)) {
         let (first, second) = (trace(fixture.name, false), trace(fixture.name, false));
         assert!(!first.0.is_empty(), "{} makes calls", fixture.name);
         assert!(first == second, "{} differs from run to run", fixture.name);

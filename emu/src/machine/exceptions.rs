@@ -246,7 +246,11 @@ impl Machine {
             return self.resume_at(&frame, exit, fault.status());
         }
         let irql = if is_64 { registers.get(Reg::R9) & 0xf } else { system.irql(&self.world.ram).into() };
-        Some(self.kernel_exception(vector, rip, irql, fault, raised.as_ref()))
+        let mut end = self.kernel_exception(vector, rip, irql, fault, raised.as_ref());
+        if let (End::BugCheck(bug_check), Some(raised)) = (&mut end, &raised) {
+            bug_check.registers = raised.registers;
+        }
+        Some(end)
     }
 
     /// Has the trap frame go on elsewhere with a status in RAX.

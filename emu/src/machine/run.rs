@@ -12,6 +12,9 @@ use crate::cpu::{Exit, Reg};
 use crate::loader::{tick_milliseconds, update_kuser};
 use crate::trace::{CallEnd, View};
 
+/// How often the same gap is said aloud.
+const SAID: u64 = 10;
+
 /// How many instructions of either ring may run for each that `--max-insns` allows the program: the dispatcher takes about
 /// a hundred for a call, and a program at least two.
 const KERNEL_SHARE: u64 = 64;
@@ -178,12 +181,21 @@ impl Machine {
         };
         let view = View { kernel: &self.world.kernel, ram: &self.world.ram, modules: &self.world.modules };
         let line = format!("{gap}; {}", view.call_text(&pending.call, pending.row.as_ref()));
-        *self.world.stats.missing.entry(gap).or_default() += 1;
+        let times = self.world.stats.missing.entry(gap).or_default();
+        *times += 1;
+        let times = *times;
         if self.world.strict {
             self.observe_end(pending, None);
             return Some(End::Strict(line));
         }
-        self.world.console.note(&format!("{line} = STATUS_NOT_IMPLEMENTED"));
+        // A program in a loop would drown everything else; the summary counts them all.
+        match times.cmp(&SAID) {
+            Ordering::Less => self.world.console.note(&format!("{line} = STATUS_NOT_IMPLEMENTED")),
+            Ordering::Equal => self.world.console.note(&format!(
+                "{line} = STATUS_NOT_IMPLEMENTED (further calls of this are counted, and said no more)"
+            )),
+            Ordering::Greater => {}
+        }
         None
     }
 

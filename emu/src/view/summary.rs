@@ -26,8 +26,12 @@ pub fn summary(machine: &Machine, elapsed: std::time::Duration) -> String {
     let missing: Vec<String> = stats.missing.iter().map(|(what, n)| format!("{what} x{n}")).collect();
     let missing =
         if missing.is_empty() { "nothing missing".into() } else { format!("missing: {}", missing.join("; ")) };
+    let kernel = match machine.kernel_instructions() {
+        0 => String::new(),
+        n => format!(" and {n} of kernel code"),
+    };
     format!(
-        "{} instructions, {} system calls{calls}, {:.1} ms, {missing}",
+        "{} instructions{kernel}, {} system calls{calls}, {:.1} ms, {missing}",
         machine.instructions(),
         stats.calls,
         elapsed.as_secs_f64() * 1000.0,
