@@ -1,5 +1,7 @@
 //! The run loop: from exit to exit.
 
+use std::cmp::Ordering;
+
 use guest::{Arch, Fault, NtStatus};
 use kernel_model::kernel::WaitEnd;
 use kernel_model::service::{Wait, WaitObject};
