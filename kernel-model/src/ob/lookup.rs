@@ -154,12 +154,12 @@ mod tests {
     use super::*;
     use crate::body::Body;
     use crate::ke::{Event, EventKind};
-    use crate::ob::{Directory, Types};
+    use crate::ob::Types;
     use guest::Profile;
 
     fn store() -> ObjectManager<Body> {
         let mut ob = ObjectManager::new(Types::new(Profile::default_profile()));
-        let directory = || Body::Directory(Box::new(Directory::default()));
+        let directory = || Body::Directory(Box::default());
         let link = |to: &str| Body::SymbolicLink(to.encode_utf16().collect());
         for (path, body) in [
             ("\\A", directory()),
