@@ -8,6 +8,7 @@ use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
 use crate::mm::Section;
 use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType, Waiter};
 use crate::ps::{DebugObject, Job, ProcessObject, ThreadObject};
+use crate::se::Token;
 
 /// The body of an object.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub enum Body {
     DebugObject(DebugObject),
     Process(ProcessObject),
     Thread(ThreadObject),
+    Token(Box<Token>),
 }
 
 impl ObjectBody for Body {
@@ -51,6 +53,7 @@ impl ObjectBody for Body {
             Self::DebugObject(_) => ObjectType::DebugObject,
             Self::Process(_) => ObjectType::Process,
             Self::Thread(_) => ObjectType::Thread,
+            Self::Token(_) => ObjectType::Token,
         }
     }
 
@@ -94,7 +97,8 @@ impl ObjectBody for Body {
             | Self::SymbolicLink(_)
             | Self::Section(_)
             | Self::EventPair(_)
-            | Self::KeyedEvent(_) => None,
+            | Self::KeyedEvent(_)
+            | Self::Token(_) => None,
             // ObpDefaultObject, which is always signalled.
             Self::Type(_) => Some(true),
         }

@@ -12,6 +12,7 @@ use crate::kernel::{Kernel, services};
 use crate::mm::{Limits, Memory};
 use crate::ob::{HandleTable, Lookup, ObjectId, ObjectManager, RefCache, Types, Walk};
 use crate::ps::{Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject};
+use crate::se::{Account, Assign, Monitor, Protection, Token, assign_security};
 use crate::service::ServiceTable;
 
 /// The ids of the first process and its thread.
@@ -61,7 +62,7 @@ pub(crate) fn find(ob: &Ob, path: &str) -> Option<ObjectId> {
     }
 }
 
-fn process(profile: &Profile, ob: &mut Ob, id: ProcessId, parent: ProcessId, image: &str) -> Process {
+fn process(profile: &Profile, ob: &mut Ob, id: ProcessId, parent: ProcessId, token: ObjectId, image: &str) -> Process {
     Process {
         id,
         parent,
@@ -69,11 +70,13 @@ fn process(profile: &Profile, ob: &mut Ob, id: ProcessId, parent: ProcessId, ima
         handles: HandleTable::new(RefCache::of(profile)),
         session: u32::from(profile.version.2 >= SESSION_ZERO_ISOLATION),
         jobs: Vec::new(),
-        privileges: 0,
+        token,
+        protection: Protection::default(),
         peb: 0,
         wow64_peb: None,
         width: profile.arch.width(),
         sysexit_to: 0,
+        win32k_lockdown: false,
         image: image.to_string(),
         exit_status: NtStatus::PENDING,
     }
@@ -84,6 +87,7 @@ fn thread(ob: &mut Ob, id: ThreadId, process: ProcessId) -> Thread {
         id,
         process,
         object: ob.create(Body::Thread(ThreadObject { id, ended: false })),
+        impersonation: None,
         teb: 0,
         gui: false,
         kernel_mode: false,
@@ -92,22 +96,55 @@ fn thread(ob: &mut Ob, id: ThreadId, process: ProcessId) -> Thread {
     }
 }
 
+fn make_token(ob: &mut Ob, token: Token) -> ObjectId {
+    ob.create(Body::Token(Box::new(token)))
+}
+
+/// Gives new objects the descriptors that the token's subject would make them with.
+fn secure(ob: &mut Ob, objects: &[ObjectId], token: ObjectId) {
+    let Some(Body::Token(token)) = ob.get(token).map(|object| object.body.clone()) else { return };
+    for &id in objects {
+        let Some(info) = ob.type_of(id).and_then(|object_type| ob.type_info(object_type)) else { continue };
+        let label = ob.type_of(id).and_then(crate::ob::ObjectType::label);
+        let assign = Assign { label, ..Assign::new(&token, &info.mapping) };
+        let security = assign_security(&assign).ok().map(Arc::new);
+        if let Some(object) = ob.get_mut(id) {
+            object.security = security;
+        }
+    }
+}
+
 impl Kernel {
     /// A booted kernel with one process that has no memory yet, and `frames` frames of physical memory.
     pub fn new(profile: &'static Profile, frames: u32, image: &str) -> Self {
         let mut ob = namespace(profile);
         let (id, thread_id) = (ProcessId(FIRST_PROCESS), ThreadId(FIRST_THREAD));
-        let process = process(profile, &mut ob, id, ProcessId(PARENT), image);
+        let mut se = Monitor::default();
+        se.mandatory = profile.version.2 >= SESSION_ZERO_ISOLATION;
+        let token = make_token(&mut ob, se.logon(Account::User));
+        let process = process(profile, &mut ob, id, ProcessId(PARENT), token, image);
         let thread = thread(&mut ob, thread_id, id);
+        secure(&mut ob, &[process.object, thread.object, token], token);
         Self {
             profile,
             services: Arc::new(ServiceTable::new(profile, services())),
             clock: Clock::default(),
             ob,
+            se,
             mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
             ps: Processes { process, thread, others: Default::default(), other_threads: Default::default() },
         }
+    }
+
+    /// Makes the process one of another account: its token is replaced, and what belongs to it is that account's.
+    pub fn log_on(&mut self, account: Account) {
+        let new = self.se.logon(account);
+        let (process, thread, token) = (self.ps.process.object, self.ps.thread.object, self.ps.process.token);
+        if let Some(object) = self.ob.get_mut(token) {
+            object.body = Body::Token(Box::new(new));
+        }
+        secure(&mut self.ob, &[process, thread, token], token);
     }
 
     /// Another process with one thread, a child of the one that runs. It does not run, and has no memory: it is
@@ -115,9 +152,18 @@ impl Kernel {
     pub fn add_process(&mut self, image: &str) -> ProcessId {
         let id = ProcessId(self.ps.next_id());
         let thread_id = ThreadId(id.0 + 4);
-        let process = process(self.profile, &mut self.ob, id, self.ps.process.id, image);
+        // PspInheritToken: the child's token is a copy.
+        let own = self.ob.get(self.ps.process.token).map(|object| object.body.clone());
+        let token = match own {
+            Some(Body::Token(token)) => Token { id: self.se.new_luid(), ..*token },
+            _ => self.se.logon(Account::User),
+        };
+        let token = make_token(&mut self.ob, token);
+        let process = process(self.profile, &mut self.ob, id, self.ps.process.id, token, image);
+        let object = process.object;
         self.ps.others.insert(id, process);
         let thread = thread(&mut self.ob, thread_id, id);
+        secure(&mut self.ob, &[object, thread.object, token], token);
         self.ps.other_threads.insert(thread_id, thread);
         id
     }

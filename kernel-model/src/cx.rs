@@ -8,7 +8,8 @@ use crate::body::{Body, BodyKind};
 use crate::kernel::Kernel;
 use crate::mm::{Phys, UserMemory};
 use crate::ob::{Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Walk};
-use crate::ps::{Privilege, ProcessId, ProcessObject};
+use crate::ps::{ProcessId, ProcessObject};
+use crate::se::Privilege;
 use crate::service::{NtResult, Unwind};
 
 /// The key of a process in the process table, for the components below `ps`.
@@ -117,17 +118,9 @@ impl Cx<'_> {
         if id == current { Ok(()) } else { Err(Unwind::unsupported("ProcessHandle of another process")) }
     }
 
-    /// `SeSinglePrivilegeCheck`.
-    ///
-    /// `STATUS_PRIVILEGE_NOT_HELD`.
-    pub fn require_privilege(&self, privilege: Privilege) -> Result<(), NtStatus> {
-        let held = self.kernel.ps.process.privileges >> (privilege as u32) & 1 != 0;
-        if held { Ok(()) } else { Err(NtStatus::PRIVILEGE_NOT_HELD) }
-    }
-
     /// `SeCreatePermanentPrivilege`.
     pub fn require_create_permanent(&self) -> Result<(), NtStatus> {
-        self.require_privilege(Privilege::CreatePermanent)
+        self.require_privilege(Privilege::CREATE_PERMANENT)
     }
 
     fn root_of(&mut self, name: &NameToOpen) -> Result<Option<ObjectId>, NtStatus> {
@@ -205,10 +198,13 @@ impl Cx<'_> {
                 Lookup::Missing { directory, name } => Some((directory, name)),
             },
         };
-        let granted = self.kernel.ob.grant(object_type, desired_access, false)?;
+        let granted = self.grant_new(object_type, desired_access)?;
+        let directory = place.as_ref().map(|place| place.0);
+        let security = self.security_of_new(object_type, directory, name.security.as_ref())?;
         let handle = self.open_handle(object, granted, name.attributes)?;
         let ob = &mut self.kernel.ob;
         if let Some(header) = ob.get_mut(object) {
+            header.security = security;
             header.exclusive = name.attributes.contains(Attributes::EXCLUSIVE);
             // Without a name nothing is permanent.
             header.permanent = name.attributes.contains(Attributes::PERMANENT) && place.is_some();
@@ -228,7 +224,7 @@ impl Cx<'_> {
         if !name.attributes.contains(Attributes::OPENIF) {
             return Err(NtStatus::OBJECT_NAME_COLLISION.into());
         }
-        let granted = self.kernel.ob.grant(object_type, desired_access, true)?;
+        let granted = self.grant_existing(object, desired_access)?;
         Ok((self.open_handle(object, granted, name.attributes)?, NtStatus::OBJECT_NAME_EXISTS))
     }
 
@@ -238,8 +234,7 @@ impl Cx<'_> {
     pub fn open_by_pointer(
         &mut self, object: ObjectId, desired_access: AccessMask, attributes: Attributes,
     ) -> NtResult<Handle> {
-        let object_type = self.kernel.ob.type_of(object).ok_or(NtStatus::INVALID_HANDLE)?;
-        let granted = self.kernel.ob.grant(object_type, desired_access, true)?;
+        let granted = self.grant_existing(object, desired_access)?;
         Ok(self.open_handle(object, granted, attributes)?)
     }
 

@@ -67,6 +67,10 @@ impl Kernel {
                 point(thread.object);
             }
         }
+        // A token goes when the process or thread itself is deleted.
+        self.ps.iter().for_each(|process| all.entry(process.token).or_default().references += 1);
+        let clients = self.ps.threads().filter_map(|thread| thread.impersonation);
+        clients.for_each(|token| all.entry(token).or_default().references += 1);
         for process in self.ps.iter() {
             for (handle, entry) in process.handles.iter() {
                 let counts = all.entry(entry.object).or_default();

@@ -15,6 +15,7 @@ use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
 use crate::ob::{Body as _, Entry, HandleAttributes, ObjectManager, WaitBlock, Waiter};
 use crate::ps::Processes;
+use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
 use crate::{ex, io, ke, mm, ob, ps};
 
@@ -29,6 +30,8 @@ pub struct Kernel {
     pub clock: Clock,
     /// Objects.
     pub ob: ObjectManager<Body>,
+    /// Security.
+    pub se: Monitor,
     /// Memory.
     pub mm: Memory,
     /// The console.
@@ -55,6 +58,8 @@ pub struct Call {
 pub enum Answer {
     /// It returns this status.
     Status(NtStatus),
+    /// It returns this value, because the thread could not become a GUI thread.
+    NoGui(NtStatus),
     /// It returns `STATUS_NOT_IMPLEMENTED`, because of what is named here; `None`: nobody wrote the service.
     NotImplemented(Option<Cow<'static, str>>),
     /// The thread waits.
@@ -63,6 +68,25 @@ pub enum Answer {
     NeedInput,
     /// The process has ended.
     ProcessExit(NtStatus),
+}
+
+/// Why a number has no row to go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// No table has it: `STATUS_INVALID_SYSTEM_SERVICE`.
+    Number,
+    /// It is one of win32k's, and the thread cannot become a GUI thread: what the call returns.
+    Win32k(NtStatus),
+}
+
+impl NotFound {
+    /// What becomes of the call.
+    pub fn answer(self) -> Answer {
+        match self {
+            Self::Number => Answer::Status(NtStatus::INVALID_SYSTEM_SERVICE),
+            Self::Win32k(value) => Answer::NoGui(value),
+        }
+    }
 }
 
 impl Call {
@@ -81,7 +105,7 @@ impl Answer {
     /// The status the guest gets, where the call returns at all.
     pub fn status(&self) -> Option<NtStatus> {
         match self {
-            Self::Status(status) => Some(*status),
+            Self::Status(status) | Self::NoGui(status) => Some(*status),
             Self::NotImplemented(_) => Some(NtStatus::NOT_IMPLEMENTED),
             _ => None,
         }
@@ -104,6 +128,14 @@ pub fn services() -> impl Iterator<Item = &'static Service> {
 }
 
 impl Kernel {
+    /// Gives the process a privilege, enabled.
+    pub fn hold(&mut self, privilege: Privilege) {
+        if let Some(Body::Token(token)) = self.ob.get_mut(self.ps.process.token).map(|object| &mut object.body) {
+            token.privileges = token.privileges.with(privilege);
+            token.enabled = token.enabled.with(privilege);
+        }
+    }
+
     /// Opens a handle to a console stream in the current process.
     pub fn open_console(&mut self, stream: Stream) -> Result<Handle, NtStatus> {
         let object = self.ob.create(Body::File(FileObject { stream }));
@@ -119,22 +151,38 @@ impl Kernel {
     }
 
     /// `KiConvertToGuiThread`.
+    ///
+    /// `STATUS_ACCESS_DENIED` where the process may not call win32k; the dispatcher asks only whether it failed.
     pub fn convert_to_gui(&mut self) -> Result<(), NtStatus> {
+        if self.ps.process.win32k_lockdown {
+            return Err(NtStatus::ACCESS_DENIED);
+        }
         self.ps.thread.gui = true;
         Ok(())
     }
 
     /// The row of a service number.
     ///
-    /// `STATUS_INVALID_SYSTEM_SERVICE` for a number that no table has.
+    /// [`NotFound::Number`] for a number that no table has, [`NotFound::Win32k`] for one of win32k's from a thread that
+    /// cannot become a GUI thread.
     #[inline]
-    pub fn find(&mut self, number: u32) -> Result<Row, NtStatus> {
+    pub fn find(&mut self, number: u32) -> Result<Row, NotFound> {
         // A thread's own table ends where win32k begins: any such number makes it a GUI thread first
         // (KiConvertToGuiThread), and is looked up again after.
-        if self.services.table_of(number) == Some(ServiceTableId::Win32k) {
-            self.ps.thread.gui = true;
+        if self.services.table_of(number) == Some(ServiceTableId::Win32k) && self.convert_to_gui().is_err() {
+            return Err(NotFound::Win32k(self.gui_failure(number)));
         }
-        self.services.row(number).copied().ok_or(NtStatus::INVALID_SYSTEM_SERVICE)
+        self.services.row(number).copied().ok_or(NotFound::Number)
+    }
+
+    /// What a number of win32k's returns from a thread that could not become a GUI thread: by the byte of its row in
+    /// the table behind win32k's.
+    #[cold]
+    fn gui_failure(&self, number: u32) -> NtStatus {
+        match self.services.row(number).map_or(1, |row| row.info.gui_failure()) {
+            value if value > 0 => NtStatus::INVALID_SYSTEM_SERVICE,
+            value => NtStatus(i32::from(value).cast_unsigned()),
+        }
     }
 
     /// Fetches the arguments of a call that are in memory.
@@ -198,8 +246,15 @@ impl Kernel {
                     self.ob.dereference(port);
                 }
             }
-            Body::Process(process) => drop(self.ps.others.remove(&process.id)),
-            Body::Thread(thread) => drop(self.ps.other_threads.remove(&thread.id)),
+            Body::Process(process) => {
+                if let Some(process) = self.ps.others.remove(&process.id) {
+                    self.ob.dereference(process.token);
+                }
+            }
+            Body::Thread(thread) => {
+                let token = self.ps.other_threads.remove(&thread.id).and_then(|thread| thread.impersonation);
+                token.into_iter().for_each(|token| self.ob.dereference(token));
+            }
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The NT executive as plain Rust data.
 //!
-//! Components know only those before them: [`service`], [`ke`], [`ob`], [`mm`], [`ex`], [`io`], [`ps`]. One
+//! Components know only those before them: [`service`], [`ke`], [`se`], [`ob`], [`mm`], [`ex`], [`io`], [`ps`]. One
 //! [`Kernel`] holds them; a service gets it through a [`Cx`]. No CPU, no host pointer and no closure lives
 //! in here, so a clone is a snapshot and a run can be repeated.
 
@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod mm;
 pub mod ob;
 pub mod ps;
+pub mod se;
 pub mod service;
 
 pub use cx::Cx;

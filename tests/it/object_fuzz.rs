@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn objects_live_as_long_as_they_must(acts in acts()) {
         let mut d = Direct::new();
-        d.kernel.ps.process.privileges = 1 << 16;
+        d.kernel.hold(kernel_model::se::Privilege::CREATE_PERMANENT);
         let before = d.objects();
         let mut model = Model::default();
         // The second process, and our handle to it, as long as it runs.
@@ -139,7 +139,8 @@ proptest! {
                 }
             }
             model.collect();
-            let extra = if other.is_some() { 2 } else { 0 };
+            // The process, its thread and its token.
+            let extra = if other.is_some() { 3 } else { 0 };
             prop_assert_eq!(d.objects(), before + extra + model.objects.len());
             for (handle, object) in model.handles[0].clone() {
                 prop_assert_eq!(d.counts(handle).0 as usize, model.handles_to(object));
@@ -250,7 +251,7 @@ fn step(d: &mut Direct, rng: &mut Rng, list: &[(&'static str, usize)]) {
 
 fn random_calls(seed: u64, calls: u32, check_each: bool) -> Direct {
     let mut d = Direct::new();
-    d.kernel.ps.process.privileges = 1 << 16;
+    d.kernel.hold(kernel_model::se::Privilege::CREATE_PERMANENT);
     let mut rng = Rng(seed);
     let list = services(&d);
     assert!(list.len() > 70, "{} services", list.len());

@@ -63,7 +63,7 @@ fn permanent_objects_stay() {
     assert_eq!(d.call("NtCreateEvent", &[HANDLE, ALL, attributes, 0, 0]), S::PRIVILEGE_NOT_HELD);
     let handle = event(&mut d, "\\P");
     assert_eq!(d.call("NtMakePermanentObject", &[handle]), S::PRIVILEGE_NOT_HELD);
-    d.kernel.ps.process.privileges = 1 << 16;
+    d.kernel.hold(kernel_model::se::Privilege::CREATE_PERMANENT);
     assert_eq!(d.call("NtMakePermanentObject", &[handle]), S::SUCCESS);
     assert_eq!(d.call("NtMakePermanentObject", &[0x4444]), S::INVALID_HANDLE);
     d.call("NtQueryObject", &[handle, 0, OUT, 0x38, 0]);

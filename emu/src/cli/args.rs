@@ -108,6 +108,9 @@ pub struct MachineOptions {
     /// Code for ring 0, run before the program as a driver's entry (with --dispatch kernel)
     #[arg(long, value_name = "FILE")]
     pub driver: Option<PathBuf>,
+    /// No thread may call win32k, as under ProcessSystemCallDisablePolicy (Windows 8 and later)
+    #[arg(long)]
+    pub no_win32k: bool,
     /// Stop at the first service that nobody wrote
     #[arg(long)]
     pub strict: bool,

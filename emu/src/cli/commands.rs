@@ -33,6 +33,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         config.process.program = Program::Raw(arch, std::mem::take(bytes));
     }
     config.process.int2e = options.gate == GateChoice::Int2e;
+    config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;

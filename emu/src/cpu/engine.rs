@@ -187,10 +187,10 @@ impl Cpu {
         }
     }
 
-    /// Runs the instruction at RIP if it is one of those in [`strings`]; `None`: it is another.
+    /// Runs the instruction at RIP if it is user code and one of those in [`strings`]; `None`: it is another.
     fn run_string_compare(&mut self, client: &mut dyn Client) -> Option<Result<(), Fault>> {
         let rip = registers::rip(&self.engine);
-        let insn = strings::at(client, self.bits(), rip)?;
+        let insn = strings::at(client, self.bits(), rip).filter(|_| !self.shared.is_ring_0())?;
         if self.tracing {
             hooks::tell(&self.engine, client, rip, insn.len() as u32);
         }

@@ -122,21 +122,6 @@ fn fill(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, va: u64, 
     None
 }
 
-/// Before a fill the engine goes back to the flags of the instruction's start, in the form that code without a hook
-/// before each instruction has them in. With one they have another form by then, which an instruction that has
-/// flags written out before it stores expects: `pushf` into a page not touched yet left the carry behind.
-fn restore_flags(engine: &Engine, shared: &Shared, client: &mut dyn Client, access: Access) {
-    let Some((address, flags)) = shared.traced else { return };
-    if access != Access::Write || registers::rip(engine) != address {
-        return;
-    }
-    let mut code = [0; 15];
-    let len = client.code(address, &mut code);
-    if blocks::pushes_flags(code.get(..len).unwrap_or(&[]), registers::bits(engine)) {
-        engine.write(&[R::RFLAGS as c_int], &[flags]);
-    }
-}
-
 /// `EFLAGS.AC`.
 const ALIGNMENT_CHECK: u64 = 0x4_0000;
 
@@ -163,6 +148,21 @@ fn fill_by_ring(
         }
     }
     client.translate(va, access)
+}
+
+/// Before a fill the engine goes back to the flags of the instruction's start, in the form that code without a hook
+/// before each instruction has them in. With one they have another form by then, which an instruction that has
+/// flags written out before it stores expects: `pushf` into a page not touched yet left the carry behind.
+fn restore_flags(engine: &Engine, shared: &Shared, client: &mut dyn Client, access: Access) {
+    let Some((address, flags)) = shared.traced else { return };
+    if access != Access::Write || registers::rip(engine) != address {
+        return;
+    }
+    let mut code = [0; 15];
+    let len = client.code(address, &mut code);
+    if blocks::pushes_flags(code.get(..len).unwrap_or(&[]), registers::bits(engine)) {
+        engine.write(&[R::RFLAGS as c_int], &[flags]);
+    }
 }
 
 unsafe extern "C" fn on_syscall(uc: *mut uc_engine, data: *mut c_void) {

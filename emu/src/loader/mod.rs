@@ -52,6 +52,8 @@ pub struct ProcessConfig {
     pub args: Vec<String>,
     /// Have the stubs use `int 2Eh` where they can choose.
     pub int2e: bool,
+    /// No thread may call win32k (`ProcessSystemCallDisablePolicy`): Windows 8 and later.
+    pub win32k_lockdown: bool,
     /// Move images and stacks to places this seed picks; `None`: the preferred ones.
     pub aslr_seed: Option<u64>,
 }
@@ -100,6 +102,12 @@ pub enum LoadError {
         file: String,
         /// The kernel's status.
         status: NtStatus,
+    },
+    /// A policy that the build does not have.
+    #[error("{profile} has no way to lock win32k down: Windows 8 and later have it")]
+    NoLockdown {
+        /// The profile's name.
+        profile: &'static str,
     },
     /// A program for another kind of machine.
     #[error("{file}: is {} code, which {profile} does not run; --profile {offer} does", arch.name())]
@@ -197,9 +205,17 @@ impl Target<'_> {
     }
 }
 
+/// The first version with `ProcessSystemCallDisablePolicy`: Windows 8.
+const FIRST_WITH_LOCKDOWN: (u32, u32, u32) = (6, 2, 0);
+
 /// Sets up a process: its modules, and where its thread starts.
 pub(crate) fn load(target: &mut Target<'_>, config: &ProcessConfig) -> Result<(Modules, Start), LoadError> {
     let map_error = |status| LoadError::NoMemory { file: config.name.clone(), status };
+    let profile = target.profile();
+    if config.win32k_lockdown && profile.version < FIRST_WITH_LOCKDOWN {
+        return Err(LoadError::NoLockdown { profile: profile.name });
+    }
+    target.kernel.ps.process.win32k_lockdown = config.win32k_lockdown;
     kuser::map(target).map_err(map_error)?;
     let modules = Modules::load(target, config)?;
     let start = process::create(target, config, &modules).map_err(map_error)?;

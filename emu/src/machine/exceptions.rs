@@ -206,11 +206,11 @@ impl Machine {
             Arch::X86 => kernel_model::service::Args::default(),
         };
         let call = Call { gate: user.gate, regs: user.regs, number, args };
-        self.world.stats.calls += 1;
-        self.world.stats.unknown += u64::from(status == NtStatus::INVALID_SYSTEM_SERVICE);
+        let answer = if user.no_gui { Answer::NoGui(status) } else { Answer::Status(status) };
+        self.world.count_unserved(&answer);
         let before = user.before.unwrap_or_default();
-        self.world.show_call(&call, row.as_ref(), &before, self.cpu.retired());
-        let pending = super::world::Pending { call, row, answer: Answer::Status(status), before: Some(before) };
+        self.world.show_call(&call, row.as_ref(), false, &before, self.cpu.retired());
+        let pending = super::world::Pending { call, row, answer, before: Some(before) };
         self.observe_end(&pending, Some(status));
     }
 

@@ -78,7 +78,15 @@ impl Config {
         let name = name.to_string();
         Self {
             profile: Profile::default_profile(),
-            process: ProcessConfig { program, name, dll_folder: None, args: Vec::new(), int2e: false, aslr_seed: None },
+            process: ProcessConfig {
+                program,
+                name,
+                dll_folder: None,
+                args: Vec::new(),
+                int2e: false,
+                win32k_lockdown: false,
+                aslr_seed: None,
+            },
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,

@@ -39,6 +39,8 @@ pub(super) struct UserCall {
     pub before: Option<RegisterFile>,
     /// Its service has been called.
     pub served: bool,
+    /// The thread could not become a GUI thread for it.
+    pub no_gui: bool,
     /// That call, while somebody watches.
     pub answered: Option<Pending>,
 }
@@ -77,7 +79,8 @@ impl World {
             trap.read_registers();
         }
         let before = watched.then(|| trap.registers());
-        let user = UserCall { gate: trap.gate(), regs: trap.regs, before, served: false, answered: None };
+        let user =
+            UserCall { gate: trap.gate(), regs: trap.regs, before, served: false, no_gui: false, answered: None };
         self.ring_0.as_mut()?.user = Some(user);
         entry.or_else(|| {
             let [idt, tss] = trap.idt_and_tss();
@@ -95,6 +98,9 @@ impl World {
             KernelGate::Service => self.serve(call),
             KernelGate::ConvertToGui => {
                 let status = self.kernel.convert_to_gui();
+                if let Some(user) = self.ring_0.as_mut().and_then(|r| r.user.as_mut()) {
+                    user.no_gui = status.is_err();
+                }
                 call.finish(status.map_or_else(|s| s.0.into(), |()| 0));
                 Flow::Resume
             }
@@ -150,7 +156,7 @@ impl World {
         // What user code said, garbage in the upper bits included.
         call.number = call.regs.number();
         let before = self.ring_0.as_ref().and_then(|r| r.user.as_ref()).and_then(|u| u.before);
-        self.show_call(&call, Some(&row), &before.unwrap_or_default(), retired);
+        self.show_call(&call, Some(&row), true, &before.unwrap_or_default(), retired);
         let answer = self.kernel.execute(&mut self.ram, &row, &call);
         self.park(call, Some(row), answer, before)
     }
@@ -188,9 +194,9 @@ impl World {
         }
         if !user.served {
             // The kernel answered by itself: the number names nothing, or the arguments cannot be read.
-            let status = insn.registers().get(Reg::Rax) as u32;
-            self.stats.calls += 1;
-            self.stats.unknown += u64::from(status == guest::NtStatus::INVALID_SYSTEM_SERVICE.0);
+            let status = guest::NtStatus(insn.registers().get(Reg::Rax) as u32);
+            let answer = if user.no_gui { Answer::NoGui(status) } else { Answer::Status(status) };
+            self.count_unserved(&answer);
         }
         if let Some(ring_0) = &mut self.ring_0 {
             ring_0.user = None;

@@ -93,7 +93,7 @@ impl Machine {
         loop {
             self.drain_console();
             match pending.answer.clone() {
-                Answer::Status(status) => return self.return_from(&pending, status),
+                Answer::Status(status) | Answer::NoGui(status) => return self.return_from(&pending, status),
                 Answer::NotImplemented(what) => {
                     if let Some(end) = self.not_implemented(&pending, what.as_deref()) {
                         return Some(end);

@@ -11,6 +11,8 @@ pub struct Stats {
     win32k: Vec<u64>,
     /// Calls with a number that no table has.
     pub unknown: u64,
+    /// Calls of win32k by a thread that could not become a GUI thread.
+    pub no_gui: u64,
     /// What was called and is not there, by service and parameter: how often.
     pub missing: BTreeMap<String, u64>,
 }

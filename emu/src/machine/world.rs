@@ -4,6 +4,7 @@ use guest::convention::Gate;
 use guest::mem::Access;
 use guest::system::KernelGate;
 use guest::{Fault, NtStatus};
+use kernel_model::kernel::NotFound;
 use kernel_model::mm::Translation;
 use kernel_model::service::Row;
 use kernel_model::{Answer, Call, Kernel};
@@ -56,7 +57,7 @@ impl World {
 
     /// Finds the row of a call and reads the registers its arguments are in.
     #[inline]
-    fn find(&mut self, trap: &mut Trap<'_>) -> Result<Row, NtStatus> {
+    fn find(&mut self, trap: &mut Trap<'_>) -> Result<Row, NotFound> {
         self.kernel.clock.instructions = trap.retired;
         let row = self.kernel.find(trap.regs.number());
         if self.observer.is_some() || !row.is_ok_and(|r| r.arg_count() <= 1) {
@@ -67,39 +68,65 @@ impl World {
 
     /// Counts a call and runs its service.
     #[inline]
-    fn answer(&mut self, call: &mut Call, row: Result<Row, NtStatus>, trap: &Trap<'_>) -> Answer {
-        let ready = row.and_then(|row| self.kernel.fetch(&mut self.ram, &row, call).map(|()| row));
-        match ready {
-            Ok(row) => {
-                self.stats.count(row.number());
-                self.observe_start(call, Some(&row), trap);
-                self.kernel.execute(&mut self.ram, &row, call)
+    fn answer(&mut self, call: &mut Call, row: Result<Row, NotFound>, trap: &Trap<'_>) -> Answer {
+        let Ok(found) = row else { return self.not_found(call, row, trap) };
+        match self.kernel.fetch(&mut self.ram, &found, call) {
+            Ok(()) => {
+                self.stats.count(found.number());
+                self.observe_start(call, Some(&found), true, trap);
+                self.kernel.execute(&mut self.ram, &found, call)
             }
             Err(status) => {
                 self.stats.calls += 1;
-                self.stats.unknown += u64::from(status == NtStatus::INVALID_SYSTEM_SERVICE);
-                self.observe_start(call, row.ok().as_ref(), trap);
+                self.observe_start(call, Some(&found), false, trap);
                 Answer::Status(status)
             }
         }
     }
 
+    /// A call that the dispatcher answers itself.
+    #[cold]
+    fn not_found(&mut self, call: &Call, row: Result<Row, NotFound>, trap: &Trap<'_>) -> Answer {
+        let row_shown = self.row_shown(call.number, row);
+        self.observe_start(call, row_shown.as_ref(), false, trap);
+        let answer = row.err().unwrap_or(NotFound::Number).answer();
+        self.count_unserved(&answer);
+        answer
+    }
+
+    /// Counts a call that no service has seen.
+    pub(super) fn count_unserved(&mut self, answer: &Answer) {
+        self.stats.calls += 1;
+        match answer {
+            Answer::NoGui(_) => self.stats.no_gui += 1,
+            Answer::Status(NtStatus::INVALID_SYSTEM_SERVICE) => self.stats.unknown += 1,
+            _ => {}
+        }
+    }
+
+    /// The row that a trace names: a service of win32k's also where the thread does not get to it.
+    fn row_shown(&self, number: u32, row: Result<Row, NotFound>) -> Option<Row> {
+        match row {
+            Ok(row) => Some(row),
+            Err(NotFound::Win32k(_)) => self.kernel.services.row(number).copied(),
+            Err(NotFound::Number) => None,
+        }
+    }
+
     #[inline]
-    fn observe_start(&mut self, call: &Call, row: Option<&Row>, trap: &Trap<'_>) {
+    fn observe_start(&mut self, call: &Call, row: Option<&Row>, fetched: bool, trap: &Trap<'_>) {
         if self.observer.is_some() {
-            self.show_start(call, row, trap);
+            self.show_call(call, row, fetched, &trap.registers(), trap.retired);
         }
     }
 
     #[cold]
-    fn show_start(&mut self, call: &Call, row: Option<&Row>, trap: &Trap<'_>) {
-        self.show_call(call, row, &trap.registers(), trap.retired);
-    }
-
-    pub(super) fn show_call(&mut self, call: &Call, row: Option<&Row>, registers: &RegisterFile, retired: u64) {
+    pub(super) fn show_call(
+        &mut self, call: &Call, row: Option<&Row>, fetched: bool, registers: &RegisterFile, retired: u64,
+    ) {
         if let Some(observer) = &mut self.observer {
             let view = crate::trace::View { kernel: &self.kernel, ram: &self.ram, modules: &self.modules };
-            observer.call_start(&view, &CallStart { call, row, registers, retired });
+            observer.call_start(&view, &CallStart { call, row, fetched, registers, retired });
         }
     }
 
@@ -123,7 +150,8 @@ impl World {
         let row = self.find(trap);
         let mut call = Call::new(gate, trap.regs);
         let answer = self.answer(&mut call, row, trap);
-        self.park(call, row.ok(), answer, Some(before))
+        let row = self.row_shown(call.number, row);
+        self.park(call, row, answer, Some(before))
     }
 }
 

@@ -59,6 +59,8 @@ pub struct CallStart<'a> {
     pub call: &'a Call,
     /// Its row; `None` for a number that no table has.
     pub row: Option<&'a Row>,
+    /// Its arguments in memory have been read; those in registers always are.
+    pub fetched: bool,
     /// The registers at the trap.
     pub registers: &'a RegisterFile,
     /// Instructions retired, the trap included.

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 
+use guest::mem::Width;
 use guest::services::ArgInfo;
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter, Register};
 use kernel_model::Answer;
@@ -73,6 +74,9 @@ pub struct CallRecord {
     /// What is missing, where the answer is that something is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
+    /// Why the dispatcher refused the call before there was a service, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<&'static str>,
     /// Instructions retired in the run when the call trapped, the trap included.
     pub insns: u64,
     /// Instructions since the call before.
@@ -158,6 +162,9 @@ pub enum Rings {
     /// All.
     Both,
 }
+
+/// What a trace says of a call of win32k that got no further than the dispatcher.
+const NO_GUI: &str = "the process may not use win32k: its thread cannot become a GUI thread";
 
 /// What a trace is to hold.
 #[derive(Clone, Debug, Default)]
@@ -257,7 +264,13 @@ impl Observer for Recorder {
             decoded: start.row.and_then(|row| view.decode_in(start.call, row, i, arg)),
             after: None,
         };
-        self.args = start.row.map(|row| row.info.args.iter().enumerate().map(arg).collect()).unwrap_or_default();
+        let known = match (start.fetched, start.call.gate.width()) {
+            (true, _) => usize::MAX,
+            (false, Width::W64) => start.call.regs.register_args().len(),
+            (false, Width::W32) => 0,
+        };
+        let args = start.row.map_or(&[][..], |row| row.info.args);
+        self.args = args.iter().take(known).enumerate().map(arg).collect();
         let is_asked = self.wants.builds && view.origin(start.call, Some(start.registers)).is_direct();
         self.builds = is_asked.then(|| view.builds(start.call));
     }
@@ -301,6 +314,7 @@ impl Observer for Recorder {
                 Answer::NotImplemented(what) => Some(what.as_deref().unwrap_or("the service").to_string()),
                 _ => None,
             },
+            refused: matches!(end.answer, Answer::NoGui(_)).then_some(NO_GUI),
             insns: self.retired,
             insns_delta: delta,
             time_ns: self.time_ns,

@@ -64,10 +64,12 @@ impl<W: Write + 'static> Sink for TextSink<W> {
             record.args.iter().filter_map(|a| Some(format!("{}={}", a.name, a.after.as_ref()?))).collect();
         let after = if after.is_empty() { String::new() } else { format!("  [{}]", after.join(", ")) };
         let missing = record.missing.as_ref().map_or(String::new(), |m| format!("  (missing: {m})"));
+        let refused = record.refused.map_or(String::new(), |why| format!("  (refused: {why})"));
         let direct = if record.direct { format!("  {}", self.paint.warn("direct")) } else { String::new() };
         let gate = if record.gate == "syscall" { String::new() } else { format!("  {}", record.gate) };
         let place = self.paint.dim(&record.place);
-        let line = format!("{:>5}  {name}({args}) = {result}{after}{missing}{direct}{gate}  {place}\n", record.seq);
+        let line =
+            format!("{:>5}  {name}({args}) = {result}{after}{missing}{refused}{direct}{gate}  {place}\n", record.seq);
         let builds = record.builds.as_ref();
         let builds =
             builds.map_or(String::new(), |b| format!("       {} {}\n", self.paint.warn("fits:"), builds_text(b)));

@@ -18,6 +18,10 @@ pub fn summary(machine: &Machine, elapsed: std::time::Duration) -> String {
     if stats.unknown > 0 {
         services += &format!(", numbers no table has {}", stats.unknown);
     }
+    if stats.no_gui > 0 {
+        services += &format!(", win32k refused {}", stats.no_gui);
+    }
+    let services = services.trim_start_matches(", ");
     let calls = if services.is_empty() { String::new() } else { format!(" ({services})") };
     let missing: Vec<String> = stats.missing.iter().map(|(what, n)| format!("{what} x{n}")).collect();
     let missing =

@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::ke::{Event, EventKind};
 use crate::service::{Information, NtResult, Service, Support, class_name, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named event may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateEvent => nt_create_event, Support::Partial(NO_SECURITY)),

@@ -10,7 +10,7 @@ use crate::ke::{Event, EventKind};
 use crate::ob::ObjectType;
 use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitObject, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named event pair may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 const ONE_THREAD: &str = "one thread";
 
 pub(crate) const SERVICES: &[Service] = &[

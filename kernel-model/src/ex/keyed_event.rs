@@ -11,7 +11,7 @@ use crate::ke::KeyedEvent;
 use crate::ke::dispatcher::deadline;
 use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitObject, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named keyed event may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 const GAP: &str = "one thread; no APC ends an alertable wait yet; no NULL handle, which stands for the system's own";
 
 pub(crate) const SERVICES: &[Service] = &[

@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::ke::Mutant;
 use crate::service::{Information, NtResult, Service, Support, class_name, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named mutant may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateMutant => nt_create_mutant, Support::Partial(NO_SECURITY)),

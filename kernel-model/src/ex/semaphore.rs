@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::ke::Semaphore;
 use crate::service::{Information, NtResult, Service, Support, class_name, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named semaphore may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateSemaphore => nt_create_semaphore, Support::Partial(NO_SECURITY)),

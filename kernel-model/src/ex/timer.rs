@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::ke::{EventKind, Timer};
 use crate::service::{Information, NtResult, Service, Support, Unwind, class_name, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named timer may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateTimer => nt_create_timer, Support::Partial(NO_SECURITY)),

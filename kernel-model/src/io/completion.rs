@@ -13,7 +13,7 @@ use crate::ke::dispatcher::deadline;
 use crate::ob::ObjectId;
 use crate::service::{Information, NtResult, Service, Support, Unwind, Wait, WaitObject, class_name, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named port may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 const GAP: &str = "one thread; no APC ends an alertable wait yet";
 
 pub(crate) const SERVICES: &[Service] = &[

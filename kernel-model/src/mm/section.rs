@@ -13,9 +13,9 @@ use crate::service::{NtResult, Service, Support, Unwind, service};
 pub(crate) const SERVICES: &[Service] = &[
     service!(
         NtCreateSection => nt_create_section,
-        Support::Partial("sections that the paging file backs, all of them committed: no file, no SEC_RESERVE, SEC_IMAGE, SEC_LARGE_PAGES; no security descriptors yet")
+        Support::Partial("sections that the paging file backs, all of them committed: no file, no SEC_RESERVE, SEC_IMAGE, SEC_LARGE_PAGES")
     ),
-    service!(NtOpenSection => nt_open_section, Support::Partial("no security descriptors yet")),
+    service!(NtOpenSection => nt_open_section, Support::Partial(crate::ob::SECURITY_GAP)),
     service!(NtExtendSection => nt_extend_section, Support::Full),
 ];
 

@@ -6,7 +6,8 @@ use guest::{Fault, FaultKind, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::directory::ObjectName;
 use super::handle_table::HandleAttributes;
-use crate::service::{NtResult, Unwind};
+use crate::se::SecurityDescriptor;
+use crate::service::NtResult;
 
 bitflags! {
     /// `OBJ_*`: attributes that a caller may pass.
@@ -49,6 +50,8 @@ pub struct NameToOpen {
     pub root: Option<Handle>,
     /// The name; `None` if it is missing or empty.
     pub name: Option<ObjectName>,
+    /// The descriptor the creator wants for the object.
+    pub security: Option<SecurityDescriptor>,
     /// The flags.
     pub attributes: Attributes,
 }
@@ -61,7 +64,7 @@ impl NameToOpen {
     ///
     /// `STATUS_INVALID_PARAMETER` for a wrong length or unknown flags, `STATUS_OBJECT_NAME_INVALID` for an odd
     /// or overlong name or a NULL one with a root directory, `STATUS_ACCESS_VIOLATION` and
-    /// `STATUS_DATATYPE_MISALIGNMENT` for bad pointers. A security descriptor is not supported yet.
+    /// `STATUS_DATATYPE_MISALIGNMENT` for bad pointers, and the statuses of [`SecurityDescriptor::capture`].
     pub fn capture<M: GuestMemory>(mem: &mut M, attributes: Option<UserPtr<ObjectAttributes>>) -> NtResult<Self> {
         let Some(pointer) = attributes else { return Ok(Self::default()) };
         let raw = mem.load(pointer)?;
@@ -70,16 +73,15 @@ impl NameToOpen {
             return Err(NtStatus::INVALID_PARAMETER.into());
         }
         let attributes = Attributes::from_bits(raw.attributes).ok_or(NtStatus::INVALID_PARAMETER)?;
-        if raw.security_descriptor != 0 {
-            return Err(Unwind::unsupported("ObjectAttributes->SecurityDescriptor"));
-        }
+        let security = raw.security_descriptor;
+        let security = (security != 0).then(|| SecurityDescriptor::capture(mem, UserPtr::new(security))).transpose()?;
         let root = (raw.root_directory != Handle::NULL).then_some(raw.root_directory);
         let name = match raw.object_name {
             0 if root.is_some() => return Err(NtStatus::OBJECT_NAME_INVALID.into()),
             0 => None,
             pointer => read_name(mem, UserPtr::new(pointer))?,
         };
-        Ok(Self { root, name, attributes: attributes.difference(Attributes::KERNEL_HANDLE) })
+        Ok(Self { root, name, security, attributes: attributes.difference(Attributes::KERNEL_HANDLE) })
     }
 }
 

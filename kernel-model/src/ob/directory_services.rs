@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a directory may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateDirectoryObject => nt_create_directory_object, Support::Partial(NO_SECURITY)),

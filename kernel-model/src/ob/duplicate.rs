@@ -106,18 +106,16 @@ fn take_source(cx: &mut Cx<'_>, process: ProcessKey, source: Handle) -> Option<C
 
 fn open_duplicate(
     cx: &mut Cx<'_>, process: ProcessKey, entry: &Entry, desired_access: AccessMask, attributes: u32, options: Options,
-) -> Result<Handle, NtStatus> {
+) -> NtResult<Handle> {
     if has_ended(cx, process) {
-        return Err(NtStatus::PROCESS_IS_TERMINATING);
+        return Err(NtStatus::PROCESS_IS_TERMINATING.into());
     }
-    let ob = &mut cx.kernel.ob;
-    let object_type = ob.type_of(entry.object).ok_or(NtStatus::INVALID_HANDLE)?;
     let granted = if options.contains(Options::SAME_ACCESS) {
         entry.granted
     } else if desired_access.0 == 0 {
         AccessMask(0)
     } else {
-        ob.grant(object_type, desired_access, true)?
+        cx.grant_duplicate(entry, desired_access)?
     };
     let known = HandleAttributes::PROTECT_CLOSE | HandleAttributes::INHERIT;
     let attributes = if options.contains(Options::SAME_ATTRIBUTES) {

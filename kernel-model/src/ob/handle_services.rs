@@ -19,7 +19,7 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtMakeTemporaryObject => nt_make_temporary_object, Support::Full),
     service!(
         NtMakePermanentObject => nt_make_permanent_object,
-        Support::Partial("no token says yet who holds SeCreatePermanentPrivilege: the process's own list does")
+        Support::Full
     ),
 ];
 

@@ -1,12 +1,14 @@
 //! The object store: headers, reference counts, names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use guest::{AccessMask, NtStatus};
+use guest::NtStatus;
 
 use super::directory::{Directory, ObjectName, hash_of};
 use super::lookup::{Lookup, Walk};
 use super::types::{ObjectType, TypeInfo, Types};
+use crate::se::SecurityDescriptor;
 
 /// An object's place in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +70,8 @@ pub struct Object<B> {
     pub name: Option<(ObjectId, ObjectName)>,
     /// Where in the directory the name is.
     name_slot: u32,
+    /// Its security descriptor, which objects that were made alike share; an unnamed object may have none.
+    pub security: Option<Arc<SecurityDescriptor>>,
     /// What it is.
     pub body: B,
 }
@@ -132,6 +136,7 @@ impl<B: Body> ObjectManager<B> {
             created: 0,
             name: None,
             name_slot: 0,
+            security: None,
             body,
         };
         if let Some(index) = self.free.pop() {
@@ -362,26 +367,6 @@ impl<B: Body> ObjectManager<B> {
         for (index, name) in types {
             self.create_at(&format!("\\ObjectTypes\\{name}"), B::from_type(index));
         }
-    }
-
-    /// The access a handle gets. Generic rights are mapped and `MAXIMUM_ALLOWED` means everything. An unnamed
-    /// object's creator gets what the type knows of what was asked; on an object with a name, a right
-    /// the type does not have is refused, and so is asking for nothing.
-    ///
-    /// There are no security descriptors yet: whoever finds an object may have all of it.
-    pub fn grant(&self, object_type: ObjectType, desired: AccessMask, named: bool) -> Result<AccessMask, NtStatus> {
-        let mapping = self.type_info(object_type).map(|t| t.mapping).ok_or(NtStatus::INVALID_PARAMETER)?;
-        let security = AccessMask::ACCESS_SYSTEM_SECURITY;
-        let mut mask = AccessMask(desired.map_generic(&mapping).0 & !security.0);
-        if mask.intersects(AccessMask::MAXIMUM_ALLOWED) {
-            mask = AccessMask(mask.0 & !AccessMask::MAXIMUM_ALLOWED.0 | mapping.all.0);
-        }
-        let known = AccessMask(mask.0 & mapping.valid.0);
-        if named && (known != mask || desired.0 == 0) {
-            return Err(NtStatus::ACCESS_DENIED);
-        }
-        // SeSecurityPrivilege, which an ordinary user's token does not have.
-        if desired.intersects(security) { Err(NtStatus::PRIVILEGE_NOT_HELD) } else { Ok(known) }
     }
 
     /// Checks the store against itself; references and handles are counted by [`crate::Kernel::check_invariants`].

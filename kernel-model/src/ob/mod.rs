@@ -1,5 +1,6 @@
 //! The object manager: objects, their types and names, handles, and the services that are about them.
 
+mod access;
 mod attributes;
 mod directory;
 mod directory_services;
@@ -15,6 +16,7 @@ mod types;
 mod wait;
 mod wait_services;
 
+pub(crate) use access::SECURITY_GAP;
 pub use attributes::{Attributes, NameToOpen, read_name};
 pub use directory::{Directory, ObjectName};
 pub use handle_table::{Closed, Entry, HandleAttributes, HandleTable, RefCache, key_of};

@@ -10,7 +10,7 @@ use crate::service::{NtResult, Service, Support, class_name, service};
 pub(crate) const SERVICES: &[Service] = &[
     service!(
         NtCreateDebugObject => nt_create_debug_object,
-        Support::Partial("no process can be debugged with it yet; no security descriptors yet")
+        Support::Partial("no process can be debugged with it yet")
     ),
     service!(NtSetInformationDebugObject => nt_set_information_debug_object, Support::Full),
 ];

@@ -12,7 +12,7 @@ use crate::cx::Cx;
 use crate::ob::ObjectId;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever finds a named job may have all of it";
+const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateJobObject => nt_create_job_object, Support::Partial(NO_SECURITY)),

@@ -9,16 +9,17 @@ mod query_process;
 mod query_system;
 mod query_thread;
 mod terminate;
+mod token;
 
 pub use debug_object::DebugObject;
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
-pub use process::{Privilege, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject};
+pub use process::{Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject};
 
 use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [query_process::SERVICES, query_thread::SERVICES, query_system::SERVICES, terminate::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
-    tables.into_iter().chain(objects).flatten()
+    tables.into_iter().chain(objects).flatten().chain(token::services())
 }

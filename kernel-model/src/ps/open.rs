@@ -7,11 +7,9 @@ use crate::cx::Cx;
 use crate::ob::{Attributes, ObjectId};
 use crate::service::{NtResult, Service, Support, service};
 
-const NO_SECURITY: &str = "no security descriptors yet: whoever knows an id may have all of it";
-
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtOpenProcess => nt_open_process, Support::Partial(NO_SECURITY)),
-    service!(NtOpenThread => nt_open_thread, Support::Partial(NO_SECURITY)),
+    service!(NtOpenProcess => nt_open_process, Support::Full),
+    service!(NtOpenThread => nt_open_thread, Support::Full),
 ];
 
 /// What both services read before they look an id up.

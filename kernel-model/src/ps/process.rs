@@ -6,6 +6,7 @@ use guest::NtStatus;
 use guest::mem::Width;
 
 use crate::ob::{HandleTable, ObjectId, WaitBlock};
+use crate::se::Protection;
 
 /// A process id, a multiple of 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,15 +34,6 @@ pub struct ThreadObject {
     pub ended: bool,
 }
 
-/// Privileges that services ask for, by the low part of their LUIDs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Privilege {
-    CreatePermanent = 16,
-    CreateGlobal = 30,
-    CreateSymbolicLink = 35,
-}
-
 /// A process.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -57,8 +49,10 @@ pub struct Process {
     pub session: u32,
     /// The jobs it is in, the outermost first.
     pub jobs: Vec<ObjectId>,
-    /// The privileges that are enabled, by bit. (Until there are tokens.)
-    pub privileges: u64,
+    /// Its primary token.
+    pub token: ObjectId,
+    /// How it is protected from others.
+    pub protection: Protection,
     /// Where its PEB is.
     pub peb: u64,
     /// Where the PEB of its 32-bit side is: a WOW64 process.
@@ -67,6 +61,8 @@ pub struct Process {
     pub width: Width,
     /// `KiFastSystemCallRet`, where `sysexit` goes; 0 on a 64-bit kernel.
     pub sysexit_to: u32,
+    /// `DisallowWin32kSystemCalls`: none of its threads can become a GUI thread.
+    pub win32k_lockdown: bool,
     /// The image's file name.
     pub image: String,
     /// `STATUS_PENDING` while it runs.
@@ -82,6 +78,8 @@ pub struct Thread {
     pub process: ProcessId,
     /// The object that handles to it name.
     pub object: ObjectId,
+    /// The token it impersonates with.
+    pub impersonation: Option<ObjectId>,
     /// Where its TEB is.
     pub teb: u64,
     /// `Win32Thread` is set: it has called win32k.

@@ -80,7 +80,7 @@ fn ending_of(exit: Exit) -> Ending {
         Exit::Memory(fault) => Ending::Memory(fault.va),
         Exit::Exception(13) | Exit::Interrupt(_) | Exit::Foreign | Exit::Sysenter => Ending::Refused,
         Exit::Exception(vector) => Ending::Other(-1, vector.into()),
-        Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => unreachable!("there is no ring 0"),
+        Exit::KernelGate(_) | Exit::LeftKernel | Exit::Halted => Ending::Other(-2, 0),
     }
 }
 

@@ -1,0 +1,65 @@
+//! What the monitor remembers of the machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::privilege::Luid;
+use super::sid::Sid;
+use super::token::{ElevationType, Token};
+use super::token_make::{ANONYMOUS_LOGON, Account};
+
+/// The first LUID that is not reserved would be 1001; by the time that somebody is logged on, many are gone.
+const FIRST_LUID: u64 = 0x3_0000;
+
+/// The state of the security reference monitor.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    /// Whether there are mandatory levels and split tokens: from Vista on.
+    pub mandatory: bool,
+    last_luid: u64,
+    /// Logon sessions.
+    sessions: BTreeSet<Luid>,
+    /// Numbers of the AppContainers of each session.
+    packages: BTreeMap<(u32, Sid), u32>,
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self { mandatory: true, last_luid: FIRST_LUID, sessions: BTreeSet::new(), packages: BTreeMap::new() }
+    }
+}
+
+impl Monitor {
+    /// `ExAllocateLocallyUniqueId`.
+    pub fn new_luid(&mut self) -> Luid {
+        self.last_luid += 1;
+        Luid(self.last_luid)
+    }
+
+    /// The token of an account; its logon session, and those that are always there, exist from now on.
+    pub fn logon(&mut self, account: Account) -> Token {
+        let mut token = Token::of(account, &mut || self.new_luid());
+        if !self.mandatory {
+            (token.policy, token.linked, token.elevation) = (0, None, ElevationType::Default);
+        }
+        self.sessions.extend(Account::ALL.iter().filter(|a| a.is_service()).map(|a| a.session()));
+        self.sessions.extend([ANONYMOUS_LOGON, token.authentication]);
+        self.sessions.extend(token.linked.as_ref().map(|other| other.authentication));
+        token
+    }
+
+    /// `SeCreateLogonSession`.
+    pub fn add_session(&mut self, session: Luid) {
+        self.sessions.insert(session);
+    }
+
+    /// Whether there is a logon session.
+    pub fn is_session(&self, session: Luid) -> bool {
+        self.sessions.contains(&session)
+    }
+
+    /// The number of an AppContainer in a session, the same whenever it is asked for.
+    pub fn package_number(&mut self, session: u32, package: Sid) -> u32 {
+        let next = self.packages.len() as u32 + 1;
+        *self.packages.entry((session, package)).or_insert(next)
+    }
+}
