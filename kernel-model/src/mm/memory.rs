@@ -91,11 +91,11 @@ pub struct Memory {
     pub(super) frames: Frames,
     /// The address space of the process that runs. (One process so far.)
     pub space: AddressSpace,
+    /// The pages of kernel space.
+    pub(super) system: PageTable,
     pub(super) committed: u64,
     pub(super) invalidate: Invalidate,
     pub(super) segments: Segments,
-    /// The pages of kernel space.
-    pub(super) system: PageTable,
 }
 
 impl Memory {
@@ -196,7 +196,7 @@ impl Memory {
             _ => self.frames.take(ram)?,
         };
         let pte = pte.with_frame(frame);
-        self.pages_at_mut(vpn * PAGE_SIZE).set(vpn, pte);
+        self.pages_at_mut(vpn.wrapping_mul(PAGE_SIZE)).set(vpn, pte);
         Some(pte)
     }
 
