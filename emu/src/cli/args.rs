@@ -240,7 +240,7 @@ pub struct StubsOptions {
     /// Those of every build, as files
     #[arg(long, requires = "output", conflicts_with_all = ["names", "arch", "profile"])]
     pub all: bool,
-    /// Write the profile's ntdll.dll and win32u.dll into this folder, as PE files
+    /// Write the profile's ntdll.dll, win32u.dll and kernel images into this folder, as PE files
     #[arg(short, long, value_name = "DIR", conflicts_with = "names")]
     pub output: Option<PathBuf>,
     /// The services; all NT services if none is named

@@ -370,7 +370,7 @@ fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Bl
     let budget = (u64::from(block.count) > allowed)
         .then(|| blocks::nth_address(&code, block.bits(), block.address, allowed as u32));
     match (forbidden, budget) {
-        (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
+        (Some(at), budget) if budget.is_none_or(|b| at < b) => {
             if at == block.address {
                 shared.exit = Some(Exit::InvalidInstruction);
             } else {
