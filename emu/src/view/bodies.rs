@@ -5,8 +5,10 @@ use kernel_model::Kernel;
 use kernel_model::body::Body;
 use kernel_model::ke::EventKind;
 use kernel_model::ob::{Body as _, Directory, ObjectId, Waiter};
-use kernel_model::ps::{Job, ProcessId, ThreadId};
+use kernel_model::ps::{Job, Process, ProcessId, ThreadId};
 use kernel_model::se::{Token, TokenKind};
+
+use crate::loader::base_name;
 
 /// A text that a guest chose, on one line: control characters are written as escapes.
 pub(super) fn printable(text: &str) -> String {
@@ -27,8 +29,13 @@ pub(super) fn hex(kernel: &Kernel, address: u64) -> String {
     format!("0x{address:0digits$x}")
 }
 
+/// A process's image, by its file's name.
+pub(super) fn image(process: &Process) -> String {
+    printable(base_name(&process.image))
+}
+
 pub(super) fn process(kernel: &Kernel, id: ProcessId) -> String {
-    let image = kernel.ps.get(id).map_or("a process that is gone".into(), |p| printable(&p.image));
+    let image = kernel.ps.get(id).map_or("a process that is gone".into(), image);
     format!("{image} ({:#x})", id.0)
 }
 
@@ -46,8 +53,12 @@ fn user(token: &Token) -> String {
 /// What tells an object apart: its path, or what it stands for. Empty for an object that has neither.
 pub(super) fn title(kernel: &Kernel, id: ObjectId) -> String {
     let Some(object) = kernel.ob.get(id) else { return String::new() };
-    if object.name.is_some() || id == kernel.ob.root() {
-        return kernel.ob.path_of(id).map(|path| printable(&path)).unwrap_or_default();
+    if let Some(path) = kernel.ob.path_of(id) {
+        return printable(&path);
+    }
+    // In a private namespace, whose directory has no name.
+    if let Some((_, name)) = &object.name {
+        return units(name);
     }
     match &object.body {
         Body::File(file) => format!("console {}", format!("{:?}", file.stream).to_lowercase()),

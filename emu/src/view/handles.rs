@@ -6,7 +6,7 @@ use kernel_model::ob::{Body as _, Entry, HandleAttributes};
 use kernel_model::ps::Process;
 use serde::Serialize;
 
-use super::bodies::{hex, printable, title};
+use super::bodies::{hex, image, title};
 use super::html::{Cells, Column, Page};
 use super::{Paint, Snapshot};
 
@@ -64,7 +64,7 @@ pub(super) fn handle_row(kernel: &Kernel, process: &Process, handle: Handle, ent
     let has = |attribute: &&(HandleAttributes, &str)| entry.attributes.contains(attribute.0);
     Some(HandleRow {
         pid: process.id.0,
-        process: printable(&process.image),
+        process: image(process),
         handle: format!("{:#x}", handle.0),
         kind,
         name: title(kernel, entry.object),
@@ -88,7 +88,7 @@ pub fn handles(snapshot: &Snapshot) -> HandleTables {
     HandleTables {
         profile: kernel.profile.name,
         moment: snapshot.moment.clone(),
-        processes: processes.iter().map(|p| (p.id.0, printable(&p.image), p.handles.count())).collect(),
+        processes: processes.iter().map(|p| (p.id.0, image(p), p.handles.count())).collect(),
         rows: processes.iter().flat_map(rows).collect(),
     }
 }
@@ -103,42 +103,57 @@ impl HandleTables {
     }
 }
 
-/// The heads of the columns before the names.
-const HEADS: [&str; 8] = ["handle", "type", "address", "access", "decoded access", "attributes", "handles", "pointers"];
+/// The columns.
+const COLUMNS: [Column; 9] = [
+    Column("handle", Cells::Text),
+    Column("type", Cells::Text),
+    Column("access", Cells::Text),
+    Column("attributes", Cells::Text),
+    Column("address", Cells::Text),
+    Column("handles", Cells::Number),
+    Column("pointers", Cells::Number),
+    Column("name", Cells::Wide),
+    Column("decoded access", Cells::Wide),
+];
 
-fn cells(row: &HandleRow) -> [String; 8] {
+fn cells(row: &HandleRow) -> [String; 9] {
     [
         row.handle.clone(),
         row.kind.to_string(),
-        row.address.clone(),
         row.access.clone(),
-        row.decoded_access.clone(),
         row.attributes.join(","),
+        row.address.clone(),
         row.handle_count.to_string(),
         row.pointer_count.to_string(),
+        row.name.clone(),
+        row.decoded_access.clone(),
     ]
 }
 
+/// Columns of names are no wider than this.
+const WIDEST: usize = 56;
+
 /// The tables as text.
 pub fn handles_text(page: &HandleTables, paint: Paint) -> String {
-    let lines: Vec<[String; 8]> = std::iter::once(HEADS.map(String::from)).chain(page.rows.iter().map(cells)).collect();
-    let widths: [usize; 8] =
-        std::array::from_fn(|i| lines.iter().filter_map(|line| line.get(i)).map(String::len).max().unwrap_or(0));
-    let line = |cells: &[String; 8], name: &str| {
-        let mut text = String::new();
-        for (i, (cell, width)) in cells.iter().zip(widths).enumerate() {
-            // Counts stand to the right.
-            text += &if i >= 6 { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") };
-        }
-        format!("{}\n", (text + name).trim_end())
+    let heads = COLUMNS.map(|Column(head, _)| head.to_string());
+    let lines: Vec<[String; 9]> = std::iter::once(heads.clone()).chain(page.rows.iter().map(cells)).collect();
+    let wide = |cell: &String| cell.chars().count().min(WIDEST);
+    let widths: [usize; 9] =
+        std::array::from_fn(|i| lines.iter().filter_map(|line| line.get(i)).map(wide).max().unwrap_or(0));
+    let line = |cells: &[String; 9]| {
+        let cells = cells.iter().zip(widths).zip(COLUMNS).map(|((cell, width), Column(_, cells))| match cells {
+            Cells::Number => format!("{cell:>width$}"),
+            _ => format!("{cell:<width$}"),
+        });
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     let mut text = String::new();
     for (pid, image, count) in &page.processes {
         text += &format!("{} ({pid:#x}), {count} handles\n", paint.name(image));
         if *count > 0 {
-            text += &line(&HEADS.map(String::from), "name");
+            text += &line(&heads);
         }
-        page.of(*pid).for_each(|row| text += &line(&cells(row), &row.name));
+        page.of(*pid).for_each(|row| text += &line(&cells(row)));
         text.push('\n');
     }
     text + &format!("{}\n", page.note())
@@ -147,13 +162,9 @@ pub fn handles_text(page: &HandleTables, paint: Paint) -> String {
 /// The tables for a browser.
 pub fn handles_html(page: &HandleTables) -> String {
     let mut html = Page::new(&format!("Handles of {}", page.profile), &page.note());
-    let columns =
-        [Cells::Text, Cells::Text, Cells::Text, Cells::Text, Cells::Wide, Cells::Text, Cells::Number, Cells::Number];
-    let mut columns: Vec<Column> = HEADS.into_iter().zip(columns).map(|(head, cells)| Column(head, cells)).collect();
-    columns.push(Column("name", Cells::Wide));
     for (pid, image, count) in &page.processes {
         html.heading(&format!("{image} ({pid:#x}), {count} handles"));
-        html.table(&columns, page.of(*pid).map(|row| cells(row).into_iter().chain([row.name.clone()]).collect()));
+        html.table(&COLUMNS, page.of(*pid).map(|row| cells(row).to_vec()));
     }
     html.finish()
 }

@@ -19,6 +19,7 @@ td,code{font-family:ui-monospace,Consolas,monospace;font-size:13px}
 ";
 
 /// A column of a table: its head, and how its cells stand.
+#[derive(Clone, Copy)]
 pub(super) struct Column(pub &'static str, pub Cells);
 
 /// How cells stand.

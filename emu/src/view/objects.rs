@@ -68,7 +68,7 @@ pub fn objects(snapshot: &Snapshot, path: &str, depth: usize) -> Result<Objects,
     if kernel.ob.get(top).and_then(|o| o.body.directory()).is_none() {
         let kind = kernel.ob.type_of(top).map_or("?", |t| t.name());
         let path = printable(path);
-        return Err(format!("{path} is no directory but a {kind} (trapgate object {path} shows it)"));
+        return Err(format!("{path} is no directory, its type is {kind} (trapgate object {path} shows it)"));
     }
     let mut page =
         Objects { profile: kernel.profile.name, moment: snapshot.moment.clone(), rows: Vec::new(), not_shown: 0 };
@@ -141,14 +141,15 @@ pub fn objects_text(page: &Objects, paint: Paint) -> String {
         let name = format!("{:<width$}", indented(row));
         let name = if row.kind == "Directory" { paint.bold(&name) } else { name };
         let target = row.target.as_ref().map_or(String::new(), |t| format!("  -> {t}"));
-        text += &format!(
-            "{name}  {:<12}  {}  {:>7}  {:>8}{}\n",
+        let line = format!(
+            "{name}  {:<12}  {}  {:>7}  {:>8}{}",
             row.kind,
             row.address,
             row.handle_count,
             row.pointer_count,
             paint.dim(&target)
         );
+        text += &format!("{}\n", line.trim_end());
     }
     text + &format!("{}\n", page.note())
 }
