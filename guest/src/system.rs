@@ -28,6 +28,8 @@ pub struct SystemMap {
     pub process: u64,
     /// `ETHREAD` of the first thread.
     pub thread: u64,
+    /// Where the other objects begin.
+    pub objects: u64,
     /// The end of the first thread's kernel stack (`KTHREAD.InitialStack`).
     pub stack: u64,
     /// Bytes of that stack.
@@ -52,6 +54,7 @@ const X64: SystemMap = SystemMap {
     pcr: 0xffff_f800_0200_0000,
     process: 0xffff_fa80_0106_0000,
     thread: 0xffff_fa80_0118_4000,
+    objects: 0xffff_fa80_0200_0000,
     stack: 0xffff_f880_0200_7000,
     stack_size: 0x6000,
     fault_stack: 0xffff_f880_0300_7000,
@@ -69,6 +72,7 @@ const X86: SystemMap = SystemMap {
     pcr: 0x8048_0000,
     process: 0x8106_0000,
     thread: 0x8118_4000,
+    objects: 0x8200_0000,
     stack: 0xf800_4000,
     stack_size: 0x3000,
     fault_stack: 0xf801_4000,

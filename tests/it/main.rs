@@ -37,6 +37,7 @@ mod stubs;
 mod support;
 mod tokens;
 mod traces;
+mod views;
 mod waiting;
 mod wine;
 mod witness;

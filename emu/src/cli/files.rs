@@ -48,7 +48,7 @@ fn kernel(profile: &'static Profile) -> Result<Vec<BuiltinDll>, AsmError> {
 }
 
 /// Writes a file whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let part = path.with_extension("part");
     let done = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
     done.map_err(|e| {
