@@ -25,6 +25,8 @@ mod programs32;
 mod readme;
 mod returns;
 mod ring0;
+mod ring0_fuzz;
+mod ring0_x86;
 mod services;
 mod stubs;
 mod support;
