@@ -344,6 +344,9 @@ impl Cpu {
     /// selector of the latter.
     pub fn set_tables(&mut self, gdt: (u64, u32), idt: (u64, u32), tss: (u64, u32), task: u16) -> Result<(), CpuError> {
         self.shared.gdt_page = gdt.0 & !0xfff;
+        if let Some(ring_0) = &mut self.shared.ring_0 {
+            ring_0.forget_msrs();
+        }
         ring::set_write_protect(&self.engine);
         ring::set_table(&self.engine, R::GDTR, 0, gdt.0, gdt.1).map_err(CpuError)?;
         ring::set_table(&self.engine, R::IDTR, 0, idt.0, idt.1).map_err(CpuError)?;
