@@ -474,3 +474,56 @@ fn the_kernel_is_out_of_reach() {
         assert!(matches!(&end, End::Crash(c) if (0x1000_0000..0x1000_0020).contains(&c.address)), "{what}: {end:x?}");
     }
 }
+
+/// The error code that the CPU pushes for a page fault, as a hook of the IDT sees it.
+#[test]
+fn error_codes_of_page_faults() {
+    let kernel_page = nt("KeServiceDescriptorTable");
+    for (at, access, error) in [
+        (kernel_page, 0, 5),
+        (kernel_page, 1, 7),
+        (nt("KiSystemCall64"), 2, 0x15),
+        (NOWHERE, 0, 4),
+        (0x10, 0, 4),
+        (0x10, 1, 6),
+    ] {
+        let driver = code(DRIVER, |a| {
+            let (mut seen, mut hook) = (a.create_label(), a.create_label());
+            a.sub(rsp, 0x18)?;
+            a.sidt(ptr(rsp))?;
+            a.mov(rcx, qword_ptr(rsp + 2))?;
+            a.add(rsp, 0x18)?;
+            a.lea(rax, ptr(hook))?;
+            let gate = 16 * 0xe;
+            a.mov(word_ptr(rcx + gate), ax)?;
+            a.shr(rax, 16)?;
+            a.mov(word_ptr(rcx + gate + 6), ax)?;
+            a.shr(rax, 16)?;
+            a.mov(dword_ptr(rcx + gate + 8), eax)?;
+            a.xor(eax, eax)?;
+            a.ret()?;
+            a.set_label(&mut hook)?;
+            a.push(rax)?;
+            a.mov(rax, qword_ptr(rsp + 8))?;
+            a.mov(qword_ptr(seen), rax)?;
+            a.pop(rax)?;
+            a.jmp(nt("KiPageFault"))?;
+            a.set_label(&mut seen)?;
+            a.dq(&[0])
+        });
+        let last = DRIVER + driver.len() as u64 - 8;
+        let program = code(0x1000_0000, |a| {
+            a.mov(rax, at)?;
+            match access {
+                0 => a.mov(ecx, dword_ptr(rax)),
+                1 => a.mov(dword_ptr(rax), ecx),
+                _ => a.jmp(rax),
+            }
+        });
+        let mut m = machine_for(program, driver);
+        let end = m.run().expect("no engine failure");
+        assert!(matches!(&end, End::Crash(c) if c.code == NtStatus::ACCESS_VIOLATION), "{end:x?}");
+        let seen = m.peek(last, 8).expect("the error code");
+        assert_eq!(u64::from_le_bytes(seen.try_into().expect("eight bytes")), error, "{at:#x}, {access}");
+    }
+}
