@@ -34,7 +34,7 @@ pub struct SystemMap {
     pub stack: u64,
     /// Bytes of that stack.
     pub stack_size: u64,
-    /// The end of the stack that a double fault gets.
+    /// The end of the stack that a double fault gets. Those of machine checks and NMIs follow it.
     pub fault_stack: u64,
     /// Where code that is loaded as a driver goes: near enough to the kernel for a row of a 64-bit service table, which
     /// reaches 128 MiB.
@@ -80,6 +80,12 @@ const X86: SystemMap = SystemMap {
 };
 
 impl SystemMap {
+    /// The ends of the stacks that the task state segment of a 64-bit kernel has for interrupts: for double faults,
+    /// machine checks and NMIs. A page that is not there lies between.
+    pub fn interrupt_stacks(&self) -> [u64; 3] {
+        std::array::from_fn(|n| self.fault_stack + n as u64 * (self.stack_size + 0x1000))
+    }
+
     /// The map of a kernel.
     pub const fn of(arch: Arch) -> &'static Self {
         match arch {

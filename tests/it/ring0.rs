@@ -1,6 +1,7 @@
 //! Code in ring 0 beside the kernel image: what it can look at and change, and how the machine ends when it goes wrong.
 
 use guest::bugcheck::BugCheckCode as B;
+use guest::services::ServiceTableId;
 use guest::system::SystemMap;
 use guest::{Arch, NtStatus, Profile};
 use iced_x86::IcedError;
@@ -145,6 +146,33 @@ fn a_filter_in_front_of_a_service() {
         },
     );
     assert_eq!(status(&mut machine), 0);
+}
+
+/// A row of win32k's table is found like any other.
+#[test]
+fn a_win32k_row_is_redirected() {
+    let built = guest::asm::win32k(profile()).expect("an image").expect("a build with win32k");
+    let (rva, _) = built.symbols.iter().find(|(_, n)| n == "W32pServiceTable").expect("the table");
+    let table = SystemMap::of(Arch::X64).win32k + u64::from(*rva);
+    let name = profile().service(ServiceTableId::Win32k, 3).expect("a service").info.name;
+    let mut m = machine(
+        |a| {
+            a.mov(rax, cr0)?;
+            a.and(rax, !0x1_0000)?;
+            a.mov(cr0, rax)?;
+            a.mov(rcx, table + 4 * 3)?;
+            // To its neighbour's entry.
+            a.mov(edx, dword_ptr(rcx + 4))?;
+            a.mov(dword_ptr(rcx), edx)?;
+            a.or(rax, 0x1_0000)?;
+            a.mov(cr0, rax)
+        },
+        |a| a.ret(),
+    );
+    assert_eq!(status(&mut m), NtStatus::INVALID_HANDLE.0);
+    let neighbour = profile().service(ServiceTableId::Win32k, 4).expect("a service").info.name;
+    assert_eq!(hooked(&m), [format!("{name} win32k!{neighbour}")]);
+    assert!(live(&m).expect("tables").rows.iter().any(|r| r.hooked && !r.outside && r.number == 0x1003));
 }
 
 #[test]
@@ -320,6 +348,28 @@ fn the_kernel_stack_overflows() {
         a.ud2()
     });
     assert_eq!(code, B::UNEXPECTED_KERNEL_MODE_TRAP);
+}
+
+/// Double faults, machine checks and NMIs have stacks of their own (TSS_IST_PANIC, TSS_IST_MCA, TSS_IST_NMI).
+#[test]
+fn interrupts_with_their_own_stacks() {
+    let m = machine(|_| Ok(()), |a| a.ret());
+    let word = |va: u64| u64::from_le_bytes(m.peek(va, 8).expect("it is there").try_into().expect("eight bytes"));
+    let mut stacks: Vec<u64> = (0..3).map(|n| word(SystemMap::of(Arch::X64).tss + 0x24 + 8 * n)).collect();
+    stacks.push(word(SystemMap::of(Arch::X64).tss + 4));
+    stacks.sort_unstable();
+    // All there, and an overflow of one is not another.
+    for pair in stacks.windows(2) {
+        assert!(m.peek(pair[1] - 0x1000, 0x1000).is_some() && pair[1] - pair[0] > 0x1000, "{stacks:x?}");
+    }
+    for vector in [2, 0x12] {
+        // Without a stack they come through all the same: there is no double fault.
+        let (code, parameters) = bug_check(|a| {
+            a.xor(esp, esp)?;
+            a.int(vector)
+        });
+        assert_ne!((code, parameters[0]), (B::UNEXPECTED_KERNEL_MODE_TRAP, 8), "{vector:#x}");
+    }
 }
 
 #[test]

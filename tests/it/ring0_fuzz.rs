@@ -162,11 +162,14 @@ fn structures(profile: &'static Profile) -> Vec<(u64, u64)> {
     let nt = guest::asm::ntoskrnl(profile).expect("a kernel image");
     let symbols = ["KeServiceDescriptorTable", "KeServiceDescriptorTableShadow", "KiServiceTable"];
     let at = |name: &&str| nt.symbols.iter().find(|(_, n)| n == name).map(|(rva, _)| map.ntoskrnl + u64::from(*rva));
-    let image = symbols.iter().filter_map(at).map(|at| (at, 0x80));
-    let tables = [(map.gdt, 0x60), (map.idt, 0x400), (map.tss, 0x68), (map.pcr, 0x400), (map.stack - 0x400, 0x400)];
-    let objects = [(map.thread, 0x300), (map.process, 0x400), (map.shared_data, 0x400)];
-    // The image's own code too.
-    tables.into_iter().chain(objects).chain(image).chain([(map.ntoskrnl + 0x1000, 0x2000)]).collect()
+    let image = symbols.iter().filter_map(at).map(|at| (at, 0x40));
+    let tables = [(map.gdt, 0x60), (map.idt, 0x400), (map.tss, 0x68), (map.pcr, 0x200), (map.stack - 0x400, 0x400)];
+    let objects = [(map.thread, 0x200), (map.process, 0x400), (map.shared_data, 0x400)];
+    // Where the gates to ring 0 are, and the code behind two of them.
+    let gates = [(map.idt + 0x2e * if profile.arch == Arch::X64 { 16 } else { 8 }, 8), (map.tss, 0x10)];
+    let names = ["KiSystemServiceUser", "KiSystemService"];
+    let code = names.iter().filter_map(at).map(|at| (at, 0x60));
+    tables.into_iter().chain(objects).chain(gates).chain(image).chain(code).collect()
 }
 
 /// A driver that turns write protection off and overwrites some of it.
@@ -182,7 +185,7 @@ fn vandal(random: &mut Random, profile: &'static Profile) -> Result<Vec<u8>, Ice
         a.and(eax, !0x1_0000)?;
         a.mov(cr0, eax)?;
     }
-    for _ in 0..1 + random.below(4) {
+    for _ in 0..1 + random.below(12) {
         let (base, len) = places[random.below(places.len() as u64) as usize];
         let at = base + random.below(len);
         let value = match random.below(4) {
