@@ -2,7 +2,7 @@
 
 use trapgate::trace::Wants;
 
-use crate::support::{fixture_config, record};
+use crate::support::{fixture_config, record, trapgate, without_addresses};
 
 fn readme() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
@@ -58,7 +58,7 @@ fn the_quoted_outputs_are_real() {
             if !is_constant(command) {
                 continue;
             }
-            let mut run = crate::support::trapgate();
+            let mut run = trapgate();
             run.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
             let done = run
                 .args(command.split_whitespace().map(|word| word.trim_matches('\'')))
@@ -66,7 +66,8 @@ fn the_quoted_outputs_are_real() {
                 .expect("trapgate starts");
             // A trace goes to stderr.
             let bytes = if command.starts_with("trace") { done.stderr } else { done.stdout };
-            let printed = String::from_utf8(bytes).expect("text");
+            let printed = without_addresses(&String::from_utf8(bytes).expect("text"));
+            let output = without_addresses(output);
             let quoted: Vec<&str> = output.trim_end().lines().collect();
             let lines: Vec<&str> = printed.lines().collect();
             assert!(matches(&quoted, &lines), "trapgate {command} does not print\n{output}but\n{printed}");

@@ -29,6 +29,11 @@ pub(super) fn hex(kernel: &Kernel, address: u64) -> String {
     format!("0x{address:0digits$x}")
 }
 
+/// A number of things.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// A process's image, by its file's name.
 pub(super) fn image(process: &Process) -> String {
     printable(base_name(&process.image))
@@ -114,7 +119,7 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
             section.protect.raw(),
             section.attributes
         )],
-        Body::IoCompletion(port) => vec![format!("{} packets queued", port.packets.len())],
+        Body::IoCompletion(port) => vec![format!("{} queued", counted(port.packets.len(), "packet"))],
         Body::File(file) => vec![format!("the console's {}", format!("{:?}", file.stream).to_lowercase())],
         Body::Job(job) => job_lines(kernel, job),
         Body::DebugObject(debug) => {
@@ -131,7 +136,11 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
 
 fn type_lines(kernel: &Kernel, index: u8) -> Vec<String> {
     let Some(info) = kernel.ob.types.iter().find(|t| t.index == index) else { return Vec::new() };
-    let mut lines = vec![format!("type {:#x}: {} objects, {} handles", index, info.objects, info.handles)];
+    let mut lines = vec![format!(
+        "type {index:#x}: {}, {}",
+        counted(info.objects as usize, "object"),
+        counted(info.handles as usize, "handle")
+    )];
     if let Some(m) = access::generic_mapping(info.name) {
         lines.push(format!(
             "GENERIC_READ {:#x}, WRITE {:#x}, EXECUTE {:#x}, ALL {:#x}; valid {:#x}",
@@ -142,7 +151,7 @@ fn type_lines(kernel: &Kernel, index: u8) -> Vec<String> {
 }
 
 fn directory_line(kernel: &Kernel, directory: &Directory) -> String {
-    let mut line = format!("{} names", directory.len());
+    let mut line = counted(directory.len(), "name");
     if directory.private {
         line += ", a private namespace";
     }
@@ -170,11 +179,11 @@ fn process_lines(kernel: &Kernel, id: ProcessId, signaled: Option<bool>) -> Vec<
     let ended = if signaled == Some(true) { format!("ended with {:08X}", p.exit_status.0) } else { "runs".into() };
     vec![
         format!(
-            "{}, parent {:#x}, session {}, {} handles, {ended}",
+            "{}, parent {:#x}, session {}, {}, {ended}",
             process(kernel, id),
             p.parent.0,
             p.session,
-            p.handles.count()
+            counted(p.handles.count(), "handle")
         ),
         format!("PEB {}, token {}", hex(kernel, p.peb), hex(kernel, kernel.address_of(p.token))),
     ]

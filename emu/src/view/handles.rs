@@ -6,7 +6,7 @@ use kernel_model::ob::{Body as _, Entry, HandleAttributes};
 use kernel_model::ps::Process;
 use serde::Serialize;
 
-use super::bodies::{hex, image, title};
+use super::bodies::{counted, hex, image, title};
 use super::html::{Cells, Column, Page};
 use super::{Paint, Snapshot};
 
@@ -99,7 +99,7 @@ impl HandleTables {
     }
 
     fn note(&self) -> String {
-        format!("{} handles, taken {}", self.rows.len(), self.moment)
+        format!("{}, taken {}", counted(self.rows.len(), "handle"), self.moment)
     }
 }
 
@@ -149,7 +149,7 @@ pub fn handles_text(page: &HandleTables, paint: Paint) -> String {
     };
     let mut text = String::new();
     for (pid, image, count) in &page.processes {
-        text += &format!("{} ({pid:#x}), {count} handles\n", paint.name(image));
+        text += &format!("{} ({pid:#x}), {}\n", paint.name(image), counted(*count, "handle"));
         if *count > 0 {
             text += &line(&heads);
         }
@@ -163,8 +163,8 @@ pub fn handles_text(page: &HandleTables, paint: Paint) -> String {
 pub fn handles_html(page: &HandleTables) -> String {
     let mut html = Page::new(&format!("Handles of {}", page.profile), &page.note());
     for (pid, image, count) in &page.processes {
-        html.heading(&format!("{image} ({pid:#x}), {count} handles"));
-        html.table(&COLUMNS, page.of(*pid).map(|row| cells(row).to_vec()));
+        html.heading(&format!("{image} ({pid:#x}), {}", counted(*count, "handle")));
+        html.table(&COLUMNS, page.of(*pid).map(|row| cells(row).map(|cell| cell.replace('|', " | ")).to_vec()));
     }
     html.finish()
 }

@@ -15,7 +15,7 @@ thead th{position:sticky;top:0;background:Canvas;border-bottom:1px solid GrayTex
 tbody tr:hover{background:color-mix(in srgb,Highlight 15%,Canvas)}
 td,code{font-family:ui-monospace,Consolas,monospace;font-size:13px}
 .n{text-align:right}
-.w{white-space:pre-wrap;overflow-wrap:anywhere}
+.w{min-width:9rem;white-space:pre-wrap;overflow-wrap:anywhere}
 ";
 
 /// A column of a table: its head, and how its cells stand.

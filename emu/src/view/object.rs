@@ -5,7 +5,7 @@ use kernel_model::ob::{Body as _, ObjectId};
 use kernel_model::se::Parts;
 use serde::Serialize;
 
-use super::bodies::{body, hex, printable, title, units};
+use super::bodies::{body, counted, hex, printable, title, units};
 use super::handles::{HandleRow, handle_row};
 use super::html::{Cells, Column, Page};
 use super::objects::at_path;
@@ -179,10 +179,7 @@ impl ObjectPage {
             let whose = format!("{} ({:#x})", h.process, h.pid);
             [whose, format!("handle {}, access {} {}{attributes}", h.handle, h.access, h.decoded_access)]
         });
-        let others = self.references.iter().map(|r| {
-            let many = if r.count == 1 { "1 reference".into() } else { format!("{} references", r.count) };
-            [r.whose.to_string(), many]
-        });
+        let others = self.references.iter().map(|r| [r.whose.to_string(), counted(r.count as usize, "reference")]);
         handles.chain(others).collect()
     }
 }

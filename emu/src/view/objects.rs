@@ -5,7 +5,7 @@ use kernel_model::body::Body;
 use kernel_model::ob::{Body as _, Lookup, ObjectId, Walk};
 use serde::Serialize;
 
-use super::bodies::{hex, printable, title, units};
+use super::bodies::{counted, hex, printable, title, units};
 use super::html::{Cells, Column, Page};
 use super::{Paint, Snapshot};
 
@@ -120,7 +120,7 @@ impl Objects {
     }
 
     fn note(&self) -> String {
-        let mut note = format!("{} objects, taken {}", self.rows.len(), self.moment);
+        let mut note = format!("{}, taken {}", counted(self.rows.len(), "object"), self.moment);
         if self.not_shown > 0 {
             note += &format!("; what is in {} deeper directories is not shown", self.not_shown);
         }
