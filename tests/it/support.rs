@@ -84,6 +84,7 @@ impl Random {
     pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
+}
 
 /// A text with one address for all objects: where one is follows from how many were made at boot.
 pub fn without_addresses(text: &str) -> String {
