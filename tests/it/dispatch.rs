@@ -205,10 +205,8 @@ fn value_32(random: &mut Random) -> u32 {
 /// A service that somebody wrote, mostly, with garbage above the bits of a number now and then.
 fn number(random: &mut Random, profile: &Profile) -> u32 {
     let ends = |name: &str| name.starts_with("NtTerminate");
-    let written: Vec<u32> = kernel_model::kernel::services()
-        .filter(|s| !ends(s.name))
-        .filter_map(|s| profile.number(s.name))
-        .collect();
+    let written: Vec<u32> =
+        kernel_model::kernel::services().filter(|s| !ends(s.name)).filter_map(|s| profile.number(s.name)).collect();
     let one = written[random.below(written.len() as u64) as usize];
     match random.below(4) {
         0 => random.next() as u32 & 0x3fff,
@@ -309,8 +307,7 @@ fn random_calls_32(random: &mut Random, profile: &Profile) -> Result<Vec<u8>, Ic
 
 /// Runs random code on random profiles of an architecture; how many calls there were.
 fn random_runs(
-    seed: u64, runs: usize, kernel: Arch, program: Arch,
-    calls: fn(&mut Random, &Profile) -> Result<Vec<u8>, IcedError>,
+    seed: u64, runs: usize, kernel: Arch, program: Arch, calls: fn(&mut Random, &Profile) -> Result<Vec<u8>, IcedError>,
 ) -> usize {
     let mut random = Random(seed);
     let profiles: Vec<&'static Profile> = Profile::all().iter().filter(|p| p.arch == kernel).collect();
@@ -369,7 +366,11 @@ fn arguments_in_kernel_space() -> Result<(), IcedError> {
                 let mut machine = Machine::new(&config).expect("a machine");
                 let End::Crash(crash) = machine.run().expect("no engine failure") else { panic!("{name}") };
                 let status = crash.registers.get(Reg::Rax) as u32;
-                assert_eq!(status == NtStatus::ACCESS_VIOLATION.0, refused, "{name}, {place:#x}, {dispatch:?}: {status:x}");
+                assert_eq!(
+                    status == NtStatus::ACCESS_VIOLATION.0,
+                    refused,
+                    "{name}, {place:#x}, {dispatch:?}: {status:x}"
+                );
             }
         }
     }
