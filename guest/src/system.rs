@@ -41,8 +41,8 @@ pub struct SystemMap {
     pub driver: u64,
 }
 
-/// What the dispatch path touches lies in pages that differ in their low bits: the engine's translation cache has one
-/// place for pages that do not.
+/// What the dispatch path touches lies in pages that differ in their low bits, and differ there from those of the user
+/// stacks too: the engine's translation cache has one place for pages that do not.
 const X64: SystemMap = SystemMap {
     lowest: 0xffff_8000_0000_0000,
     ntoskrnl: 0xffff_f800_02c0_0000,
@@ -66,8 +66,8 @@ const X86: SystemMap = SystemMap {
     ntoskrnl: 0x804e_0000,
     win32k: 0xbf80_0000,
     shared_data: 0xffdf_0000,
-    gdt: 0x8003_f000,
-    idt: 0x8003_f400,
+    gdt: 0x8003_8000,
+    idt: 0x8003_8400,
     tss: 0x8004_2000,
     pcr: 0x8048_0000,
     process: 0x8106_0000,

@@ -196,7 +196,8 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
             return;
         }
         let regs = registers::read_trap(engine, gate, rip);
-        let mut trap = Trap { engine, regs, retired: shared.retired, gate, after, tables: [(0, 0); 2] };
+        let mut trap =
+            Trap { engine, regs, retired: shared.retired, gate, after, tables: [(0, 0); 2], stack: (0, 0, 0) };
         if client.trap(gate, &mut trap) == Flow::Stop {
             shared.exit = Some(exit);
             engine.stop();
@@ -210,7 +211,10 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
 fn enter_kernel(
     engine: &Engine, shared: &mut Shared, client: &mut dyn Client, gate: Gate, rip: u64, after: u64, exit: Exit,
 ) {
-    let rflags = registers::flags(engine);
+    let (rflags, stack) = match gate {
+        Gate::Syscall | Gate::Sysenter => (registers::flags(engine), (0, 0, 0)),
+        Gate::Int2e | Gate::Int2e32 => registers::flags_and_stack(engine),
+    };
     let Some(msrs) = shared.ring_0.as_mut().map(|r| r.msrs(engine)) else { return };
     let entry = match gate {
         Gate::Syscall => Some(Entry { rip: msrs.lstar, rsp: None, rcx_r11: Some((rip, rflags)), clears: msrs.fmask }),
@@ -222,7 +226,7 @@ fn enter_kernel(
     };
     let regs = TrapRegs { rip, rflags, ..TrapRegs::default() };
     let retired = shared.in_ring_3(shared.retired);
-    let mut trap = Trap { engine, regs, retired, gate, after, tables: msrs.idt_and_tss };
+    let mut trap = Trap { engine, regs, retired, gate, after, tables: msrs.idt_and_tss, stack };
     match client.enter_kernel(&mut trap, entry) {
         Some(entry) => shared.enter_ring_0(engine, &entry, after),
         None => {

@@ -17,6 +17,8 @@ pub struct Trap<'a> {
     pub(super) after: u64,
     /// Base and limit of the interrupt descriptor table, and of the task state segment, where kernel code runs.
     pub(super) tables: [(u64, u32); 2],
+    /// CS, RSP and SS, where kernel code runs and an interrupt needs them.
+    pub(super) stack: (u16, u64, u16),
     /// Instructions of ring 3 retired, the trapping one included.
     pub retired: u64,
 }
@@ -46,7 +48,7 @@ impl Trap<'_> {
 
     /// CS, RSP and SS.
     pub fn segments_and_stack(&self) -> (u16, u64, u16) {
-        registers::segments_and_stack(self.engine)
+        self.stack
     }
 
     /// Base and limit of the interrupt descriptor table, and of the task state segment.
