@@ -186,7 +186,8 @@ fn a_running_and_a_stopped_machine() {
     let seen = Rc::new(RefCell::new(None));
     machine.observe(Box::new(Midway(Rc::clone(&seen)))).expect("an observer");
     machine.run().expect("no engine failure");
-    assert_eq!(mutant(seen.borrow().as_ref().expect("a call")).len(), 1);
+    let midway = mutant(seen.borrow().as_ref().expect("a call"));
+    assert_eq!(midway, ["owned by owner.bin (0x1000): 0x1004, signal state 0"]);
     // The CLI stops one.
     let out = run(&["handles", "--json", "--max-insns", "500", "@names_nt"]);
     let page: Value = serde_json::from_str(&out.1).expect("JSON");
