@@ -57,34 +57,49 @@ object() {
     row "$1/$2.o" "${command[*]}"
 }
 
-# kernel32 WIDTH BASE: imports what its object wants of ntdll. In its definitions a line may be for one width only.
-kernel32() {
-    local width=$1 tool=x86_64-w64-mingw32 command folder="$scratch/kernel32-$1"
+# system WIDTH NAME BASE: a DLL that imports what its object wants of ntdll. In its definitions a line may be for one
+# width only.
+system() {
+    local width=$1 name=$2 tool=x86_64-w64-mingw32 command folder="$scratch/$2-$1"
     [[ $width == x86 ]] && tool=i686-w64-mingw32
     mkdir "$folder"
-    compile "$width" kernel32 "$folder/kernel32.o"
+    compile "$width" "$name" "$folder/$name.o"
     {
         echo 'LIBRARY "ntdll.dll"'
         echo EXPORTS
-        "$tool-nm" -u "$folder/kernel32.o" | sed -E "s/^ *U __imp_//$([[ $width == x86 ]] && echo ';s/^_//')" | sort -u
+        "$tool-nm" -u "$folder/$name.o" | sed -E "s/^ *U __imp_//$([[ $width == x86 ]] && echo ';s/^_//')" | sort -u
     } >"$folder/ntdll.def"
     "$tool-dlltool" --kill-at -d "$folder/ntdll.def" -l "$folder/libntdll.a"
-    sed -E "/ ; x(64|86)\$/{/$width\$/!d;s/ ; .*//}" kernel32/kernel32.def >"$folder/kernel32.def"
+    sed -E "/ ; x(64|86)\$/{/$width\$/!d;s/ ; .*//}" "$name/$name.def" >"$folder/$name.def"
     local last=("$tool-gcc" -s -nostdlib -shared -Wl,--enable-stdcall-fixup -Wl,--no-insert-timestamp -Wl,--dynamicbase
-        -Wl,--nxcompat -Wl,--disable-auto-import -Wl,--disable-runtime-pseudo-reloc -Wl,-e,0 "-Wl,--image-base,$2"
-        -o "$width/kernel32.dll" TMP/kernel32.o TMP/kernel32.def -LTMP -lntdll)
-    local real=("${last[@]/#$width\/kernel32.dll/$scratch/$width/kernel32.dll}")
+        -Wl,--nxcompat -Wl,--disable-auto-import -Wl,--disable-runtime-pseudo-reloc -Wl,-e,0 "-Wl,--image-base,$3"
+        -o "$width/$name.dll" "TMP/$name.o" "TMP/$name.def" -LTMP -lntdll)
+    local real=("${last[@]/#$width\/$name.dll/$scratch/$width/$name.dll}")
     real=("${real[@]/#TMP/$folder}")
     "${real[@]/#-LTMP/-L$folder}"
-    row "$width/kernel32.dll" "${command[*]} && ${last[*]}"
+    row "$width/$name.dll" "${command[*]} && ${last[*]}"
 }
+
+# ntdll's table of Win32 errors, from the data.
+generate() {
+    sed 1d ../data/dos_errors.csv | sed -E 's/^(.*),(.*)$/{0x\1, \2},/' | paste -d ' ' - - - - - - | sed 's/^/    /;s/ *$//' >"$1"
+}
+if [[ ${1-} == --check ]]; then
+    generate "$scratch/dos_errors.inc"
+    cmp "$scratch/dos_errors.inc" ntdll/dos_errors.inc
+    rm "$scratch/dos_errors.inc"
+else
+    generate ntdll/dos_errors.inc
+fi
 
 object x64 ntdll
 object x86 ntdll
 # kernelbase for 32-bit code: every function is `stdcall`, and the names it imports are undecorated.
 i686-w64-mingw32-dlltool -d kernelbase/imports.def -l "$scratch/libntdll32.a"
-kernel32 x64 0x7ffc0cd40000
-kernel32 x86 0x77e00000
+system x64 kernel32 0x7ffc0cd40000
+system x86 kernel32 0x77e00000
+system x64 advapi32 0x7ffc0ca00000
+system x86 advapi32 0x77d00000
 link x64 kernelbase DllMain 0x7ffc0a000000 kernelbase/*.c kernelbase/kernelbase.def -lntdll
 link x86 kernelbase _DllMain 0x75000000 -mrtd kernelbase/*.c kernelbase/kernelbase32.def -LTMP -lntdll32
 link x64 msvcrt DllMain 0x7ffc0b800000 msvcrt/*.c msvcrt/msvcrt.def -lkernel32 -lntdll

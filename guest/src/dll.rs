@@ -1,8 +1,9 @@
 //! The guest code that a compiler has made: sources and build in `guest/dll`, the results embedded here.
 //!
 //! ntdll is an object that is linked with a profile's stubs ([`crate::asm`]). The rest are images: `kernel32.dll` has
-//! the Win32 functions, `kernelbase.dll` what kernel32 forwards to it; `msvcrt.dll` is the C run-time library that
-//! programs of mingw-w64 expect; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves 32-bit programs.
+//! the Win32 functions, `advapi32.dll` those of security, `kernelbase.dll` what kernel32 forwards to it; `msvcrt.dll` is
+//! the C run-time library that programs of mingw-w64 expect; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves
+//! 32-bit programs.
 
 use crate::Arch;
 
@@ -13,11 +14,13 @@ macro_rules! images {
 }
 
 static IMAGES: &[(Arch, &str, &[u8])] = images![
+    X64 "x64" "advapi32.dll",
     X64 "x64" "kernel32.dll",
     X64 "x64" "kernelbase.dll",
     X64 "x64" "msvcrt.dll",
     X64 "x64" "wow64.dll",
     X64 "x64" "wow64cpu.dll",
+    X86 "x86" "advapi32.dll",
     X86 "x86" "kernel32.dll",
     X86 "x86" "kernelbase.dll",
     X86 "x86" "msvcrt.dll",

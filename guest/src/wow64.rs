@@ -4,7 +4,7 @@
 //! The codes, one for each argument (`data/wow64_types.csv`): `z` filled with zeros, `s` sign-extended, `q` two slots;
 //! pointers to what has another form in 64 bits: `h` a handle, `w` a number as wide as a pointer, `A`
 //! `OBJECT_ATTRIBUTES`, `U` and `u` (also written) `UNICODE_STRING`, `b` `IO_STATUS_BLOCK`, `C` and `c` (also written)
-//! `CLIENT_ID`, `H` an array of handles whose count is the argument before it. Everything else that is pointed to is
+//! `CLIENT_ID`, `S` a `SECURITY_DESCRIPTOR`, `H` an array of handles whose count is the argument before it. Everything else that is pointed to is
 //! taken to have the same form in both.
 
 use std::collections::BTreeMap;
@@ -82,6 +82,8 @@ mod tests {
         assert_eq!(line_of("NtAllocateVirtualMemory"), "swzwzz");
         assert_eq!(line_of("NtWaitForMultipleObjects"), "zHzzz");
         assert_eq!(line_of("NtOpenProcess"), "hzAC");
+        assert_eq!(line_of("NtMapViewOfSection"), "sswzzzwzzz");
+        assert_eq!(line_of("NtAccessCheck"), "Sszzzzzz");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The built-in DLLs that a compiler has made: `kernel32.dll`, `kernelbase.dll`, `msvcrt.dll`, `wow64.dll` and
-//! `wow64cpu.dll`.
+//! The built-in DLLs that a compiler has made: `kernel32.dll`, `advapi32.dll`, `kernelbase.dll`, `msvcrt.dll`,
+//! `wow64.dll` and `wow64cpu.dll`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ use crate::support::fixture_machine;
 const LIBRARIES: &[(&str, &str, &[&str])] = &[
     ("x64/kernel32.dll", "kernel32/kernel32.def", &["ntdll.dll"]),
     ("x86/kernel32.dll", "kernel32/kernel32.def", &["ntdll.dll"]),
+    ("x64/advapi32.dll", "advapi32/advapi32.def", &["ntdll.dll"]),
+    ("x86/advapi32.dll", "advapi32/advapi32.def", &["ntdll.dll"]),
     ("x64/kernelbase.dll", "kernelbase/kernelbase.def", &["ntdll.dll"]),
     ("x86/kernelbase.dll", "kernelbase/kernelbase32.def", &["ntdll.dll"]),
     ("x64/msvcrt.dll", "msvcrt/msvcrt.def", &["kernel32.dll", "ntdll.dll"]),

@@ -37,8 +37,6 @@ const DEFAULT_STACK: u64 = 0x10_0000;
 const MAX_STACK: u64 = 0x4000_0000;
 /// What is committed of a stack at least, in pages; under it lies the guard page.
 const MIN_COMMIT: u64 = 4;
-/// The session a user's programs run in.
-const SESSION: u32 = 1;
 
 /// Where one side of a process has its own structures.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +146,7 @@ fn write_peb(
         .u32("ImageSubsystemMajorVersion", subsystem_major.into())
         .u32("ImageSubsystemMinorVersion", subsystem_minor.into())
         .word("ActiveProcessAffinityMask", 1)
-        .u32("SessionId", SESSION);
+        .u32("SessionId", target.kernel.ps.process.session);
     target.write(peb, &out.finish())
 }
 

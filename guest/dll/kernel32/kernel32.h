@@ -4,8 +4,10 @@
 
 enum {
     ERROR_INVALID_HANDLE = 6,
+    ERROR_NOT_SUPPORTED = 50,
     ERROR_INVALID_PARAMETER = 87,
     ERROR_INSUFFICIENT_BUFFER = 122,
+    ERROR_PROC_NOT_FOUND = 127,
     ERROR_ALREADY_EXISTS = 183,
     ERROR_FILENAME_EXCED_RANGE = 206,
     ERROR_NO_MORE_ITEMS = 259,
@@ -20,7 +22,6 @@ enum {
 #define CRT __declspec(dllimport)
 CRT size_t strlen(const char *);
 CRT size_t wcslen(const WCHAR *);
-CRT int wcsncmp(const WCHAR *, const WCHAR *, size_t);
 CRT WCHAR *wcscpy(WCHAR *, const WCHAR *);
 CRT WCHAR *wcscat(WCHAR *, const WCHAR *);
 CRT void *memmove(void *, const void *, size_t);
@@ -37,6 +38,12 @@ static inline BOOL BasepFail(ULONG error) {
     return FALSE;
 }
 
+/* NULL, with a last error. */
+static inline HANDLE BasepNone(ULONG error) {
+    RtlSetLastWin32Error(error);
+    return NULL;
+}
+
 /* TRUE, or FALSE with the last error of a status. */
 static inline BOOL BasepStatus(NTSTATUS status) {
     if (status >= 0) return TRUE;
@@ -49,3 +56,35 @@ ULONG BasepUtf8FromUtf16(const WCHAR *text, ULONG units, char *to, ULONG room, U
 BOOL BasepWideName(const char *name, WCHAR *to);
 /* file.c */
 HANDLE BasepMapStdHandle(HANDLE handle);
+/* object.c */
+/* An OBJECT_ATTRIBUTES and its name. */
+typedef struct {
+    OBJECT_ATTRIBUTES Attributes;
+    UNICODE_STRING Name;
+} BASEP_OBJECT;
+BOOL BasepCreateAttributes(BASEP_OBJECT *object, const SECURITY_ATTRIBUTES *security, const WCHAR *name,
+                           OBJECT_ATTRIBUTES **attributes);
+BOOL BasepOpenAttributes(BASEP_OBJECT *object, BOOL inherited, const WCHAR *name);
+HANDLE BasepCreated(NTSTATUS status, const HANDLE *handle);
+HANDLE BasepOpened(NTSTATUS status, const HANDLE *handle);
+PVOID BasepNewer(const char *name);
+
+/* A function that opens an object by its name, by the service `open`. */
+#define BASEP_OPEN(function, open) \
+    HANDLE NTAPI function(ACCESS_MASK access, BOOL inherited, const WCHAR *name) { \
+        BASEP_OBJECT object; \
+        HANDLE handle = NULL; \
+        if (!BasepOpenAttributes(&object, inherited, name)) return NULL; \
+        return BasepOpened(open(&handle, access, &object.Attributes), &handle); \
+    }
+/* Its form for ANSI names. */
+#define BASEP_OPEN_A(function, wide_function) \
+    HANDLE NTAPI function(ACCESS_MASK access, BOOL inherited, const char *name) { \
+        BASEP_WIDE(name); \
+        return wide_function(access, inherited, wide); \
+    }
+/* Declares `wide`, a name's UTF-16 form or NULL; or returns NULL with a last error. */
+#define BASEP_WIDE(name) \
+    WCHAR wide_text[LONGEST_NAME + 1]; \
+    if (!BasepWideName(name, wide_text)) return NULL; \
+    const WCHAR *wide = name ? wide_text : NULL

@@ -1,35 +1,7 @@
-/* Semaphores, and modules by name, as far as C++'s run-time support asks for them. */
+/* Modules by name, as far as C++'s run-time support asks for them. */
 #include "base.h"
 
-API NTSTATUS NtCreateSemaphore(HANDLE *, unsigned, void *, int, int);
-API NTSTATUS NtReleaseSemaphore(HANDLE, int, int *);
 API NTSTATUS LdrGetDllHandle(const wchar_t *, unsigned *, const UnicodeString *, HANDLE *);
-
-#define SEMAPHORE_ALL_ACCESS 0x1f0003
-#define STATUS_NOT_IMPLEMENTED ((NTSTATUS)0xc0000002)
-
-static BOOL status(NTSTATUS status) {
-    if (status >= 0) return 1;
-    RtlSetLastWin32ErrorAndNtStatusFromNtStatus(status);
-    return 0;
-}
-
-/* Named ones, and attributes, are not done. */
-HANDLE CreateSemaphoreW(void *attributes, int count, int most, const wchar_t *name) {
-    HANDLE semaphore = NULL;
-    if (attributes || name) {
-        status(STATUS_NOT_IMPLEMENTED);
-        return NULL;
-    }
-    return status(NtCreateSemaphore(&semaphore, SEMAPHORE_ALL_ACCESS, NULL, count, most)) ? semaphore : NULL;
-}
-HANDLE CreateSemaphoreA(void *attributes, int count, int most, const char *name) {
-    static const wchar_t some[] = L"?";
-    return CreateSemaphoreW(attributes, count, most, name ? some : NULL);
-}
-BOOL ReleaseSemaphore(HANDLE semaphore, int count, int *before) {
-    return status(NtReleaseSemaphore(semaphore, count, before));
-}
 
 /* Modules that the program was loaded with are there; nothing can be loaded later. */
 HANDLE LoadLibraryW(const wchar_t *name) {

@@ -2,9 +2,11 @@
 #include "wow64.h"
 
 /* The codes of guest/data/wow64_services.csv. */
-enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY };
+enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
+       QUERY_TOKEN };
 
 #define STATUS_INFO_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
+#define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
 #define PROCESS_WOW64_INFORMATION 26
 /* TEB32 lies this far behind TEB64. */
 #define TEB32_OFFSET 0x2000
@@ -163,6 +165,65 @@ static NTSTATUS allocate_virtual_memory(CALL *call) {
     return service(call);
 }
 
+/* So must a view. */
+static NTSTATUS map_view(CALL *call) {
+    if (!call->slots[3]) call->native[3] = 0x7fffffff;
+    return service(call);
+}
+
+/* Where the pointers of a token's information are: how many bytes its head has in 64 bits and how many it loses, for
+ * each pointer and its attributes 8 of 16. */
+typedef struct {
+    ULONG count, first, step, lost;
+} TOKEN_POINTERS;
+
+static TOKEN_POINTERS token_pointers(ULONG class, const ULONG *data) {
+    switch (class) {
+    /* TOKEN_USER, TOKEN_MANDATORY_LABEL: a SID_AND_ATTRIBUTES. */
+    case 1: case 25: return (TOKEN_POINTERS){1, 0, 16, 8};
+    /* TOKEN_GROUPS: as many as the count before them says; logon SID, device groups and capabilities too. */
+    case 2: case 11: case 28: case 30: case 37: case 38: return (TOKEN_POINTERS){data[0], 8, 16, 8};
+    /* TOKEN_OWNER, TOKEN_PRIMARY_GROUP, TOKEN_DEFAULT_DACL, TOKEN_APPCONTAINER_INFORMATION: a pointer. */
+    case 4: case 5: case 6: case 31: return (TOKEN_POINTERS){1, 0, 8, 4};
+    default: return (TOKEN_POINTERS){0, 0, 0, 0};
+    }
+}
+
+/* Narrows what `native` has in place, for a program's buffer at `to`; its new length. */
+static ULONG narrow_token(TOKEN_POINTERS at, UCHAR *native, ULONG length, ULONG to) {
+    ULONG head = at.first + at.count * at.step, narrow_first = at.first / 2;
+    ULONG narrow_step = at.step - at.lost, narrow_head = narrow_first + at.count * narrow_step;
+    for (ULONG i = 0; i < at.count; i++) {
+        ULONG64 address = *(ULONG64 *)(native + at.first + i * at.step);
+        ULONG attributes = *(ULONG *)(native + at.first + i * at.step + 8);
+        ULONG *out = (ULONG *)(native + narrow_first + i * narrow_step);
+        out[0] = address ? to + (ULONG)(address - (ULONG64)native) - (head - narrow_head) : 0;
+        if (narrow_step == 8) out[1] = attributes;
+    }
+    for (ULONG i = head; i < length; i++) native[i - (head - narrow_head)] = native[i];
+    return length - (head - narrow_head);
+}
+
+/* More than any token here has; longer information is refused with the kernel's status. */
+#define TOKEN_BUFFER 4096
+
+static NTSTATUS query_token(CALL *call) {
+    union {
+        UCHAR bytes[TOKEN_BUFFER];
+        ULONG words[2];
+    } native;
+    ULONG returned = 0;
+    if (!token_pointers(call->slots[1], (const ULONG[2]){1, 0}).step) return service(call);
+    NTSTATUS status = with_buffer(call, 2, native.bytes, sizeof native, &returned);
+    if (!NT_SUCCESS(status)) return status;
+    TOKEN_POINTERS at = token_pointers(call->slots[1], native.words);
+    ULONG length = narrow_token(at, native.bytes, returned, call->slots[2]);
+    if (call->slots[4]) status = Wow64pCopy(pointer(call->slots[4]), &length, sizeof length);
+    if (!NT_SUCCESS(status)) return status;
+    if (call->slots[3] < length) return STATUS_BUFFER_TOO_SMALL;
+    return Wow64pCopy(pointer(call->slots[2]), native.bytes, length);
+}
+
 NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     switch (special) {
     case QUERY_VIRTUAL_MEMORY: return query_virtual_memory(call);
@@ -170,6 +231,8 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case QUERY_THREAD: return query_thread(call);
     case QUERY_SYSTEM: return query_system(call);
     case ALLOCATE_VIRTUAL_MEMORY: return allocate_virtual_memory(call);
+    case MAP_VIEW: return map_view(call);
+    case QUERY_TOKEN: return query_token(call);
     default: return service(call);
     }
 }

@@ -23,7 +23,9 @@ typedef union {
     struct {
         OBJECT_ATTRIBUTES64 attributes;
         UNICODE_STRING64 name;
+        SECURITY_DESCRIPTOR64 descriptor;
     } object;
+    SECURITY_DESCRIPTOR64 descriptor;
     UNICODE_STRING64 string;
     ULONG64 words[2];
 } SCRATCH;
@@ -37,6 +39,25 @@ static NTSTATUS read_string(UNICODE_STRING64 *to, ULONG from) {
     return status;
 }
 
+/* A security descriptor: a self-relative one, which has no pointers, as it is. */
+static NTSTATUS read_descriptor(ULONG64 *native, SECURITY_DESCRIPTOR64 *to, ULONG from) {
+    SECURITY_DESCRIPTOR32 in;
+    *native = from;
+    if (!from) return STATUS_SUCCESS;
+    NTSTATUS status = Wow64pCopy(&in, pointer(from), sizeof(ULONG));
+    if (!NT_SUCCESS(status) || in.Control & SE_SELF_RELATIVE) return status;
+    status = Wow64pCopy(&in, pointer(from), sizeof in);
+    to->Revision = in.Revision;
+    to->Sbz1 = in.Sbz1;
+    to->Control = in.Control;
+    to->Owner = in.Owner;
+    to->Group = in.Group;
+    to->Sacl = in.Sacl;
+    to->Dacl = in.Dacl;
+    *native = (ULONG64)to;
+    return status;
+}
+
 static NTSTATUS read_object_attributes(SCRATCH *scratch, ULONG from) {
     OBJECT_ATTRIBUTES32 in;
     OBJECT_ATTRIBUTES64 *out = &scratch->object.attributes;
@@ -46,7 +67,8 @@ static NTSTATUS read_object_attributes(SCRATCH *scratch, ULONG from) {
     out->Length = in.Length == sizeof in ? sizeof *out : 0;
     out->RootDirectory = sign_extend(in.RootDirectory);
     out->Attributes = in.Attributes;
-    out->SecurityDescriptor = in.SecurityDescriptor;
+    status = read_descriptor(&out->SecurityDescriptor, &scratch->object.descriptor, in.SecurityDescriptor);
+    if (!NT_SUCCESS(status)) return status;
     out->SecurityQualityOfService = in.SecurityQualityOfService;
     out->ObjectName = 0;
     if (in.ObjectName) {
@@ -97,6 +119,7 @@ static NTSTATUS widen(CALL *call, ULONG index, ULONG slot, SCRATCH *scratch, ULO
     *native = (ULONG64)scratch;
     switch (call->codes[index]) {
     case 'A': return read_object_attributes(scratch, value);
+    case 'S': return read_descriptor(native, &scratch->descriptor, value);
     case 'U': case 'u': return read_string(&scratch->string, value);
     case 'w': return read_words(scratch, value, 1, 0);
     case 'h': return read_words(scratch, value, 1, 1);

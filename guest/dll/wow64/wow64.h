@@ -38,6 +38,18 @@ typedef struct {
     ULONG64 SecurityDescriptor, SecurityQualityOfService;
 } OBJECT_ATTRIBUTES64;
 
+#define SE_SELF_RELATIVE 0x8000
+typedef struct {
+    UCHAR Revision, Sbz1;
+    USHORT Control;
+    ULONG Owner, Group, Sacl, Dacl;
+} SECURITY_DESCRIPTOR32;
+typedef struct {
+    UCHAR Revision, Sbz1;
+    USHORT Control;
+    ULONG64 Owner, Group, Sacl, Dacl;
+} SECURITY_DESCRIPTOR64;
+
 /* Copies bytes where either side may be the 32-bit program's: a fault comes back as its status (probe.S). */
 NTSTATUS Wow64pCopy(void *to, const void *from, ULONG64 length);
 /* The service `number` with `count` native arguments (probe.S). */

@@ -105,7 +105,7 @@ fn nt_allocate_virtual_memory(
 
 /// The highest address that `ZeroBits` allows: the count is of a 32-bit address's high bits (on 64-bit kernels too);
 /// a mask is rounded up to all bits below its highest one.
-fn highest_with(zero_bits: u64, width: Width) -> u64 {
+pub(super) fn highest_with(zero_bits: u64, width: Width) -> u64 {
     match zero_bits {
         0 => u64::MAX,
         1..32 => u64::from(u32::MAX >> zero_bits),

@@ -4,6 +4,7 @@ use guest::access::process as access;
 use guest::mem::{PAGE_SIZE, Word};
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
+use super::allocate::highest_with;
 use super::memory::Memory;
 use super::pages::Pte;
 use super::protect::Protect;
@@ -15,7 +16,7 @@ use crate::service::{NtResult, Service, Support, Unwind, service};
 pub(crate) const SERVICES: &[Service] = &[
     service!(
         NtMapViewOfSection => nt_map_view_of_section,
-        Support::Partial("into the calling process; no ZeroBits; no AllocationType but MEM_TOP_DOWN")
+        Support::Partial("into the calling process; no AllocationType but MEM_TOP_DOWN")
     ),
     service!(NtUnmapViewOfSection => nt_unmap_view_of_section, Support::Partial("only the calling process")),
     service!(
@@ -84,9 +85,6 @@ fn nt_map_view_of_section(
     if size > highest + 1 - base {
         return Err(NtStatus::INVALID_PARAMETER_3.into());
     }
-    if zero_bits != 0 {
-        return Err(Unwind::unsupported("ZeroBits"));
-    }
     if base % GRANULARITY != 0 || offset % GRANULARITY as i64 != 0 {
         return Err(NtStatus::MAPPED_ALIGNMENT.into());
     }
@@ -104,7 +102,8 @@ fn nt_map_view_of_section(
     }
     let view = View { segment: section.segment, first: offset / PAGE_SIZE };
     let top_down = allocation_type & MEM_TOP_DOWN != 0;
-    let first = map(&mut cx.kernel.mm, base, size / PAGE_SIZE, view, protect, top_down)?;
+    let highest = highest_with(zero_bits, cx.kernel.width());
+    let first = map(&mut cx.kernel.mm, (base, highest), size / PAGE_SIZE, view, protect, top_down)?;
     let mut mem = cx.mem();
     mem.store(place.base, &Word(first * PAGE_SIZE))?;
     mem.store(place.size, &Word(size))?;
@@ -114,13 +113,13 @@ fn nt_map_view_of_section(
     Ok(NtStatus::SUCCESS)
 }
 
-/// Enters a view of this many pages; its first page is told.
+/// Enters a view of this many pages at an address, or where there is room below the highest; its first page is told.
 fn map(
-    memory: &mut Memory, base: u64, pages: u64, view: View, protect: Protect, top_down: bool,
+    memory: &mut Memory, (base, highest): (u64, u64), pages: u64, view: View, protect: Protect, top_down: bool,
 ) -> Result<u64, NtStatus> {
     let space = &mut memory.space;
     let first = match base {
-        0 => space.find(pages, top_down, u64::MAX).ok_or(NtStatus::NO_MEMORY)?,
+        0 => space.find(pages, top_down, highest).ok_or(NtStatus::NO_MEMORY)?,
         base if base < space.limits.lowest => return Err(NtStatus::INVALID_PARAMETER_3),
         base => base / PAGE_SIZE,
     };

@@ -57,7 +57,8 @@ impl Cx<'_> {
         if self.kernel.ps.thread.kernel_mode {
             let all = desired.intersects(AccessMask::MAXIMUM_ALLOWED);
             let rights = desired.0 | if all { mapping.all.0 } else { 0 };
-            return Ok(AccessMask(rights & (mapping.valid.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0)));
+            let rights = AccessMask(rights & (mapping.valid.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0));
+            return Ok(self.with_implied(id, rights));
         }
         let system = desired.intersects(AccessMask::ACCESS_SYSTEM_SECURITY);
         if system && !subject.has_privilege(Privilege::SECURITY) {
@@ -73,10 +74,24 @@ impl Cx<'_> {
         let access = AccessMask((access.0 | desired.1.0) & (mapping.valid.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0));
         let denied = self.protected_rights(&object.body);
         match (desired.0.intersects(AccessMask::MAXIMUM_ALLOWED), access.intersects(denied)) {
-            (_, false) => Ok(access),
-            (true, true) if access.0 & !denied.0 != 0 => Ok(AccessMask(access.0 & !denied.0)),
+            (_, false) => Ok(self.with_implied(id, access)),
+            (true, true) if access.0 & !denied.0 != 0 => Ok(self.with_implied(id, AccessMask(access.0 & !denied.0))),
             _ => Err(NtStatus::ACCESS_DENIED.into()),
         }
+    }
+
+    /// What comes with rights that are granted: a handle that may query or set a process or thread may query or set what
+    /// is limited too ("Process Security and Access Rights", "Thread Security and Access Rights").
+    fn with_implied(&self, id: ObjectId, granted: AccessMask) -> AccessMask {
+        let pairs: &[(u32, u32)] = match self.kernel.ob.type_of(id) {
+            // PROCESS_QUERY_INFORMATION and PROCESS_QUERY_LIMITED_INFORMATION
+            Some(ObjectType::Process) => &[(0x400, 0x1000)],
+            // THREAD_QUERY_INFORMATION, THREAD_SET_INFORMATION and their limited forms
+            Some(ObjectType::Thread) => &[(0x40, 0x800), (0x20, 0x400)],
+            _ => &[],
+        };
+        let implied = pairs.iter().filter(|(right, _)| granted.0 & right != 0);
+        AccessMask(implied.fold(granted.0, |mask, (_, limited)| mask | limited))
     }
 
     /// What a duplicate of a handle may do: rights that the source has are not checked again.
@@ -85,7 +100,11 @@ impl Cx<'_> {
     pub fn grant_duplicate(&self, source: &Entry, desired: AccessMask) -> NtResult<AccessMask> {
         let mapping = self.mapping_of(self.kernel.ob.type_of(source.object).ok_or(NtStatus::INVALID_HANDLE)?)?;
         let mapped = desired.map_generic(&mapping);
-        if source.granted.contains(mapped) { Ok(mapped) } else { self.grant_existing(source.object, desired) }
+        if source.granted.contains(mapped) {
+            Ok(self.with_implied(source.object, mapped))
+        } else {
+            self.grant_existing(source.object, desired)
+        }
     }
 
     /// `PsOpenProcess` and `PsOpenThread` let whoever holds `SeDebugPrivilege` have everything: what is left to check,
