@@ -27,7 +27,7 @@ fn nt_query_information_thread(
     let width = cx.kernel.width();
     let w = width.bytes();
     let size = match class {
-        BASIC_INFORMATION => 6 * w,
+        BASIC_INFORMATION => 5 * w + 8,
         AM_I_LAST_THREAD => 4,
         _ => return Err(Unwind::unsupported(format!("ThreadInformationClass {name}"))),
     };
