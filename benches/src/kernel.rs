@@ -6,7 +6,7 @@ use trapgate::loader::Program;
 use trapgate::machine::Dispatch;
 use trapgate::{Config, End, Machine};
 
-use crate::measure::{Figure, in_turns, time};
+use crate::measure::{Figure, in_turns, processor_time};
 use crate::{code, subject};
 
 const ROUNDS: u32 = 400_000;
@@ -42,7 +42,7 @@ fn machine(profile: &'static Profile, code: &[u8], dispatch: Dispatch, int2e: bo
 /// A run to its end; calls per second, and instructions in ring 0.
 fn run(profile: &'static Profile, code: &[u8], dispatch: Dispatch) -> (f64, u64) {
     let mut machine = machine(profile, code, dispatch, false);
-    let elapsed = time(|| match machine.run().expect("no engine failure") {
+    let elapsed = processor_time(|| match machine.run().expect("no engine failure") {
         End::Exit(_) => {}
         other => panic!("the bench's code ended in {other:?}"),
     });

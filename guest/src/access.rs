@@ -65,7 +65,8 @@ impl AccessMask {
     pub fn describe(self, type_name: &str) -> String {
         let whole = ACCESS_RIGHTS.iter().find(|(ty, value, ..)| *ty == type_name && *value == self.0);
         if let Some((_, _, name, _)) = whole {
-            return (*name).to_string();
+            // Two values have gone by one name: the table marks the later one.
+            return name.trim_end_matches("_VISTA").to_string();
         }
         let mut names = Vec::new();
         let mut rest = self.0;
@@ -125,6 +126,7 @@ mod tests {
     fn rights_have_names() {
         assert_eq!(AccessMask(0x1f_0003).describe("Event"), "EVENT_ALL_ACCESS");
         assert_eq!(AccessMask(0x10_0002).describe("Event"), "SYNCHRONIZE|EVENT_MODIFY_STATE");
+        assert_eq!(AccessMask(0x1f_ffff).describe("Process"), "PROCESS_ALL_ACCESS");
         assert_eq!(AccessMask(0).describe("Event"), "0x0");
         assert_eq!(AccessMask(0x8).describe("Event"), "0x8");
     }

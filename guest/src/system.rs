@@ -28,19 +28,21 @@ pub struct SystemMap {
     pub process: u64,
     /// `ETHREAD` of the first thread.
     pub thread: u64,
+    /// Where the other objects begin.
+    pub objects: u64,
     /// The end of the first thread's kernel stack (`KTHREAD.InitialStack`).
     pub stack: u64,
     /// Bytes of that stack.
     pub stack_size: u64,
-    /// The end of the stack that a double fault gets.
+    /// The end of the stack that a double fault gets. Those of machine checks and NMIs follow it.
     pub fault_stack: u64,
     /// Where code that is loaded as a driver goes: near enough to the kernel for a row of a 64-bit service table, which
     /// reaches 128 MiB.
     pub driver: u64,
 }
 
-/// What the dispatch path touches lies in pages that differ in their low bits: the engine's translation cache has one
-/// place for pages that do not.
+/// What the dispatch path touches lies in pages that differ in their low bits, and differ there from those of the user
+/// stacks too: the engine's translation cache has one place for pages that do not.
 const X64: SystemMap = SystemMap {
     lowest: 0xffff_8000_0000_0000,
     ntoskrnl: 0xffff_f800_02c0_0000,
@@ -52,6 +54,7 @@ const X64: SystemMap = SystemMap {
     pcr: 0xffff_f800_0200_0000,
     process: 0xffff_fa80_0106_0000,
     thread: 0xffff_fa80_0118_4000,
+    objects: 0xffff_fa80_0200_0000,
     stack: 0xffff_f880_0200_7000,
     stack_size: 0x6000,
     fault_stack: 0xffff_f880_0300_7000,
@@ -63,12 +66,13 @@ const X86: SystemMap = SystemMap {
     ntoskrnl: 0x804e_0000,
     win32k: 0xbf80_0000,
     shared_data: 0xffdf_0000,
-    gdt: 0x8003_f000,
-    idt: 0x8003_f400,
+    gdt: 0x8003_8000,
+    idt: 0x8003_8400,
     tss: 0x8004_2000,
     pcr: 0x8048_0000,
     process: 0x8106_0000,
     thread: 0x8118_4000,
+    objects: 0x8200_0000,
     stack: 0xf800_4000,
     stack_size: 0x3000,
     fault_stack: 0xf801_4000,
@@ -76,6 +80,12 @@ const X86: SystemMap = SystemMap {
 };
 
 impl SystemMap {
+    /// The ends of the stacks that the task state segment of a 64-bit kernel has for interrupts: for double faults,
+    /// machine checks and NMIs. A page that is not there lies between.
+    pub fn interrupt_stacks(&self) -> [u64; 3] {
+        std::array::from_fn(|n| self.fault_stack + n as u64 * (self.stack_size + 0x1000))
+    }
+
     /// The map of a kernel.
     pub const fn of(arch: Arch) -> &'static Self {
         match arch {

@@ -4,6 +4,7 @@
 //! [`Kernel`] holds them; a service gets it through a [`Cx`]. No CPU, no host pointer and no closure lives
 //! in here, so a clone is a snapshot and a run can be repeated.
 
+mod address;
 pub mod body;
 mod boot;
 pub mod cx;

@@ -1,6 +1,7 @@
 //! Code in ring 0 beside the kernel image: what it can look at and change, and how the machine ends when it goes wrong.
 
 use guest::bugcheck::BugCheckCode as B;
+use guest::services::ServiceTableId;
 use guest::system::SystemMap;
 use guest::{Arch, NtStatus, Profile};
 use iced_x86::IcedError;
@@ -145,6 +146,33 @@ fn a_filter_in_front_of_a_service() {
         },
     );
     assert_eq!(status(&mut machine), 0);
+}
+
+/// A row of win32k's table is found like any other.
+#[test]
+fn a_win32k_row_is_redirected() {
+    let built = guest::asm::win32k(profile()).expect("an image").expect("a build with win32k");
+    let (rva, _) = built.symbols.iter().find(|(_, n)| n == "W32pServiceTable").expect("the table");
+    let table = SystemMap::of(Arch::X64).win32k + u64::from(*rva);
+    let name = profile().service(ServiceTableId::Win32k, 3).expect("a service").info.name;
+    let mut m = machine(
+        |a| {
+            a.mov(rax, cr0)?;
+            a.and(rax, !0x1_0000)?;
+            a.mov(cr0, rax)?;
+            a.mov(rcx, table + 4 * 3)?;
+            // To its neighbour's entry.
+            a.mov(edx, dword_ptr(rcx + 4))?;
+            a.mov(dword_ptr(rcx), edx)?;
+            a.or(rax, 0x1_0000)?;
+            a.mov(cr0, rax)
+        },
+        |a| a.ret(),
+    );
+    assert_eq!(status(&mut m), NtStatus::INVALID_HANDLE.0);
+    let neighbour = profile().service(ServiceTableId::Win32k, 4).expect("a service").info.name;
+    assert_eq!(hooked(&m), [format!("{name} win32k!{neighbour}")]);
+    assert!(live(&m).expect("tables").rows.iter().any(|r| r.hooked && !r.outside && r.number == 0x1003));
 }
 
 #[test]
@@ -322,6 +350,28 @@ fn the_kernel_stack_overflows() {
     assert_eq!(code, B::UNEXPECTED_KERNEL_MODE_TRAP);
 }
 
+/// Double faults, machine checks and NMIs have stacks of their own (TSS_IST_PANIC, TSS_IST_MCA, TSS_IST_NMI).
+#[test]
+fn interrupts_with_their_own_stacks() {
+    let m = machine(|_| Ok(()), |a| a.ret());
+    let word = |va: u64| u64::from_le_bytes(m.peek(va, 8).expect("it is there").try_into().expect("eight bytes"));
+    let mut stacks: Vec<u64> = (0..3).map(|n| word(SystemMap::of(Arch::X64).tss + 0x24 + 8 * n)).collect();
+    stacks.push(word(SystemMap::of(Arch::X64).tss + 4));
+    stacks.sort_unstable();
+    // All there, and an overflow of one is not another.
+    for pair in stacks.windows(2) {
+        assert!(m.peek(pair[1] - 0x1000, 0x1000).is_some() && pair[1] - pair[0] > 0x1000, "{stacks:x?}");
+    }
+    for vector in [2, 0x12] {
+        // Without a stack they come through all the same: there is no double fault.
+        let (code, parameters) = bug_check(|a| {
+            a.xor(esp, esp)?;
+            a.int(vector)
+        });
+        assert_ne!((code, parameters[0]), (B::UNEXPECTED_KERNEL_MODE_TRAP, 8), "{vector:#x}");
+    }
+}
+
 #[test]
 fn a_return_to_no_address() {
     let rip = field("KTRAP_FRAME", "Rip") - 0x80;
@@ -472,5 +522,58 @@ fn the_kernel_is_out_of_reach() {
         let mut m = machine_for(program, vec![0xc3]);
         let end = m.run().expect("no engine failure");
         assert!(matches!(&end, End::Crash(c) if (0x1000_0000..0x1000_0020).contains(&c.address)), "{what}: {end:x?}");
+    }
+}
+
+/// The error code that the CPU pushes for a page fault, as a hook of the IDT sees it.
+#[test]
+fn error_codes_of_page_faults() {
+    let kernel_page = nt("KeServiceDescriptorTable");
+    for (at, access, error) in [
+        (kernel_page, 0, 5),
+        (kernel_page, 1, 7),
+        (nt("KiSystemCall64"), 2, 0x15),
+        (NOWHERE, 0, 4),
+        (0x10, 0, 4),
+        (0x10, 1, 6),
+    ] {
+        let driver = code(DRIVER, |a| {
+            let (mut seen, mut hook) = (a.create_label(), a.create_label());
+            a.sub(rsp, 0x18)?;
+            a.sidt(ptr(rsp))?;
+            a.mov(rcx, qword_ptr(rsp + 2))?;
+            a.add(rsp, 0x18)?;
+            a.lea(rax, ptr(hook))?;
+            let gate = 16 * 0xe;
+            a.mov(word_ptr(rcx + gate), ax)?;
+            a.shr(rax, 16)?;
+            a.mov(word_ptr(rcx + gate + 6), ax)?;
+            a.shr(rax, 16)?;
+            a.mov(dword_ptr(rcx + gate + 8), eax)?;
+            a.xor(eax, eax)?;
+            a.ret()?;
+            a.set_label(&mut hook)?;
+            a.push(rax)?;
+            a.mov(rax, qword_ptr(rsp + 8))?;
+            a.mov(qword_ptr(seen), rax)?;
+            a.pop(rax)?;
+            a.jmp(nt("KiPageFault"))?;
+            a.set_label(&mut seen)?;
+            a.dq(&[0])
+        });
+        let last = DRIVER + driver.len() as u64 - 8;
+        let program = code(0x1000_0000, |a| {
+            a.mov(rax, at)?;
+            match access {
+                0 => a.mov(ecx, dword_ptr(rax)),
+                1 => a.mov(dword_ptr(rax), ecx),
+                _ => a.jmp(rax),
+            }
+        });
+        let mut m = machine_for(program, driver);
+        let end = m.run().expect("no engine failure");
+        assert!(matches!(&end, End::Crash(c) if c.code == NtStatus::ACCESS_VIOLATION), "{end:x?}");
+        let seen = m.peek(last, 8).expect("the error code");
+        assert_eq!(u64::from_le_bytes(seen.try_into().expect("eight bytes")), error, "{at:#x}, {access}");
     }
 }

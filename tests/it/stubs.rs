@@ -258,11 +258,13 @@ fn objdump_opens_the_files() {
     let output =
         crate::support::trapgate().args(["stubs", "--all", "-o"]).arg(&folder).output().expect("trapgate starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.starts_with("229 files for 81 builds"), "{text}");
+    assert!(output.status.success() && text.starts_with("388 files for 81 builds"), "{text}");
     let wow64 = folder.join("win10-22h2-x64/wow64/ntdll.dll");
     let profile = Profile::default_profile();
     assert_eq!(std::fs::read(wow64).expect("a file"), asm::ntdll(profile, Arch::X86).expect("ntdll").image);
-    for name in ["xp-sp3-x86/ntdll.dll", "win7-sp1-x64/ntdll.dll", "win7-sp1-x64/wow64/win32u.dll"] {
+    for name in
+        ["xp-sp3-x86/ntdll.dll", "win7-sp1-x64/ntdll.dll", "win7-sp1-x64/wow64/win32u.dll", "xp-sp3-x86/ntoskrnl.exe"]
+    {
         let Ok(objdump) = std::process::Command::new("objdump").arg("-x").arg(folder.join(name)).output() else {
             assert!(std::env::var_os("CI").is_none(), "objdump is missing");
             break;

@@ -31,6 +31,12 @@ pub enum Command {
     Stubs(StubsOptions),
     /// Show the service tables: number, name, arguments, support level and gap
     Ssdt(SsdtOptions),
+    /// Show the tree of object directories, at boot or as a program left it
+    Objects(ObjectsOptions),
+    /// Show every process's handles as a program left them
+    Handles(HandlesOptions),
+    /// Show one object: header, body, security, who holds it
+    Object(ObjectOptions),
     /// List the Windows builds a machine can be
     Profiles(ProfilesOptions),
 }
@@ -240,7 +246,7 @@ pub struct StubsOptions {
     /// Those of every build, as files
     #[arg(long, requires = "output", conflicts_with_all = ["names", "arch", "profile"])]
     pub all: bool,
-    /// Write the profile's ntdll.dll and win32u.dll into this folder, as PE files
+    /// Write the profile's ntdll.dll, win32u.dll and kernel images into this folder, as PE files
     #[arg(short, long, value_name = "DIR", conflicts_with = "names")]
     pub output: Option<PathBuf>,
     /// The services; all NT services if none is named
@@ -265,6 +271,63 @@ pub struct SsdtOptions {
     pub json: bool,
     /// A program to run first, with --live; without one the tables are those after boot and driver
     #[arg(requires = "live")]
+    pub image: Option<PathBuf>,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+/// How a page that looks at a machine is shown.
+#[derive(Debug, Args)]
+pub struct PageOptions {
+    /// As JSON
+    #[arg(long, conflicts_with = "html")]
+    pub json: bool,
+    /// As a page for a browser, into this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ObjectsOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    #[command(flatten)]
+    pub page: PageOptions,
+    /// How many directories deep
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub depth: usize,
+    /// A directory, for instance \KernelObjects: only what is below it
+    pub path: Option<String>,
+    /// A program to run first; without one the tree is that of a machine that has just booted
+    pub image: Option<PathBuf>,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct HandlesOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    #[command(flatten)]
+    pub page: PageOptions,
+    /// The program; its handles are shown as it leaves them, before they are closed
+    pub image: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ObjectOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    #[command(flatten)]
+    pub page: PageOptions,
+    /// The object: its address, its path, or a name that no other object has
+    pub object: String,
+    /// A program to run first; without one the object is one of a machine that has just booted
     pub image: Option<PathBuf>,
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -17,7 +17,7 @@ use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
-use crate::view::{self, FlowFinder, Live, Paint};
+use crate::view::{self, FlowFinder, Live, Paint, Snapshot};
 
 pub(super) type Outcome = Result<u8, String>;
 
@@ -172,6 +172,14 @@ pub(super) fn trace(options: &TraceOptions) -> Outcome {
     };
     machine.observe(Box::new(Recorder::new(sink, wants))).map_err(|e| e.to_string())?;
     finish(&mut machine, options.machine.quiet)
+}
+
+/// Runs a program without its output, or boots only, and keeps what there is at its end.
+pub(super) fn snapshot(options: &MachineOptions, image: Option<&Path>, args: &[String]) -> Result<Snapshot, String> {
+    let Some(image) = image else { return Ok(Snapshot::boot(names::profile(&options.profile.profile)?)) };
+    let mut machine = machine(options, image, args)?;
+    machine.set_console(Box::new(Silent));
+    Snapshot::at_end(&mut machine).map_err(|e| e.to_string())
 }
 
 /// A console that shows nothing, for commands whose output is a page.

@@ -1,7 +1,9 @@
-//! The command line: `run`, `trace` and `flow` run a program; `number`, `stubs`, `ssdt` and `profiles` print data.
+//! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles` and `object` look at what it leaves;
+//! `number`, `stubs`, `ssdt` and `profiles` print data.
 
 mod args;
 mod commands;
+mod executive;
 mod files;
 mod names;
 mod pages;
@@ -25,6 +27,9 @@ pub fn main() -> ExitCode {
         Command::Number(options) => pages::number(options),
         Command::Stubs(options) => pages::stubs(options),
         Command::Ssdt(options) => pages::ssdt(options),
+        Command::Objects(options) => executive::objects(options),
+        Command::Handles(options) => executive::handles(options),
+        Command::Object(options) => executive::object(options),
         Command::Profiles(options) => pages::profiles(options),
     };
     match result {

@@ -77,7 +77,7 @@ fn archs(only: Option<ArchName>) -> Vec<Arch> {
 }
 
 /// Prints data as JSON, or as the page made of it.
-fn page(json: bool, data: &impl serde::Serialize, text: impl FnOnce(Paint) -> String) -> Outcome {
+pub(super) fn page(json: bool, data: &impl serde::Serialize, text: impl FnOnce(Paint) -> String) -> Outcome {
     if json {
         let text = serde_json::to_string_pretty(data).map_err(|e| e.to_string())?;
         print(&(text + "\n"));

@@ -179,7 +179,7 @@ pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
         if block.forbidden.is_none() && is_forbidden(&insn) {
             block.forbidden = Some(block.last);
         }
-        block.writes_msr |= insn.mnemonic() == Mnemonic::Wrmsr;
+        block.writes_msr |= matches!(insn.mnemonic(), Mnemonic::Wrmsr | Mnemonic::Lidt | Mnemonic::Ltr);
         block.count += 1;
     }
     block.rep = is_repeated(&insn).then_some(block.last);

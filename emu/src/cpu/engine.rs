@@ -9,6 +9,7 @@ use std::sync::Arc;
 use guest::convention::{Gate, ReturnRegs};
 use guest::mem::Access;
 use guest::{Arch, Fault};
+use iced_x86::Instruction;
 use memmap2::MmapRaw;
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::{X86CpuModel, uc_error};
@@ -168,10 +169,12 @@ impl Cpu {
             if exit != Exit::InvalidInstruction {
                 return Ok(exit);
             }
-            match self.run_string_compare(client) {
-                Some(Ok(())) => {}
-                Some(Err(fault)) => return Ok(Exit::Memory(fault)),
-                None => return Ok(exit),
+            let Some(insn) = self.string_compare(client) else { return Ok(exit) };
+            if self.shared.is_at_limit() {
+                return Ok(Exit::Budget);
+            }
+            if let Err(fault) = self.run_string_compare(client, &insn) {
+                return Ok(Exit::Memory(fault));
             }
         }
     }
@@ -187,18 +190,22 @@ impl Cpu {
         }
     }
 
-    /// Runs the instruction at RIP if it is user code and one of those in [`strings`]; `None`: it is another.
-    fn run_string_compare(&mut self, client: &mut dyn Client) -> Option<Result<(), Fault>> {
-        let rip = registers::rip(&self.engine);
-        let insn = strings::at(client, self.bits(), rip).filter(|_| !self.shared.is_ring_0())?;
+    /// The instruction at RIP, if it is user code and one of those in [`strings`].
+    fn string_compare(&mut self, client: &mut dyn Client) -> Option<Instruction> {
+        let (bits, rip) = (self.bits(), registers::rip(&self.engine));
+        strings::at(client, bits, rip).filter(|_| !self.shared.is_ring_0())
+    }
+
+    /// Runs such an instruction.
+    fn run_string_compare(&mut self, client: &mut dyn Client, insn: &Instruction) -> Result<(), Fault> {
         if self.tracing {
-            hooks::tell(&self.engine, client, rip, insn.len() as u32);
+            hooks::tell(&self.engine, client, insn.ip(), insn.len() as u32);
         }
         let value = registers::by_iced(&self.engine);
-        Some(strings::run(client, &insn, &self.registers(), value).map(|after| {
-            self.set_registers(&after);
-            self.shared.retired += 1;
-        }))
+        let after = strings::run(client, insn, &self.registers(), value)?;
+        self.set_registers(&after);
+        self.shared.retired += 1;
+        Ok(())
     }
 
     /// Starts the engine where RIP is, and lets it run until something stops it.
@@ -337,6 +344,9 @@ impl Cpu {
     /// selector of the latter.
     pub fn set_tables(&mut self, gdt: (u64, u32), idt: (u64, u32), tss: (u64, u32), task: u16) -> Result<(), CpuError> {
         self.shared.gdt_page = gdt.0 & !0xfff;
+        if let Some(ring_0) = &mut self.shared.ring_0 {
+            ring_0.forget_msrs();
+        }
         ring::set_write_protect(&self.engine);
         ring::set_table(&self.engine, R::GDTR, 0, gdt.0, gdt.1).map_err(CpuError)?;
         ring::set_table(&self.engine, R::IDTR, 0, idt.0, idt.1).map_err(CpuError)?;

@@ -196,7 +196,8 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
             return;
         }
         let regs = registers::read_trap(engine, gate, rip);
-        let mut trap = Trap { engine, regs, retired: shared.retired, gate, after };
+        let mut trap =
+            Trap { engine, regs, retired: shared.retired, gate, after, tables: [(0, 0); 2], stack: (0, 0, 0) };
         if client.trap(gate, &mut trap) == Flow::Stop {
             shared.exit = Some(exit);
             engine.stop();
@@ -210,7 +211,10 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
 fn enter_kernel(
     engine: &Engine, shared: &mut Shared, client: &mut dyn Client, gate: Gate, rip: u64, after: u64, exit: Exit,
 ) {
-    let rflags = registers::flags(engine);
+    let (rflags, stack) = match gate {
+        Gate::Syscall | Gate::Sysenter => (registers::flags(engine), (0, 0, 0)),
+        Gate::Int2e | Gate::Int2e32 => registers::flags_and_stack(engine),
+    };
     let Some(msrs) = shared.ring_0.as_mut().map(|r| r.msrs(engine)) else { return };
     let entry = match gate {
         Gate::Syscall => Some(Entry { rip: msrs.lstar, rsp: None, rcx_r11: Some((rip, rflags)), clears: msrs.fmask }),
@@ -222,7 +226,7 @@ fn enter_kernel(
     };
     let regs = TrapRegs { rip, rflags, ..TrapRegs::default() };
     let retired = shared.in_ring_3(shared.retired);
-    let mut trap = Trap { engine, regs, retired, gate, after };
+    let mut trap = Trap { engine, regs, retired, gate, after, tables: msrs.idt_and_tss, stack };
     match client.enter_kernel(&mut trap, entry) {
         Some(entry) => shared.enter_ring_0(engine, &entry, after),
         None => {
@@ -319,8 +323,13 @@ unsafe extern "C" fn on_block(uc: *mut uc_engine, address: u64, size: u32, data:
 unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *mut c_void) {
     let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
         let before = shared.block();
-        let (bits, ring) = registers::mode(engine);
+        let (bits, ring) = if shared.mode_known {
+            (if shared.mode == 0 { 64 } else { 32 }, if shared.is_ring_0() { 0 } else { 3 })
+        } else {
+            registers::mode(engine)
+        };
         shared.mode = blocks::mode_key(bits == 32);
+        shared.mode_known = true;
         if ring == 3 && shared.is_ring_0() {
             shared.left_ring_0();
             if client.left_kernel(&Insn { engine, address, size }) == Flow::Stop {
@@ -331,10 +340,8 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
                 return;
             }
         }
-        let block = match shared.blocks.get(address, shared.mode, size) {
-            Some(block) => *block,
-            None => decode(client, bits, address, size),
-        };
+        let known = shared.blocks.get(address, shared.mode, size).copied();
+        let block = known.unwrap_or_else(|| decode(client, bits, address, size));
         let again = u64::from(shared.repeating == address);
         if again == 0 && before.is_restarted_by(&block) {
             shared.retired = retired_at(shared, client, address, bits);
@@ -345,11 +352,14 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
             return;
         }
         shared.retired = retired;
-        shared.blocks.insert(block);
+        if known.is_none() {
+            shared.blocks.insert(block);
+        }
         shared.run_here(block);
         shared.set_repeating(block.rep.map_or(NOT_REPEATING, |at| block.address.wrapping_add(at.into())));
         if block.ends_in_far {
             shared.plain_limit = 0;
+            shared.mode_known = false;
         }
         if block.writes_msr
             && let Some(ring_0) = &mut shared.ring_0
@@ -370,7 +380,7 @@ fn cut(engine: &Engine, shared: &mut Shared, client: &mut dyn Client, block: &Bl
     let budget = (u64::from(block.count) > allowed)
         .then(|| blocks::nth_address(&code, block.bits(), block.address, allowed as u32));
     match (forbidden, budget) {
-        (Some(at), budget) if budget.is_none_or(|b| at <= b) => {
+        (Some(at), budget) if budget.is_none_or(|b| at < b) => {
             if at == block.address {
                 shared.exit = Some(Exit::InvalidInstruction);
             } else {

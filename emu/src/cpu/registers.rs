@@ -132,6 +132,13 @@ pub(super) fn segments_and_stack(engine: &Engine) -> (u16, u64, u16) {
     (v[0] as u16, v[1], v[2] as u16)
 }
 
+/// RFLAGS, and CS, RSP and SS: what an interrupt pushes beside RIP.
+pub(super) fn flags_and_stack(engine: &Engine) -> (u64, (u16, u64, u16)) {
+    let mut v = [0; 4];
+    engine.read(&[R::RFLAGS as c_int, R::CS as c_int, R::RSP as c_int, R::SS as c_int], &mut v);
+    (v[0], (v[1] as u16, v[2], v[3] as u16))
+}
+
 /// RFLAGS.
 pub(super) fn flags(engine: &Engine) -> u64 {
     let mut v = [0];

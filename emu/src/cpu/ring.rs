@@ -37,13 +37,15 @@ pub enum Msr {
     KernelGsBase = 0xc000_0102,
 }
 
-/// The registers of the ways in, as they were when they were last read: only `wrmsr` changes them.
+/// The registers of the ways in, as they were when they were last read: only `wrmsr`, `lidt` and `ltr` change them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct EntryMsrs {
     pub lstar: u64,
     pub fmask: u64,
     pub sysenter_eip: u64,
     pub sysenter_esp: u64,
+    /// Base and limit of the interrupt descriptor table, and of the task state segment.
+    pub idt_and_tss: [(u64, u32); 2],
 }
 
 /// A way into ring 0. `None`: the register stays what it is.
@@ -154,6 +156,7 @@ impl Ring0 {
             fmask: read(Msr::Fmask),
             sysenter_eip: read(Msr::SysenterEip),
             sysenter_esp: read(Msr::SysenterEsp),
+            idt_and_tss: idt_and_tss(engine),
         })
     }
 

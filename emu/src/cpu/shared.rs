@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub plain_limit: u64,
     /// [`blocks::mode_key`] of the code that runs.
     pub mode: u64,
+    /// Nothing has changed CS since `mode` was found out.
+    pub mode_known: bool,
     pub blocks: BlockCache,
     /// The slot of the block that runs, or `HERE`.
     pub current: u32,
@@ -90,6 +92,7 @@ impl Shared {
             gdt_page: 0,
             plain_limit: 0,
             mode: 0,
+            mode_known: false,
             current: HERE,
             here: Block::default(),
             repeating: NOT_REPEATING,
@@ -130,6 +133,7 @@ impl Shared {
         self.run_here(Block::default());
         self.set_repeating(NOT_REPEATING);
         self.plain_limit = 0;
+        self.mode_known = false;
     }
 
     /// Sets where counting ends: in instructions of ring 3, and in all.
@@ -182,6 +186,7 @@ impl Shared {
         ring_0.enter(engine, entry, after);
         self.entered_at.get_or_insert(self.retired);
         self.mode = blocks::mode_key(self.arch == Arch::X86);
+        self.mode_known = true;
         self.set_repeating(NOT_REPEATING);
     }
 

@@ -5,7 +5,7 @@ use guest::mem::Width;
 
 use super::ffi::Engine;
 use super::registers::{self, RegisterFile};
-use super::ring::{self, Ring0};
+use super::ring::Ring0;
 
 /// A system call that has just arrived.
 pub struct Trap<'a> {
@@ -15,6 +15,10 @@ pub struct Trap<'a> {
     pub(super) gate: Gate,
     /// What the engine adds to RIP when the hook returns.
     pub(super) after: u64,
+    /// Base and limit of the interrupt descriptor table, and of the task state segment, where kernel code runs.
+    pub(super) tables: [(u64, u32); 2],
+    /// CS, RSP and SS, where kernel code runs and an interrupt needs them.
+    pub(super) stack: (u16, u64, u16),
     /// Instructions of ring 3 retired, the trapping one included.
     pub retired: u64,
 }
@@ -44,12 +48,12 @@ impl Trap<'_> {
 
     /// CS, RSP and SS.
     pub fn segments_and_stack(&self) -> (u16, u64, u16) {
-        registers::segments_and_stack(self.engine)
+        self.stack
     }
 
     /// Base and limit of the interrupt descriptor table, and of the task state segment.
     pub fn idt_and_tss(&self) -> [(u64, u32); 2] {
-        ring::idt_and_tss(self.engine)
+        self.tables
     }
 
     /// Every register, RIP at or after the instruction as the gate has it.

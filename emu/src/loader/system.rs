@@ -273,7 +273,12 @@ impl Builder<'_, '_> {
         self.gates()?;
         let mut tss = StructBuilder::new(&self.side, if self.is_64() { "KTSS64" } else { "KTSS" });
         if self.is_64() {
-            tss.u64("Rsp0", map.stack).bytes("Ist", 8, &map.fault_stack.to_le_bytes()).u16("IoMapBase", 0x68);
+            tss.u64("Rsp0", map.stack).u16("IoMapBase", 0x68);
+            // The first place is none: a gate's 0 stands for no stack of its own.
+            for (n, stack) in (1..).zip(map.interrupt_stacks()) {
+                self.map(stack - map.stack_size, map.stack_size)?;
+                tss.bytes("Ist", 8 * n, &stack.to_le_bytes());
+            }
         } else {
             tss.u32("Esp0", self.stack_top() as u32).u16("Ss0", 0x10).u16("IoMapBase", 0x68);
         }

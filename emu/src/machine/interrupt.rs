@@ -138,24 +138,49 @@ pub(super) fn enter_at(
     push(kernel, ram, tables, &gate, None, from)
 }
 
+/// What is pushed, lowest address first: six words at most. One is made for each `int 2Eh`, so it is no `Vec`.
+struct Frame {
+    bytes: [u8; 6 * 8],
+    len: usize,
+}
+
+impl Frame {
+    fn add(&mut self, word: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + word.len()) {
+            place.copy_from_slice(word);
+            self.len += word.len();
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+}
+
 /// Writes the frame.
 fn push(
     kernel: &mut Kernel, ram: &mut dyn Phys, tables: Tables, gate: &IdtGate, error: Option<u32>, from: &Interrupted,
 ) -> Result<Entry, Refusal> {
-    let (rsp, frame) = match kernel.profile.arch {
-        Arch::X64 => frame_64(kernel, ram, tables, gate, error, from)?,
-        Arch::X86 => frame_32(kernel, ram, tables, error, from)?,
+    let mut frame = Frame { bytes: [0; 6 * 8], len: 0 };
+    let stack = match kernel.profile.arch {
+        Arch::X64 => frame_64(kernel, ram, tables, gate, error, from, &mut frame)?,
+        Arch::X86 => frame_32(kernel, ram, tables, error, from, &mut frame)?,
     };
-    kernel.mm.write_system(ram, rsp, &frame).map_err(Refusal::Stack)?;
+    let mut rsp = stack.wrapping_sub(frame.bytes().len() as u64);
+    if kernel.profile.arch == Arch::X86 {
+        rsp &= 0xffff_ffff;
+    }
+    kernel.mm.write_system(ram, rsp, frame.bytes()).map_err(Refusal::Stack)?;
     let clears = if gate.kind == INTERRUPT_GATE { CLEARED | INTERRUPT_FLAG } else { CLEARED };
     Ok(Entry { rip: gate.target, rsp: Some(rsp), rcx_r11: None, clears })
 }
 
 /// The frame of 64-bit mode: SS, RSP, RFLAGS, CS, RIP, and the error code if there is one; on a stack of the TSS, or
-/// aligned on the one that is interrupted.
+/// aligned on the one that is interrupted. Returns where that stack stands.
 fn frame_64(
     kernel: &Kernel, ram: &dyn Phys, tables: Tables, gate: &IdtGate, error: Option<u32>, from: &Interrupted,
-) -> Result<(u64, Vec<u8>), Refusal> {
+    frame: &mut Frame,
+) -> Result<u64, Refusal> {
     let stack = match (gate.stack, from.cs & 3) {
         (0, 0) => from.rsp,
         // RSP0 is at 4, the seven stacks for interrupts from 24h on.
@@ -164,19 +189,19 @@ fn frame_64(
     };
     let words = [from.rip, from.cs.into(), from.rflags, from.rsp, from.ss.into()];
     let error = error.map(u64::from);
-    let frame: Vec<u8> = error.into_iter().chain(words).flat_map(u64::to_le_bytes).collect();
-    Ok(((stack & !0xf).wrapping_sub(frame.len() as u64), frame))
+    error.into_iter().chain(words).for_each(|word| frame.add(&word.to_le_bytes()));
+    Ok(stack & !0xf)
 }
 
-/// The frame of 32-bit mode: SS and ESP only where the ring changes.
+/// The frame of 32-bit mode: SS and ESP only where the ring changes. Returns where its stack stands.
 fn frame_32(
-    kernel: &Kernel, ram: &dyn Phys, tables: Tables, error: Option<u32>, from: &Interrupted,
-) -> Result<(u64, Vec<u8>), Refusal> {
+    kernel: &Kernel, ram: &dyn Phys, tables: Tables, error: Option<u32>, from: &Interrupted, frame: &mut Frame,
+) -> Result<u64, Refusal> {
     let outer = from.cs & 3 != 0;
     let stack = if outer { word(kernel, ram, tables.tss.0.wrapping_add(4), 4)? } else { from.rsp };
     let words = [from.rip as u32, from.cs.into(), from.rflags as u32];
     let outside = [from.rsp as u32, from.ss.into()];
     let outside = outside.iter().filter(|_| outer);
-    let frame: Vec<u8> = error.iter().chain(&words).chain(outside).flat_map(|w| w.to_le_bytes()).collect();
-    Ok((u64::from((stack as u32).wrapping_sub(frame.len() as u32)), frame))
+    error.iter().chain(&words).chain(outside).for_each(|word| frame.add(&word.to_le_bytes()));
+    Ok(stack & 0xffff_ffff)
 }

@@ -222,6 +222,11 @@ impl Machine {
         &self.world.kernel
     }
 
+    /// How its run ended; `None`: it has not.
+    pub fn end(&self) -> Option<&End> {
+        self.ended.as_ref()
+    }
+
     /// What has been counted so far.
     pub fn stats(&self) -> &Stats {
         &self.world.stats

@@ -1,9 +1,15 @@
-//! Pages that show the machine: stubs, the service table, the flow of a call.
+//! Pages that show the machine: stubs, the service table, the flow of a call, objects and handles.
 
+mod bodies;
 mod diff;
 mod flow;
+mod handles;
+mod html;
 mod live;
+mod moment;
 mod number;
+mod object;
+mod objects;
 mod paint;
 mod profiles;
 mod ssdt;
@@ -12,8 +18,12 @@ mod summary;
 
 pub use diff::{Arguments, Listed, Moved, SsdtDiff, TableDiff, diff_text, ssdt_diff};
 pub use flow::{Flow, FlowFinder, flow_svg, flow_text};
+pub use handles::{HandleRow, HandleTables, handles, handles_html, handles_text};
 pub use live::{Entrance, Live, LiveRow, live, live_text};
+pub use moment::Snapshot;
 pub use number::{Meaning, NumberRun, number_rows, number_text, service_rows};
+pub use object::{ObjectPage, References, object, object_html, object_text};
+pub use objects::{ObjectRow, Objects, objects, objects_html, objects_text};
 pub use paint::Paint;
 pub use profiles::{ProfileRow, profile_rows, profiles_text};
 pub use ssdt::{SsdtRow, ssdt_rows, ssdt_text};

@@ -44,6 +44,11 @@ impl EventPair {
         Self { low: event.clone(), high: event }
     }
 
+    /// Whether the low and the high event are signalled.
+    pub fn signaled(&self) -> [bool; 2] {
+        [self.low.signaled, self.high.signaled]
+    }
+
     fn side(&mut self, side: Side) -> &mut Event {
         match side {
             Side::Low => &mut self.low,

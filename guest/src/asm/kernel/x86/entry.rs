@@ -7,7 +7,7 @@ use super::super::super::error::AsmError;
 use super::super::super::item::Item;
 use super::super::code::Code;
 use super::super::fields::Fields;
-use super::{dispatch, exception_list, exit, kernel_segments, lower_frame, selector};
+use super::{dispatch, exception_list, exit, lower_frame, selector};
 
 /// What debuggers know a frame with an argument pointer by.
 const DEBUG_MARK: u32 = 0xbadb_0d00;
@@ -41,6 +41,7 @@ pub(super) fn system_call(f: &Fields) -> Result<Item, AsmError> {
         dispatch::start(c, f)?;
         exit::user(c, f)?;
     }
+    load_data_segments(c)?;
     dispatch::rare(c, f)?;
     exit::rare(c, f)?;
     code.finish()
@@ -49,11 +50,20 @@ pub(super) fn system_call(f: &Fields) -> Result<Item, AsmError> {
 /// `KiFastCallEntry`: EDX is the caller's stack, EAX the number; the processor has changed CS, EIP, SS, ESP and IF.
 fn fast(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.name("KiFastCallEntry")?;
-    c.asm.mov(ecx, selector::USER_DATA)?;
     c.asm.push(selector::PROCESSOR)?;
     c.asm.pop(fs)?;
+    // DS and ES are the flat ones. They nearly always are already, and a branch costs the engine less than loading
+    // them: both in one register, compared without a change of the flags, which are the caller's still.
+    let flat = c.to("KiFastCallEntrySegments");
+    c.asm.mov(ecx, ds)?;
+    c.asm.bswap(ecx)?;
+    c.asm.mov(cx, es)?;
+    c.asm.lea(ecx, ecx - (selector::USER_DATA << 24 | selector::USER_DATA))?;
+    c.asm.jecxz(flat)?;
+    c.asm.mov(ecx, selector::USER_DATA)?;
     c.asm.mov(ds, ecx)?;
     c.asm.mov(es, ecx)?;
+    c.name("KiFastCallEntrySegments")?;
     c.asm.mov(ecx, dword_ptr(f.at("KPCR", "TSS")?).fs())?;
     c.asm.mov(esp, dword_ptr(ecx + f.at("KTSS", "Esp0")?))?;
     c.asm.push(selector::USER_DATA)?;
@@ -101,7 +111,9 @@ fn interrupt(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
         c.asm.push(register)?;
     }
     c.asm.push(fs)?;
-    kernel_segments(c, ebx)?;
+    c.asm.mov(ebx, selector::PROCESSOR)?;
+    c.asm.mov(fs, ebx)?;
+    data_segments(c)?;
     lower_frame(c, f)?;
     let previous = f.thread("PreviousMode")?;
     c.asm.mov(esi, dword_ptr(f.prcb("CurrentThread")?).fs())?;
@@ -115,6 +127,29 @@ fn interrupt(c: &mut Code, f: &Fields) -> Result<(), AsmError> {
     c.asm.mov(dword_ptr(ebp + f.frame("Edx")?), ebx)?;
     c.asm.mov(byte_ptr(ebp + frame_type(f)?), 0)?;
     c.asm.cld()?;
+    Ok(())
+}
+
+/// DS and ES are the flat ones. They nearly always are already, and a branch costs the engine less than loading them.
+fn data_segments(c: &mut Code) -> Result<(), AsmError> {
+    let load = c.to("KiSystemServiceLoadSegments");
+    c.asm.mov(ebx, ds)?;
+    c.asm.mov(esi, es)?;
+    c.asm.xor(ebx, selector::USER_DATA)?;
+    c.asm.xor(esi, selector::USER_DATA)?;
+    c.asm.or(bx, si)?;
+    c.asm.jne(load)?;
+    c.name("KiSystemServiceSegments")
+}
+
+/// Where they are not.
+fn load_data_segments(c: &mut Code) -> Result<(), AsmError> {
+    let loaded = c.to("KiSystemServiceSegments");
+    c.name("KiSystemServiceLoadSegments")?;
+    c.asm.mov(ebx, selector::USER_DATA)?;
+    c.asm.mov(ds, ebx)?;
+    c.asm.mov(es, ebx)?;
+    c.asm.jmp(loaded)?;
     Ok(())
 }
 
