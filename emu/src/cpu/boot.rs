@@ -118,9 +118,9 @@ const FPU_CONTROL: u64 = 0x27f;
 const MXCSR: u64 = 0x1f80;
 
 /// Writes the CPU's own pages and starts the engine into ring 3. It stops at address 0, where nothing is
-/// mapped: that is the end of the way in. With `rings` it goes into ring 0 first, by the same way, and learns what the
-/// rings differ in.
-pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch, rings: bool) -> Result<Option<Ring0>, String> {
+/// mapped: that is the end of the way in. It goes into ring 0 first, by the same way, and learns what the rings differ
+/// in.
+pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch) -> Result<Ring0, String> {
     let s = selectors(arch);
     for (selector, descriptor) in s.gdt {
         ram.write_private(0, *selector, &descriptor.to_le_bytes());
@@ -130,19 +130,14 @@ pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch, rings: bo
     engine.write_struct(R::GDTR as c_int, &gdtr).map_err(|e| format!("GDTR: {e:?}"))?;
     let failed = |e| format!("the context: {e:?}");
     let reset = engine.save().map_err(failed)?;
-    let mut kernel = None;
-    if rings {
-        go(engine, ram, [s.kernel_code, s.kernel_data])?;
-        kernel = Some(engine.save().map_err(failed)?);
-        engine.restore(&reset).map_err(failed)?;
-    }
+    go(engine, ram, [s.kernel_code, s.kernel_data])?;
+    let kernel = engine.save().map_err(failed)?;
+    engine.restore(&reset).map_err(failed)?;
     go(engine, ram, [s.user_code, s.user_data])?;
-    let ring_0 = kernel.map(|kernel| {
-        let expected = [s.user_code, s.user_data, s.kernel_code, s.kernel_data];
-        Ring0::calibrate(engine, &kernel, expected)
-    });
+    let expected = [s.user_code, s.user_data, s.kernel_code, s.kernel_data];
+    let ring_0 = Ring0::calibrate(engine, &kernel, expected)?;
     engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[FPU_CONTROL, MXCSR]);
-    ring_0.transpose()
+    Ok(ring_0)
 }
 
 /// From the reset state by `iretq` to address 0, with this code segment and stack segment.

@@ -135,9 +135,14 @@ impl Cpu {
     fn boot(&mut self, ram: &mut Ram, ring_0: bool) -> Result<(), CpuError> {
         let mut nobody = Nobody;
         self.shared.client = Some(erase(&mut nobody));
-        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch, ring_0);
+        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch);
         self.shared.client = None;
-        self.shared.ring_0 = result.map_err(CpuError)?.map(Box::new);
+        let way = Box::new(result.map_err(CpuError)?);
+        if ring_0 {
+            self.shared.ring_0 = Some(way);
+        } else {
+            self.shared.window = Some(way);
+        }
         self.shared.booting = false;
         self.shared.retired = 0;
         self.shared.blocks.clear();

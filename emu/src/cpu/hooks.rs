@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use guest::convention::{Gate, TrapRegs};
-use guest::mem::Access;
+use guest::mem::{Access, Width};
 use guest::system::KernelGate;
 use guest::{Arch, Fault, FaultKind};
 use unicorn_engine::RegisterX86 as R;
@@ -195,9 +195,13 @@ unsafe fn trap(uc: *mut uc_engine, data: *mut c_void, gate: Gate, exit: Exit) {
             enter_kernel(engine, shared, client, gate, rip, after, exit);
             return;
         }
-        let regs = registers::read_trap(engine, gate, rip);
-        let mut trap =
-            Trap { engine, regs, retired: shared.retired, gate, after, tables: [(0, 0); 2], stack: (0, 0, 0) };
+        let mut window = shared.window.as_deref_mut().filter(|_| gate.width() == Width::W64);
+        let regs = match &mut window {
+            Some(window) => window.trap_regs(engine, rip),
+            None => registers::read_trap(engine, gate, rip),
+        };
+        let (tables, stack) = ([(0, 0); 2], (0, 0, 0));
+        let mut trap = Trap { window, engine, regs, retired: shared.retired, gate, after, tables, stack };
         if client.trap(gate, &mut trap) == Flow::Stop {
             shared.exit = Some(exit);
             engine.stop();
@@ -226,7 +230,7 @@ fn enter_kernel(
     };
     let regs = TrapRegs { rip, rflags, ..TrapRegs::default() };
     let retired = shared.in_ring_3(shared.retired);
-    let mut trap = Trap { engine, regs, retired, gate, after, tables: msrs.idt_and_tss, stack };
+    let mut trap = Trap { window: None, engine, regs, retired, gate, after, tables: msrs.idt_and_tss, stack };
     match client.enter_kernel(&mut trap, entry) {
         Some(entry) => shared.enter_ring_0(engine, &entry, after),
         None => {

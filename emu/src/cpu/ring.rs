@@ -8,6 +8,7 @@
 
 use std::ffi::c_int;
 
+use guest::convention::TrapRegs;
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::{uc_x86_mmr, uc_x86_msr};
 
@@ -163,7 +164,41 @@ impl Ring0 {
     /// The sixteen general registers in the order of their numbers: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
     pub(super) fn look(&mut self, engine: &Engine) -> [u64; 16] {
         engine.save_to(&mut self.window);
-        std::array::from_fn(|index| quad(self.window.bytes(), self.base + 8 * index))
+        self.general().map_or([0; 16], |words| words.map(u64::from_le_bytes))
+    }
+
+    /// The general registers in the window.
+    #[inline]
+    fn general(&self) -> Option<&[[u8; 8]; 16]> {
+        self.window.bytes().get(self.base..)?.as_chunks().0.first_chunk()
+    }
+
+    /// What a 64-bit system call reads. RIP is the caller's to know.
+    #[inline]
+    pub(super) fn trap_regs(&mut self, engine: &Engine, rip: u64) -> TrapRegs {
+        let mut rflags = [0];
+        engine.read(&[R::RFLAGS as c_int], &mut rflags);
+        engine.save_to(&mut self.window);
+        let Some([rax, _, rdx, _, rsp, rbp, _, _, r8, r9, r10, ..]) = self.general() else {
+            return TrapRegs::default();
+        };
+        let [rax, rdx, rsp, rbp, r8, r9, r10] = [rax, rdx, rsp, rbp, r8, r9, r10].map(|w| u64::from_le_bytes(*w));
+        TrapRegs { rax, rdx, r8, r9, r10, rsp, rbp, rflags: rflags[0], rip }
+    }
+
+    /// Writes what `sysretq` leaves in general registers (RAX, RCX, RDX, R8 to R11), in the hook that has called
+    /// [`Ring0::trap_regs`]: nothing else has changed since.
+    #[inline]
+    pub(super) fn sysret(&mut self, engine: &Engine, values: &[u64; 7]) {
+        let base = self.base;
+        let general = self.window.bytes_mut().get_mut(base..).and_then(|b| b.as_chunks_mut().0.first_chunk_mut::<16>());
+        if let Some([rax, rcx, rdx, _, _, _, _, _, r8, r9, r10, r11, ..]) = general {
+            for (place, value) in [rax, rcx, rdx, r8, r9, r10, r11].into_iter().zip(values) {
+                *place = value.to_le_bytes();
+            }
+        }
+        // It was saved from this engine, so restoring cannot fail for a reason of ours.
+        let _ = engine.restore(&self.window);
     }
 
     /// Sets RAX, and nothing else.

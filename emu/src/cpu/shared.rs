@@ -55,6 +55,8 @@ pub(super) struct Shared {
     entered_at: Option<u64>,
     /// The way into ring 0, where kernel code runs there.
     pub ring_0: Option<Box<Ring0>>,
+    /// The same, as the quick way to registers, where none runs.
+    pub window: Option<Box<Ring0>>,
     /// The page of the descriptor table that ring 0 set up.
     pub gdt_page: u64,
     /// The block that runs, where the cache has lost it or there is none.
@@ -89,6 +91,7 @@ impl Shared {
             kernel: 0,
             entered_at: None,
             ring_0: None,
+            window: None,
             gdt_page: 0,
             plain_limit: 0,
             mode: 0,

@@ -9,6 +9,8 @@ use super::ring::Ring0;
 
 /// A system call that has just arrived.
 pub struct Trap<'a> {
+    /// Where a 64-bit call's registers have been read and are written.
+    pub(super) window: Option<&'a mut Ring0>,
     pub(super) engine: &'a Engine,
     /// The registers it reads; a 64-bit call's RDX, R8 and R9 are zero until [`Trap::read_arguments`].
     pub regs: TrapRegs,
@@ -28,6 +30,9 @@ impl Trap<'_> {
     /// with one argument do.
     #[inline]
     pub fn read_arguments(&mut self) {
+        if self.window.is_some() {
+            return;
+        }
         if self.gate.width() == Width::W64 {
             registers::read_arguments(self.engine, &mut self.regs);
         }
@@ -66,7 +71,13 @@ impl Trap<'_> {
     /// Returns from the call.
     #[inline]
     pub fn finish(&mut self, regs: &ReturnRegs) {
-        registers::write_return(self.engine, regs, Some((self.regs.rip, self.after)));
+        match (&mut self.window, *regs) {
+            (Some(window), ReturnRegs::Sysret { rax, rcx, rdx, r8, r9, r10, r11 }) => {
+                window.sysret(self.engine, &[rax, rcx, rdx, r8, r9, r10, r11]);
+                registers::clear_xmm(self.engine);
+            }
+            _ => registers::write_return(self.engine, regs, Some((self.regs.rip, self.after))),
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Counts a call and runs its service.
-    #[inline]
+    #[inline(always)]
     fn answer(&mut self, call: &mut Call, row: Result<Row, NotFound>, trap: &Trap<'_>) -> Answer {
         let Ok(found) = row else { return self.not_found(call, row, trap) };
         match self.kernel.fetch(&mut self.ram, &found, call) {
