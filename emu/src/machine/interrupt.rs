@@ -91,10 +91,9 @@ pub(crate) fn gate(kernel: &Kernel, ram: &dyn Phys, idt: (u64, u32), vector: u8)
     if at + size - 1 > idt.1 {
         return None;
     }
-    let mut bytes = [0; 16];
-    kernel.mm.peek(ram, idt.0.wrapping_add(at.into()), bytes.get_mut(..size as usize)?)?;
-    let low = u64::from_le_bytes(*bytes.first_chunk()?);
-    let high = u64::from_le_bytes(*bytes.last_chunk()?);
+    let va = idt.0.wrapping_add(at.into());
+    let low = quad(kernel, ram, va)?;
+    let high = if size == 16 { quad(kernel, ram, va.wrapping_add(8))? } else { 0 };
     let offset = low & 0xffff | low >> 32 & 0xffff_0000;
     Some(IdtGate {
         target: offset | high << 32,
@@ -106,12 +105,19 @@ pub(crate) fn gate(kernel: &Kernel, ram: &dyn Phys, idt: (u64, u32), vector: u8)
     })
 }
 
+/// Eight bytes of guest memory, kernel space mostly.
+fn quad(kernel: &Kernel, ram: &dyn Phys, va: u64) -> Option<u64> {
+    kernel.mm.system_word(ram, va).or_else(|| {
+        let mut bytes = [0; 8];
+        kernel.mm.peek(ram, va, &mut bytes)?;
+        Some(u64::from_le_bytes(bytes))
+    })
+}
+
 fn word(kernel: &Kernel, ram: &dyn Phys, va: u64, len: usize) -> Result<u64, Refusal> {
-    let mut bytes = [0; 8];
-    let place = bytes.get_mut(..len).unwrap_or(&mut []);
     let unmapped = Fault { va, access: Access::Read, kind: guest::FaultKind::NotMapped };
-    kernel.mm.peek(ram, va, place).ok_or(Refusal::Stack(unmapped))?;
-    Ok(u64::from_le_bytes(bytes))
+    let value = quad(kernel, ram, va).ok_or(Refusal::Stack(unmapped))?;
+    Ok(if len == 4 { value & 0xffff_ffff } else { value })
 }
 
 /// Delivers an event: writes its frame, and says where ring 0 goes on.

@@ -104,6 +104,11 @@ impl Memory {
     /// Writes kernel space with the kernel's rights; all or nothing.
     pub fn write_system(&mut self, ram: &mut dyn Phys, va: u64, bytes: &[u8]) -> Result<(), Fault> {
         let access = Access::Write;
+        if va % PAGE_SIZE + bytes.len() as u64 <= PAGE_SIZE {
+            let pte = self.resolve_system(va, access)?;
+            self.write_page(ram, pte, va, bytes);
+            return Ok(());
+        }
         let last = va.checked_add(bytes.len().saturating_sub(1) as u64);
         let last = last.ok_or(Fault { va, access, kind: FaultKind::NotMapped })?;
         for vpn in va / PAGE_SIZE..=last / PAGE_SIZE {
@@ -111,6 +116,18 @@ impl Memory {
         }
         self.poke(ram, va, bytes);
         Ok(())
+    }
+
+    /// Eight bytes of one page of kernel space, without side effects.
+    #[inline]
+    pub fn system_word(&self, ram: &dyn Phys, va: u64) -> Option<u64> {
+        let (frame, offset) = (self.system_frame(va)?, va % PAGE_SIZE);
+        let mut bytes = [0; 8];
+        if offset > PAGE_SIZE - 8 || !self.is_system(va) {
+            return None;
+        }
+        ram.read(frame, offset as usize, &mut bytes);
+        Some(u64::from_le_bytes(bytes))
     }
 
     /// Reads kernel space with the kernel's rights.
