@@ -1,8 +1,9 @@
 //! `./dev bench`: what Trapgate costs, each figure beside the floor from the same run.
 //!
 //! The floor of a system-call loop is raw Unicorn running the same bytes with a hook that reads six registers and
-//! writes RAX. Each figure is the median of five runs, floor and figure taken in turns. `--json FILE` writes the
-//! figures as data; `--readme FILE` puts the tables between the file's marks; `--kernel` measures kernel dispatch alone.
+//! writes RAX. Floor and figure are taken in turns, nine times, and the pair with the median ratio is shown.
+//! `--json FILE` writes the figures as data; `--readme FILE` puts the tables between the file's marks; `--kernel`
+//! measures kernel dispatch alone.
 
 mod code;
 mod floor;

@@ -14,17 +14,14 @@ pub struct Figure {
     pub target: Option<(String, bool)>,
 }
 
-const RUNS: usize = 5;
+const RUNS: usize = 9;
 
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
-}
-
-/// Medians of two things measured in turns, so that both see the same machine.
+/// Two things measured in turns: the pair whose ratio is the median, so that both figures are of neighbouring moments
+/// and a machine that changes its speed during the run changes both.
 pub fn in_turns(mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> (f64, f64) {
-    let pairs: Vec<(f64, f64)> = (0..RUNS).map(|_| (a(), b())).collect();
-    (median(pairs.iter().map(|p| p.0).collect()), median(pairs.iter().map(|p| p.1).collect()))
+    let mut pairs: Vec<(f64, f64)> = (0..RUNS).map(|_| (a(), b())).collect();
+    pairs.sort_by(|p, q| (p.0 / p.1).total_cmp(&(q.0 / q.1)));
+    pairs[RUNS / 2]
 }
 
 /// How long something takes.
