@@ -1,36 +1,12 @@
 //! The executive without a CPU: services called on a kernel with two pages of user memory.
 
 use guest::{GuestMemory, NtStatus, Profile};
-use kernel_model::mm::{Frame, Phys, Protect, UserMemory};
-use kernel_model::service::Args;
-use kernel_model::{Answer, Call, Kernel};
+use kernel_model::mm::{Protect, UserMemory};
+use kernel_model::{Answer, Kernel};
 
-/// Physical memory of a few frames.
-#[derive(Default)]
-struct Ram(Vec<[u8; 0x1000]>);
+use crate::direct::{Bytes, execute};
 
-impl Ram {
-    fn frame(&mut self, frame: Frame) -> &mut [u8; 0x1000] {
-        let at = frame.0 as usize;
-        if self.0.len() <= at {
-            self.0.resize(at + 1, [0; 0x1000]);
-        }
-        &mut self.0[at]
-    }
-}
-
-impl Phys for Ram {
-    fn read(&self, frame: Frame, offset: usize, buf: &mut [u8]) {
-        let page = self.0.get(frame.0 as usize).copied().unwrap_or([0; 0x1000]);
-        buf.copy_from_slice(&page[offset..offset + buf.len()]);
-    }
-    fn write(&mut self, frame: Frame, offset: usize, bytes: &[u8]) {
-        self.frame(frame)[offset..offset + bytes.len()].copy_from_slice(bytes);
-    }
-    fn zero(&mut self, frame: Frame) {
-        *self.frame(frame) = [0; 0x1000];
-    }
-}
+const FRAMES: u32 = 64;
 
 /// Where the caller's memory is: two pages, nothing around them.
 pub const BASE: u64 = 0x10_0000;
@@ -40,7 +16,7 @@ const FIRST: u64 = BASE + 0x400;
 /// A kernel, and the caller's memory.
 pub struct Desk {
     pub kernel: Kernel,
-    ram: Ram,
+    ram: Bytes,
     next: u64,
 }
 
@@ -48,11 +24,11 @@ impl Desk {
     /// A desk on a build.
     pub fn new(profile: &str) -> Self {
         let profile = Profile::by_name(profile).unwrap_or_else(|| panic!("{profile}"));
-        let mut kernel = Kernel::new(profile, 64, "desk.exe");
+        let mut kernel = Kernel::new(profile, FRAMES, "desk.exe");
         for vpn in [BASE >> 12, (BASE >> 12) + 1] {
             kernel.mm.commit(vpn, Protect::from_raw(4).expect("PAGE_READWRITE")).expect("memory");
         }
-        Self { kernel, ram: Ram::default(), next: FIRST }
+        Self { kernel, ram: Bytes::frames(FRAMES), next: FIRST }
     }
 
     /// Bytes in a pointer.
@@ -67,14 +43,7 @@ impl Desk {
 
     /// What a service answers.
     pub fn answer(&mut self, service: &str, args: &[u64]) -> Answer {
-        let number = self.kernel.profile.number(service).unwrap_or_else(|| panic!("no {service}"));
-        let row = self.kernel.find(number).expect("a row");
-        let mut words = Args::default();
-        args.iter().enumerate().for_each(|(index, &word)| words.set(index, word));
-        let gate = guest::convention::Gate::Syscall;
-        let mut call = Call::new(gate, guest::convention::TrapRegs::default());
-        call.args = words;
-        self.kernel.execute(&mut self.ram, &row, &call)
+        execute(&mut self.kernel, &mut self.ram, service, args)
     }
 
     /// Its status.

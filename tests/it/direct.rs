@@ -13,6 +13,12 @@ use kernel_model::{Answer, Call, Kernel};
 #[derive(Clone)]
 pub struct Bytes(Vec<u8>);
 
+impl Bytes {
+    pub fn frames(count: u32) -> Self {
+        Self(vec![0; count as usize * PAGE_SIZE as usize])
+    }
+}
+
 impl Phys for Bytes {
     fn read(&self, frame: Frame, offset: usize, buf: &mut [u8]) {
         let at = frame.0 as usize * PAGE_SIZE as usize + offset;
@@ -48,6 +54,18 @@ pub const OUT: u64 = DATA + 0x1_4000;
 pub const PROCESS: u64 = u64::MAX;
 pub const THREAD: u64 = u64::MAX - 1;
 
+/// Calls a service by name.
+pub fn execute(kernel: &mut Kernel, ram: &mut Bytes, service: &str, args: &[u64]) -> Answer {
+    let number = kernel.profile.number(service).unwrap_or_else(|| panic!("{service} is no service"));
+    let row = kernel.find(number).expect("a row");
+    let mut raw = Args::default();
+    for (index, arg) in args.iter().enumerate() {
+        raw.set(index, *arg);
+    }
+    let call = Call { gate: Gate::Syscall, regs: TrapRegs::default(), number, args: raw };
+    kernel.execute(ram, &row, &call)
+}
+
 /// A kernel with one process that has some memory.
 #[derive(Clone)]
 pub struct Direct {
@@ -69,7 +87,7 @@ impl Direct {
             let protect = if vpn == last { Protect::READONLY } else { protect };
             kernel.mm.commit(vpn, protect).expect("memory");
         }
-        Self { kernel, ram: Bytes(vec![0; FRAMES as usize * PAGE_SIZE as usize]) }
+        Self { kernel, ram: Bytes::frames(FRAMES) }
     }
 
     /// Calls a service; the invariants hold afterwards.
@@ -83,14 +101,7 @@ impl Direct {
 
     /// Calls a service.
     pub fn answer_unchecked(&mut self, service: &str, args: &[u64]) -> Answer {
-        let number = self.kernel.profile.number(service).unwrap_or_else(|| panic!("{service} is no service"));
-        let row = self.kernel.find(number).expect("a row");
-        let mut raw = Args::default();
-        for (index, arg) in args.iter().enumerate() {
-            raw.set(index, *arg);
-        }
-        let call = Call { gate: Gate::Syscall, regs: TrapRegs::default(), number, args: raw };
-        self.kernel.execute(&mut self.ram, &row, &call)
+        execute(&mut self.kernel, &mut self.ram, service, args)
     }
 
     /// Calls a service that answers with a status, or waits until its time is up.

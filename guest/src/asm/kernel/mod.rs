@@ -13,6 +13,7 @@
 mod code;
 mod data;
 mod fields;
+mod getters;
 mod interrupts;
 mod tables;
 mod x64;

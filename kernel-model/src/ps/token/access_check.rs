@@ -16,8 +16,8 @@ const CONDITIONS: &str = "conditional entries are not evaluated";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtAccessCheck => nt_access_check, Support::Partial(CONDITIONS)),
-    service!(NtAccessCheckByType => nt_access_check_by_type, Support::Partial(CONDITIONS)),
-    service!(NtAccessCheckByTypeResultList => nt_access_check_by_type_result_list, Support::Partial(CONDITIONS)),
+    service!(NtAccessCheckByType => nt_access_check_by_type::<false>, Support::Partial(CONDITIONS)),
+    service!(NtAccessCheckByTypeResultList => nt_access_check_by_type::<true>, Support::Partial(CONDITIONS)),
 ];
 
 /// The arguments that the three services share.
@@ -49,15 +49,12 @@ fn nt_access_check(
     mapping: UserPtr<u8>, privileges: UserPtr<u8>, privileges_length: UserPtr<u32>, granted: UserPtr<u32>,
     status: UserPtr<u32>,
 ) -> NtResult {
-    let (types, self_sid) = (UserPtr::new(0), None);
-    let rest = (privileges, privileges_length, granted, status);
-    let (privileges, privileges_length, granted, status) = rest;
     Check {
         descriptor,
-        self_sid,
+        self_sid: None,
         client,
         desired,
-        types,
+        types: UserPtr::new(0),
         type_count: 0,
         mapping,
         privileges,
@@ -71,41 +68,17 @@ fn nt_access_check(
 
 /// `NtAccessCheckByType`: the same for an object whose entries may be about parts of it. `STATUS_INVALID_PARAMETER` for
 /// a list of types that is no tree.
-#[expect(clippy::too_many_arguments, reason = "NtAccessCheckByType has eleven")]
-fn nt_access_check_by_type(
+///
+/// `NtAccessCheckByTypeResultList` (`LIST`): the same with a result for each type in the list, which must have one.
+#[expect(clippy::too_many_arguments, reason = "both have eleven")]
+fn nt_access_check_by_type<const LIST: bool>(
     cx: &mut Cx<'_>, descriptor: UserPtr<SecurityDescriptor>, self_sid: Option<UserPtr<Sid>>, client: Handle,
     desired: AccessMask, types: UserPtr<u8>, type_count: u32, mapping: UserPtr<u8>, privileges: UserPtr<u8>,
     privileges_length: UserPtr<u32>, granted: UserPtr<u32>, status: UserPtr<u32>,
 ) -> NtResult {
-    let list = false;
-    Check {
-        descriptor,
-        self_sid,
-        client,
-        desired,
-        types,
-        type_count,
-        mapping,
-        privileges,
-        privileges_length,
-        granted,
-        status,
-        list,
-    }
-    .run(cx)
-}
-
-/// `NtAccessCheckByTypeResultList`: the same with a result for each type in the list, which must have one.
-#[expect(clippy::too_many_arguments, reason = "NtAccessCheckByTypeResultList has eleven")]
-fn nt_access_check_by_type_result_list(
-    cx: &mut Cx<'_>, descriptor: UserPtr<SecurityDescriptor>, self_sid: Option<UserPtr<Sid>>, client: Handle,
-    desired: AccessMask, types: UserPtr<u8>, type_count: u32, mapping: UserPtr<u8>, privileges: UserPtr<u8>,
-    privileges_length: UserPtr<u32>, granted: UserPtr<u32>, status: UserPtr<u32>,
-) -> NtResult {
-    if type_count == 0 {
+    if LIST && type_count == 0 {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
-    let list = true;
     Check {
         descriptor,
         self_sid,
@@ -118,7 +91,7 @@ fn nt_access_check_by_type_result_list(
         privileges_length,
         granted,
         status,
-        list,
+        list: LIST,
     }
     .run(cx)
 }

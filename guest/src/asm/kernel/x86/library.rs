@@ -7,7 +7,7 @@ use super::super::super::error::AsmError;
 use super::super::super::item::Item;
 use super::super::code::Code;
 use super::super::fields::Fields;
-use super::super::{APC_LEVEL, DISPATCH_LEVEL, tables};
+use super::super::{APC_LEVEL, DISPATCH_LEVEL, getters, tables};
 use super::selector;
 use crate::system::KernelGate;
 
@@ -59,34 +59,21 @@ fn bug_check(f: &Fields) -> Result<Item, AsmError> {
 /// What runs now.
 fn current(f: &Fields) -> Result<Vec<Item>, AsmError> {
     let thread = f.prcb("CurrentThread")?;
-    let process = f.thread("ApcState")? + f.at("KAPC_STATE", "Process")?;
-    let cid = f.at("ETHREAD", "Cid")?;
-    let (process_id, thread_id) = (f.at("CLIENT_ID", "UniqueProcess")?, f.at("CLIENT_ID", "UniqueThread")?);
     let mut items = Vec::new();
-    for (name, offset) in [
-        ("PsGetCurrentProcess", process),
-        ("IoGetCurrentProcess", process),
-        ("PsGetCurrentProcessId", cid + process_id),
-        ("PsGetCurrentThreadId", cid + thread_id),
-        ("PsGetCurrentThreadTeb", f.thread("Teb")?),
-    ] {
+    for (name, offset) in getters::of_current(f)? {
         items.push(function(f, name, |a| {
             a.mov(eax, dword_ptr(thread).fs())?;
             a.mov(eax, dword_ptr(eax + offset))?;
             a.ret()
         })?);
     }
-    for name in ["PsGetCurrentThread", "KeGetCurrentThread"] {
+    for name in getters::CURRENT_THREAD {
         items.push(function(f, name, |a| {
             a.mov(eax, dword_ptr(thread).fs())?;
             a.ret()
         })?);
     }
-    for (name, offset) in [
-        ("PsGetProcessId", f.at("EPROCESS", "UniqueProcessId")?),
-        ("PsGetThreadId", cid + thread_id),
-        ("PsGetThreadProcessId", cid + process_id),
-    ] {
+    for (name, offset) in getters::of_object(f)? {
         items.push(function(f, name, |a| {
             a.mov(eax, dword_ptr(esp + 4))?;
             a.mov(eax, dword_ptr(eax + offset))?;
