@@ -17,14 +17,23 @@ impl Kernel {
     /// Signals a process and its threads, abandons the mutants that they own, and takes it out of its jobs' counts.
     /// Handles, and what else it holds, stay: the process that runs is looked at when its machine has stopped.
     pub(crate) fn signal_end(&mut self, id: ProcessId, status: NtStatus) {
+        let threads: Vec<(ThreadId, ObjectId)> = self
+            .ps
+            .threads()
+            .filter(|t| t.process == id && t.exit_status == NtStatus::PENDING)
+            .map(|t| (t.id, t.object))
+            .collect();
+        self.process_dies(id);
+        threads.iter().for_each(|&(thread, _)| self.thread_dies(thread));
+        let now = self.clock.system_time();
         let Some(process) = self.ps.get_mut(id) else { return };
         process.exit_status = status;
+        process.about.ended = now;
         let (object, jobs) = (process.object, process.jobs.clone());
-        let threads: Vec<(ThreadId, ObjectId)> =
-            self.ps.threads().filter(|t| t.process == id).map(|t| (t.id, t.object)).collect();
         for &(thread, thread_object) in &threads {
             if let Some(thread) = self.ps.thread_mut(thread) {
                 thread.exit_status = status;
+                thread.about.ended = now;
                 thread.wait = None;
             }
             if let Some(Body::Thread(thread)) = self.ob.get_mut(thread_object).map(|o| &mut o.body) {
@@ -38,6 +47,21 @@ impl Kernel {
         for job in jobs {
             self.leave_job(job, id);
         }
+    }
+
+    /// Ends a thread of a process that does not run and has others.
+    pub(crate) fn end_thread(&mut self, id: ThreadId, status: NtStatus) {
+        self.thread_dies(id);
+        let now = self.clock.system_time();
+        let Some(thread) = self.ps.thread_mut(id) else { return };
+        (thread.exit_status, thread.wait, thread.about.ended) = (status, None, now);
+        let object = thread.object;
+        if let Some(Body::Thread(thread)) = self.ob.get_mut(object).map(|o| &mut o.body) {
+            thread.ended = true;
+        }
+        self.abandon_mutants(&[(id, object)]);
+        self.ob.dereference(object);
+        self.run_down();
     }
 
     fn abandon_mutants(&mut self, threads: &[(ThreadId, ObjectId)]) {
@@ -78,6 +102,9 @@ impl Kernel {
         if id == self.ps.process.id || self.ps.get(id).is_none_or(|p| p.exit_status != NtStatus::PENDING) {
             return;
         }
+        // Those that have ended before are let go of already.
+        let running = self.ps.threads().filter(|t| t.process == id && t.exit_status == NtStatus::PENDING);
+        let running: Vec<ThreadId> = running.map(|t| t.id).collect();
         self.signal_end(id, status);
         let Some(process) = self.ps.get_mut(id) else { return };
         let (object, jobs) = (process.object, std::mem::take(&mut process.jobs));
@@ -87,7 +114,7 @@ impl Kernel {
             self.ob.handle_closed(closed.entry.object, closed.cached);
         }
         jobs.into_iter().for_each(|job| self.ob.dereference(job));
-        let threads: Vec<ObjectId> = self.ps.threads().filter(|t| t.process == id).map(|t| t.object).collect();
+        let threads: Vec<ObjectId> = running.iter().filter_map(|&id| self.ps.thread(id)).map(|t| t.object).collect();
         threads.into_iter().for_each(|thread| self.ob.dereference(thread));
         self.ob.dereference(object);
         self.run_down();

@@ -14,7 +14,7 @@ use crate::io::{Console, FileObject, Stream};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
 use crate::ob::{Body as _, Entry, HandleAttributes, ObjectManager, WaitBlock, Waiter};
-use crate::ps::Processes;
+use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
 use crate::{ex, io, ke, mm, ob, ps};
@@ -38,6 +38,10 @@ pub struct Kernel {
     pub console: Console,
     /// Processes and threads.
     pub ps: Processes,
+    /// The machine is to end: a call has found the reason.
+    pub bug_check: Option<Box<BugCheck>>,
+    /// `PsLoadedModuleList`: the images in kernel space.
+    pub images: Vec<SystemImage>,
 }
 
 /// A call as it arrived.
@@ -68,6 +72,8 @@ pub enum Answer {
     NeedInput,
     /// The process has ended.
     ProcessExit(NtStatus),
+    /// The machine has.
+    BugCheck(Box<BugCheck>),
 }
 
 /// Why a number has no row to go on with.
@@ -221,6 +227,9 @@ impl Kernel {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
+        if let Some(bug_check) = self.bug_check.take() {
+            return Answer::BugCheck(bug_check);
+        }
         match result {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),

@@ -77,10 +77,10 @@ pub(super) fn handle_row(kernel: &Kernel, process: &Process, handle: Handle, ent
     })
 }
 
-/// The handles of every process.
-pub fn handles(snapshot: &Snapshot) -> HandleTables {
+/// The handles of every process; those of Windows' own only with `all`.
+pub fn handles(snapshot: &Snapshot, all: bool) -> HandleTables {
     let kernel = &snapshot.kernel;
-    let mut processes: Vec<&Process> = kernel.ps.iter().collect();
+    let mut processes: Vec<&Process> = kernel.ps.iter().filter(|p| all || !p.about.booted).collect();
     processes.sort_by_key(|p| p.id);
     let rows = |p: &&Process| -> Vec<HandleRow> {
         p.handles.iter().filter_map(|(handle, entry)| handle_row(kernel, p, handle, entry)).collect()

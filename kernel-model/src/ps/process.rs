@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use guest::NtStatus;
 use guest::mem::Width;
 
+use super::about::{ProcessAbout, ThreadAbout};
 use crate::ob::{HandleTable, ObjectId, WaitBlock};
 use crate::se::Protection;
 
@@ -65,6 +66,8 @@ pub struct Process {
     pub win32k_lockdown: bool,
     /// The image's file name.
     pub image: String,
+    /// What is told of it.
+    pub about: ProcessAbout,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
 }
@@ -88,6 +91,8 @@ pub struct Thread {
     pub wait: Option<WaitBlock>,
     /// `PreviousMode` is `KernelMode`: the call under way was made by kernel code.
     pub kernel_mode: bool,
+    /// What is told of it.
+    pub about: ThreadAbout,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
 }
@@ -144,12 +149,15 @@ impl Processes {
 
     /// `PsLookupProcessByProcessId`.
     pub fn by_unique_id(&self, id: u64) -> Option<&Process> {
-        self.get(ProcessId(u32::try_from(id & !IGNORED).ok()?))
+        // Idle's id leads nowhere.
+        let id = u32::try_from(id & !IGNORED).ok().filter(|&id| id != 0)?;
+        self.get(ProcessId(id))
     }
 
     /// `PsLookupThreadByThreadId`.
     pub fn thread_by_unique_id(&self, id: u64) -> Option<&Thread> {
-        self.thread(ThreadId(u32::try_from(id & !IGNORED).ok()?))
+        let id = u32::try_from(id & !IGNORED).ok().filter(|&id| id != 0)?;
+        self.thread(ThreadId(id))
     }
 
     /// Every process, the running one first.

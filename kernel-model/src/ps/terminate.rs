@@ -3,7 +3,7 @@
 use guest::access::process as access;
 use guest::{Handle, NtStatus};
 
-use super::{ProcessId, ThreadObject};
+use super::{ProcessId, ThreadId, ThreadObject};
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
@@ -27,6 +27,10 @@ fn nt_terminate_process(cx: &mut Cx<'_>, process: Handle, exit_status: u32) -> N
 }
 
 fn end_other(cx: &mut Cx<'_>, id: ProcessId, status: NtStatus) -> NtResult {
+    // What the kernel itself runs in cannot be ended.
+    if cx.kernel.ps.get(id).is_some_and(|p| p.about.kernel_only) {
+        return Err(NtStatus::ACCESS_DENIED.into());
+    }
     if cx.kernel.ps.get(id).is_none_or(|p| p.exit_status != NtStatus::PENDING) {
         return Err(NtStatus::PROCESS_IS_TERMINATING.into());
     }
@@ -45,11 +49,23 @@ fn nt_terminate_thread(cx: &mut Cx<'_>, thread: Handle, exit_status: u32) -> NtR
     if id == cx.kernel.ps.thread.id {
         return end(cx, NtStatus(exit_status));
     }
-    match cx.kernel.ps.thread(id).map(|t| t.process) {
-        // It is its process's only one.
-        Some(process) => end_other(cx, process, NtStatus(exit_status)),
-        None => Err(NtStatus::THREAD_IS_TERMINATING.into()),
+    let process = cx.kernel.ps.thread(id).map(|t| t.process).ok_or(NtStatus::THREAD_IS_TERMINATING)?;
+    let others = cx.kernel.ps.threads().filter(|t| t.process == process && t.exit_status == NtStatus::PENDING);
+    match others.count() {
+        0 | 1 => end_other(cx, process, NtStatus(exit_status)),
+        _ => end_thread(cx, id, NtStatus(exit_status)),
     }
+}
+
+/// One of several threads of a process that does not run ends.
+fn end_thread(cx: &mut Cx<'_>, id: ThreadId, status: NtStatus) -> NtResult {
+    let kernel_only = |id| cx.kernel.ps.get(id).is_some_and(|p| p.about.kernel_only);
+    let thread = cx.kernel.ps.thread(id).filter(|t| t.exit_status == NtStatus::PENDING);
+    if kernel_only(thread.ok_or(NtStatus::THREAD_IS_TERMINATING)?.process) {
+        return Err(NtStatus::ACCESS_DENIED.into());
+    }
+    cx.kernel.end_thread(id, status);
+    Ok(NtStatus::SUCCESS)
 }
 
 /// The process that runs ends. Its handles stay as they are for whoever looks at the stopped machine.
