@@ -37,6 +37,7 @@ mod security;
 mod services;
 mod stubs;
 mod support;
+mod system_processes;
 mod tokens;
 mod traces;
 mod views;

@@ -133,7 +133,7 @@ proptest! {
                 Act::Terminate => {
                     prop_assert_eq!(d.call("NtTerminateProcess", &[process, 0]), NtStatus::SUCCESS);
                     prop_assert_eq!(d.call("NtClose", &[process]), NtStatus::SUCCESS);
-                    prop_assert!(!d.kernel.ps.others.contains_key(&id));
+                    prop_assert!(d.kernel.ps.get(id).is_none());
                     model.handles[1].clear();
                     other = None;
                 }
@@ -257,7 +257,7 @@ fn random_calls(seed: u64, calls: u32, check_each: bool) -> Direct {
     assert!(list.len() > 70, "{} services", list.len());
     for n in 0..calls {
         step(&mut d, &mut rng, &list);
-        if d.kernel.ps.others.len() < 3 {
+        if d.kernel.ps.iter().filter(|p| !p.about.booted).count() < 4 {
             d.kernel.add_process("other.exe");
         }
         if check_each || n % 512 == 0 {

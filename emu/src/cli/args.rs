@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest::{Arch, Profile};
+use kernel_model::se::Account;
 
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
@@ -77,6 +78,36 @@ pub enum DispatchChoice {
     Kernel,
 }
 
+/// Whose token the program has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccountChoice {
+    /// An administrator who is not elevated
+    User,
+    /// The same, elevated
+    Administrator,
+    /// A user who is no administrator
+    Standard,
+    /// NT AUTHORITY\SYSTEM
+    System,
+    /// NT AUTHORITY\LOCAL SERVICE
+    LocalService,
+    /// NT AUTHORITY\NETWORK SERVICE
+    NetworkService,
+}
+
+impl From<AccountChoice> for Account {
+    fn from(choice: AccountChoice) -> Self {
+        match choice {
+            AccountChoice::User => Self::User,
+            AccountChoice::Administrator => Self::Administrator,
+            AccountChoice::Standard => Self::StandardUser,
+            AccountChoice::System => Self::LocalSystem,
+            AccountChoice::LocalService => Self::LocalService,
+            AccountChoice::NetworkService => Self::NetworkService,
+        }
+    }
+}
+
 /// Which instructions a trace shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RingChoice {
@@ -119,6 +150,9 @@ pub struct MachineOptions {
     /// No thread may call win32k, as under ProcessSystemCallDisablePolicy (Windows 8 and later)
     #[arg(long)]
     pub no_win32k: bool,
+    /// Whose program it is
+    #[arg(long, value_name = "WHO", default_value = "user")]
+    pub account: AccountChoice,
     /// Stop at the first service that nobody wrote
     #[arg(long)]
     pub strict: bool,

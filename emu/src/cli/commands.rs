@@ -38,6 +38,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
+    config.account = options.account.into();
     config.strict = options.strict;
     config.max_instructions = options.max_insns;
     config.dispatch = match options.dispatch {

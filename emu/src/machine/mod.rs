@@ -15,6 +15,7 @@ use std::path::Path;
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::mm::Phys;
+use kernel_model::se::Account;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
@@ -69,6 +70,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
     pub driver: Option<Driver>,
+    /// Whose program it is.
+    pub account: Account,
 }
 
 impl Config {
@@ -92,6 +95,7 @@ impl Config {
             max_instructions: None,
             dispatch: Dispatch::default(),
             driver: None,
+            account: Account::User,
         }
     }
 
@@ -162,6 +166,9 @@ impl Machine {
         };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
+        if config.account != Account::User {
+            kernel.log_on(config.account);
+        }
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
