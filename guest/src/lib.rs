@@ -19,6 +19,7 @@ pub mod objects;
 pub mod pe;
 pub mod processes;
 pub mod profile;
+pub mod registers;
 pub mod services;
 pub mod status;
 pub mod stub;

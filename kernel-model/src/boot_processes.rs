@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use guest::AccessMask;
-use guest::processes::{Owner, ProcessRow, processes_of};
+use guest::processes::{Owner, ProcessRow, StartRow, processes_of};
 use guest::system::SystemMap;
+use guest::{AccessMask, Arch};
 
 use crate::boot::{COOKIE, find, make_token, process, secure, thread};
 use crate::kernel::Kernel;
@@ -109,7 +109,11 @@ impl Kernel {
                 taken.insert(id);
             }
             let mut thread = thread(&mut self.ob, ThreadId(id), ProcessId(row.pid));
-            thread.about = self.boot_thread(row, number, created + u64::from(number) * THREAD_APART);
+            if let Some(start) = row.start_of(number) {
+                (thread.priority, thread.base_priority) = (start.priority, start.priority);
+                (thread.start_address, thread.about) = self.boot_thread(row, start, created);
+                thread.about.created += u64::from(number) * THREAD_APART;
+            }
             if let Some(object) = self.ob.get_mut(thread.object) {
                 object.security = security.as_ref().map(Arc::clone);
             }
@@ -117,28 +121,26 @@ impl Kernel {
         }
     }
 
-    fn boot_thread(&self, row: &ProcessRow, number: u32, created: u64) -> ThreadAbout {
-        let Some(start) = row.start_of(number) else { return ThreadAbout::default() };
-        let image = match self.profile.arch {
-            guest::Arch::X64 => IMAGE_64 + u64::from(row.pid) * 0x1_0000,
-            guest::Arch::X86 => IMAGE_32,
-        };
+    /// Where a thread has started, and what is told of it.
+    fn boot_thread(&self, row: &ProcessRow, start: &'static StartRow, created: u64) -> (u64, ThreadAbout) {
         let place = row.place_of(start.symbol) * APART;
-        let address = if start.symbol.starts_with("nt!") {
-            SystemMap::of(self.profile.arch).ntoskrnl + KERNEL_ROUTINES + u64::from(row.pid) * 0x10 + place
-        } else {
-            image + USER_ROUTINES + place
+        let is_kernel = start.symbol.starts_with("nt!");
+        let address = match self.profile.arch {
+            _ if is_kernel => {
+                let routines = SystemMap::of(self.profile.arch).ntoskrnl + KERNEL_ROUTINES;
+                routines + u64::from(row.pid) * 0x10 + place
+            }
+            Arch::X64 => IMAGE_64 + u64::from(row.pid) * 0x1_0000 + USER_ROUTINES + place,
+            Arch::X86 => IMAGE_32 + USER_ROUTINES + place,
         };
-        ThreadAbout {
-            start: address,
-            win32_start: address,
+        let about = ThreadAbout {
+            start: is_kernel.then_some(address),
             symbol: start.symbol,
             created,
-            priority: start.priority,
-            base_priority: start.priority,
             waits: (row.pid != 0).then(|| wait_reason(start.wait)).flatten(),
             ..ThreadAbout::default()
-        }
+        };
+        (address, about)
     }
 
     /// Opens a handle in a process, whoever it belongs to.
@@ -151,15 +153,14 @@ impl Kernel {
         }
     }
 
-    /// Tells the threads of user mode that were there at boot where the kernel starts threads: `RtlUserThreadStart`, at
-    /// one place in every process. Known when ntdll has been loaded.
+    /// Tells the threads of user mode that were there at boot where the kernel has started them: at `RtlUserThreadStart`,
+    /// which is at one place in every process. Known when ntdll has been loaded.
     pub fn set_user_thread_start(&mut self, address: u64) {
-        let ids: Vec<ThreadId> = self.ps.threads().map(|thread| thread.id).collect();
-        for id in ids {
-            let Some(thread) = self.ps.thread(id) else { continue };
-            let kernel_only = self.ps.get(thread.process).is_none_or(|process| process.about.kernel_only);
-            if let Some(thread) = self.ps.thread_mut(id).filter(|_| !kernel_only) {
-                thread.about.start = address;
+        let of_user = |id| self.ps.get(id).is_some_and(|p| p.about.booted && !p.about.kernel_only);
+        let threads: Vec<ThreadId> = self.ps.threads().filter(|t| of_user(t.process)).map(|t| t.id).collect();
+        for id in threads {
+            if let Some(thread) = self.ps.thread_mut(id) {
+                thread.about.start = Some(address);
             }
         }
     }

@@ -385,7 +385,7 @@ fn what_is_set_of_a_process_and_a_thread() {
     };
     for (increment, priority) in [(2, 10), (-2, 6), (15, 15), (-15, 1), (0, 8)] {
         assert_eq!(thread(&mut d, 3, increment, 4), S::SUCCESS);
-        assert_eq!(d.kernel.ps.thread.about.base_priority, priority, "{increment}");
+        assert_eq!(d.kernel.ps.thread.base_priority, priority, "{increment}");
     }
     assert_eq!(thread(&mut d, 3, 3, 4), S::INVALID_PARAMETER);
     assert_eq!(thread(&mut d, 2, 20, 4), S::PRIVILEGE_NOT_HELD);

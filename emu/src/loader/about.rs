@@ -33,7 +33,6 @@ pub(super) fn tell(target: &mut Target<'_>, config: &ProcessConfig, modules: &Mo
     about.command_line = environment::command_line(&program.path, &config.args);
     about.execute_options = if no_execute { EXECUTE_DISABLE } else { 0 };
     about.image = image_information(program);
-    target.kernel.ps.thread.about.win32_start = program.entry();
 }
 
 fn image_information(program: &Module) -> ImageInformation {

@@ -57,7 +57,7 @@ fn row(kernel: &Kernel, modules: Option<&Modules>, thread: &Thread) -> ThreadRow
     let state = THREAD_STATES.get(usize::from(state)).copied().unwrap_or("?");
     let waits = state == "Waiting";
     let symbol = match (about.symbol, modules) {
-        ("", Some(modules)) => modules.describe(about.win32_start),
+        ("", Some(modules)) => modules.describe(thread.start_address),
         (symbol, _) => symbol.to_string(),
     };
     ThreadRow {
@@ -65,10 +65,10 @@ fn row(kernel: &Kernel, modules: Option<&Modules>, thread: &Thread) -> ThreadRow
         tid: thread.id.0,
         state,
         wait_reason: WAIT_REASONS.get(usize::from(reason)).copied().filter(|_| waits),
-        priority: about.priority,
-        base_priority: about.base_priority,
+        priority: thread.priority,
+        base_priority: thread.base_priority,
         teb: (thread.teb != 0).then(|| hex(kernel, thread.teb)),
-        start: hex(kernel, about.win32_start),
+        start: hex(kernel, thread.start_address),
         symbol,
         critical: about.critical,
         exit_status: (thread.exit_status != NtStatus::PENDING).then(|| format!("{:08X}", thread.exit_status.0)),

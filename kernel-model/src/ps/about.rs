@@ -81,28 +81,20 @@ pub struct ImageInformation {
 /// What is told of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadAbout {
-    /// Where the kernel started it.
-    pub start: u64,
-    /// Where its creator wanted it started, or whatever it has set since.
-    pub win32_start: u64,
+    /// Where the kernel started it, if that is not where it starts threads of its process.
+    pub start: Option<u64>,
     /// The name of that place; empty where only the address is known.
     pub symbol: &'static str,
     /// When it began, in 100 ns since 1601.
     pub created: u64,
     /// When it ended; 0 while it runs.
     pub ended: u64,
-    /// Its priority, and the one it goes back to.
-    pub priority: u8,
-    /// The base priority.
-    pub base_priority: u8,
     /// What it waits for, for ever (`KWAIT_REASON`): a thread of a process that was made at boot.
     pub waits: Option<u8>,
     /// `BreakOnTermination`.
     pub critical: bool,
     /// `HideFromDebugger`.
     pub hidden: bool,
-    /// Its priority is not boosted.
-    pub boost_disabled: bool,
     /// The processors it may use.
     pub affinity: u64,
     /// `IO_PRIORITY_HINT`.
@@ -148,17 +140,13 @@ impl Default for ProcessAbout {
 impl Default for ThreadAbout {
     fn default() -> Self {
         Self {
-            start: 0,
-            win32_start: 0,
+            start: None,
             symbol: "",
             created: 0,
             ended: 0,
-            priority: 8,
-            base_priority: 8,
             waits: None,
             critical: false,
             hidden: false,
-            boost_disabled: false,
             affinity: 1,
             io_priority: NORMAL_IO,
             page_priority: NORMAL_PAGE,

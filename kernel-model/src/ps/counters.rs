@@ -5,6 +5,7 @@ use guest::mem::PAGE_SIZE;
 
 use super::{Process, Thread};
 use crate::kernel::Kernel;
+use crate::service::WaitOn;
 
 /// What a process has of memory, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,25 @@ const READY: u8 = 1;
 const RUNNING: u8 = 2;
 const TERMINATED: u8 = 4;
 const WAITING: u8 = 5;
+const DELAY_EXECUTION: u8 = 4;
+const SUSPENDED: u8 = 5;
 const USER_REQUEST: u8 = 6;
+const QUEUE: u8 = 15;
+const KEYED_EVENT: u8 = 21;
+const ALERT_BY_ID: u8 = 37;
+
+/// Why a thread waits for something.
+fn reason_of(on: &WaitOn) -> u8 {
+    match on {
+        WaitOn::Delay => DELAY_EXECUTION,
+        WaitOn::Objects { .. } => USER_REQUEST,
+        // What it waits for is a queue's.
+        WaitOn::Again(_) => QUEUE,
+        WaitOn::Key { .. } => KEYED_EVENT,
+        WaitOn::Alert => ALERT_BY_ID,
+        WaitOn::Suspension => SUSPENDED,
+    }
+}
 
 impl Kernel {
     /// The state of a thread, and why it waits. Idle's always runs.
@@ -32,7 +51,8 @@ impl Kernel {
         match thread {
             _ if thread.exit_status != NtStatus::PENDING => (TERMINATED, 0),
             _ if thread.id == self.ps.thread.id || thread.process.0 == 0 => (RUNNING, 0),
-            Thread { wait: Some(_), .. } => (WAITING, USER_REQUEST),
+            Thread { suspend_count: 1.., .. } => (WAITING, SUSPENDED),
+            Thread { wait: Some(wait), .. } => (WAITING, reason_of(&wait.on)),
             _ => thread.about.waits.map_or((READY, 0), |reason| (WAITING, reason)),
         }
     }
@@ -53,6 +73,12 @@ impl Kernel {
             Some(process) if thread.id == self.ps.thread.id || thread.process.0 == 0 => self.times_of(process),
             _ => (0, 0),
         }
+    }
+
+    /// Where the kernel started a thread.
+    pub fn start_of(&self, thread: &Thread) -> u64 {
+        let of_process = || self.ps.get(thread.process).map_or(0, |process| process.thread_start);
+        thread.about.start.unwrap_or_else(of_process)
     }
 
     /// What a process has of memory. Those that were made at boot have none.

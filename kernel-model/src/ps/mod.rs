@@ -1,8 +1,10 @@
 //! Processes, threads and jobs, and the services that ask about them or end them.
 
 mod about;
+mod apc;
 mod bug_check;
 mod counters;
+mod create_thread;
 mod debug_object;
 mod job;
 mod job_information;
@@ -12,9 +14,12 @@ mod process;
 mod process_information;
 mod system;
 mod system_image;
+mod teb;
 mod terminate;
 mod thread_information;
+mod thread_services;
 mod token;
+mod wow64;
 
 pub use about::{
     EXECUTE_DISABLE, EXECUTE_PERMANENT, ImageInformation, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout,
@@ -25,8 +30,10 @@ pub use counters::MemoryCounters;
 pub use debug_object::DebugObject;
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
-pub use process::{Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject};
+pub use process::{Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState};
 pub use system_image::{SYSTEM_VOLUME, SystemImage};
+pub use teb::{Teb, TebSlots, write_teb};
+pub use wow64::{WOW_TEB_OFFSET, WOW64_SLOT, WOW64_STACK, Wow64Start, Wow64Ways, write_wow64};
 
 use crate::service::Service;
 
@@ -35,5 +42,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
     let tables = [system::SERVICES, terminate::SERVICES, next::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
-    tables.into_iter().chain(information).chain(objects).flatten().chain(token::services())
+    let threads = [create_thread::SERVICES, thread_services::SERVICES];
+    let tables = tables.into_iter().chain(information).chain(objects).chain(threads);
+    tables.flatten().chain(token::services())
 }

@@ -11,7 +11,7 @@ use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtSetInformationProcess => nt_set_information_process,
-    Support::Partial("priorities, affinity, hard errors, execute flags, token, critical, I/O and page priority, policies; priorities and policies are kept and not enforced")
+    Support::Partial("priorities, affinity, hard errors, execute flags, token, critical, I/O and page priority, policies; policies are kept and not enforced")
 )];
 
 /// `PROCESS_SET_SESSIONID`.
@@ -112,7 +112,10 @@ fn nt_set_information_process(
         // What is off stays off.
         process.win32k_lockdown |= second & 1 != 0;
     }
+    let before = process.about.base_priority;
     change(&mut process.about, class, value, second)?;
+    let after = process.about.base_priority;
+    cx.kernel.shift_priorities(id, before, after);
     Ok(NtStatus::SUCCESS)
 }
 

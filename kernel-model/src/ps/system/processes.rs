@@ -138,15 +138,18 @@ pub(crate) fn thread_bytes(kernel: &Kernel, process: &Process, thread: &Thread, 
     let out = StructWriter::new(layout.thread, width).field(0, 8, system).field(8, 8, user);
     let out = out.field(0x10, 8, about.created).field(0x18, 4, since);
     let at = if width == Width::W64 { 0x20 } else { 0x1c };
-    let out = out.word(at, shown(about.start)).word(at + w, process.id.0.into()).word(at + 2 * w, thread.id.0.into());
+    let out = out
+        .word(at, shown(kernel.start_of(thread)))
+        .word(at + w, process.id.0.into())
+        .word(at + 2 * w, thread.id.0.into());
     // Priority, BasePriority, ContextSwitches, ThreadState, WaitReason
     let at = at + 3 * w;
-    let out = out.field(at, 4, about.priority.into()).field(at + 4, 4, about.base_priority.into());
+    let out = out.field(at, 4, thread.priority.into()).field(at + 4, 4, thread.base_priority.into());
     let out = out.field(at + 8, 4, 1).field(at + 12, 4, state.into()).field(at + 16, 4, reason.into());
     if !extended {
         return out.finish();
     }
     // StackBase, StackLimit (the kernel stack's, of which there are none), Win32StartAddress, TebBase
     let at = if width == Width::W64 { 0x50 } else { 0x40 };
-    out.word(at + 2 * w, shown(about.win32_start)).word(at + 3 * w, thread.teb).finish()
+    out.word(at + 2 * w, shown(thread.start_address)).word(at + 3 * w, thread.teb).finish()
 }

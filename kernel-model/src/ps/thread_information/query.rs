@@ -87,7 +87,7 @@ fn answer(kernel: &Kernel, thread: &Thread, class: u32, size: usize, told: bool)
             out.field(0x10, 8, system).field(0x18, 8, user).finish()
         }
         class::WIN32_START => {
-            number(if kernel.mm.is_system(about.win32_start) && !told { 0 } else { about.win32_start })
+            number(if kernel.mm.is_system(thread.start_address) && !told { 0 } else { thread.start_address })
         }
         class::AM_I_LAST_THREAD => {
             let others =
@@ -99,20 +99,21 @@ fn answer(kernel: &Kernel, thread: &Thread, class: u32, size: usize, told: bool)
             let now = if thread.id == kernel.ps.thread.id { kernel.clock.tsc() } else { 0 };
             out.field(0, 8, (user + system) * 100).field(8, 8, now).finish()
         }
-        class::PRIORITY_BOOST => number(about.boost_disabled.into()),
+        class::PRIORITY_BOOST => number(thread.boost_disabled.into()),
         class::HIDE_FROM_DEBUGGER => number(about.hidden.into()),
         class::BREAK_ON_TERMINATION => number(about.critical.into()),
+        class::SUSPEND_COUNT => number(thread.suspend_count.into()),
         class::IS_TERMINATED => number(ended.into()),
         class::IO_PRIORITY => number(about.io_priority.into()),
         class::PAGE_PRIORITY => number(about.page_priority.into()),
-        class::ACTUAL_BASE_PRIORITY => number(about.base_priority.into()),
+        class::ACTUAL_BASE_PRIORITY => number(thread.base_priority.into()),
         // Mask, Group
         class::GROUP => out.word(0, about.affinity).finish(),
         class::SYSTEM_THREAD => {
             let process = kernel.ps.get(thread.process);
             process.map_or(out.finish(), |process| thread_bytes(kernel, process, thread, false, told))
         }
-        // Nothing is pending, suspended or counted; the processor is 0, the subsystem Win32.
+        // Nothing is pending or counted; the processor is 0, the subsystem Win32.
         _ => out.finish(),
     }
 }
@@ -122,9 +123,9 @@ fn answer(kernel: &Kernel, thread: &Thread, class: u32, size: usize, told: bool)
 fn basic(kernel: &Kernel, thread: &Thread, out: StructWriter) -> Vec<u8> {
     let w = kernel.width().bytes();
     let base = kernel.ps.get(thread.process).map_or(8, |process| process.about.base_priority);
-    let relative = i64::from(thread.about.base_priority) - i64::from(base);
+    let relative = i64::from(thread.base_priority) - i64::from(base);
     let out = out.field(0, 4, thread.exit_status.0.into()).word(w, thread.teb);
     let out =
         out.word(2 * w, thread.process.0.into()).word(3 * w, thread.id.0.into()).word(4 * w, thread.about.affinity);
-    out.field(5 * w, 4, thread.about.priority.into()).field(5 * w + 4, 4, relative.cast_unsigned()).finish()
+    out.field(5 * w, 4, thread.priority.into()).field(5 * w + 4, 4, relative.cast_unsigned()).finish()
 }

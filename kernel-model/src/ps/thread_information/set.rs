@@ -90,38 +90,30 @@ fn nt_set_information_thread(
     let id = cx.reference::<ThreadObject>(thread, SET_INFORMATION)?.id;
     let process = cx.kernel.ps.thread(id).and_then(|t| cx.kernel.ps.get(t.process));
     let base = process.map_or(8, |p| p.about.base_priority);
-    let thread = cx.kernel.ps.thread_mut(id).ok_or(NtStatus::INVALID_HANDLE)?;
-    change(thread, class, value, base)?;
+    match class {
+        class::PRIORITY => {
+            let priority =
+                (1..=31).contains(&(value as u32)).then_some(value as u8).ok_or(NtStatus::INVALID_PARAMETER)?;
+            cx.kernel.set_priority(id, priority);
+        }
+        class::BASE_PRIORITY => cx.kernel.set_priority(id, base_priority(base, (value as u32).cast_signed())?),
+        _ => change(cx.kernel.ps.thread_mut(id).ok_or(NtStatus::INVALID_HANDLE)?, class, value)?,
+    }
     Ok(NtStatus::SUCCESS)
 }
 
-/// Changes what is one value; `process` is the base priority of the thread's process.
-fn change(thread: &mut Thread, class: u32, value: u64, process: u8) -> Result<(), NtStatus> {
+/// Changes what is one value.
+fn change(thread: &mut Thread, class: u32, value: u64) -> Result<(), NtStatus> {
     let number = value as u32;
     let about = &mut thread.about;
     let valid = |condition: bool| if condition { Ok(()) } else { Err(NtStatus::INVALID_PARAMETER) };
     match class {
-        class::PRIORITY => {
-            valid((1..=31).contains(&number))?;
-            (about.priority, about.base_priority) = (number as u8, number as u8);
-        }
-        class::BASE_PRIORITY => {
-            let increment = number.cast_signed();
-            let realtime = u32::from(process) >= LOW_REALTIME;
-            valid(
-                increment.abs() <= BASE_LIMIT
-                    || increment.abs() == BASE_EXTREME
-                    || realtime && (-7..=6).contains(&increment),
-            )?;
-            about.base_priority = base_priority(process, increment);
-            about.priority = about.base_priority;
-        }
         // There is one processor.
         class::AFFINITY_MASK | class::GROUP => valid(value == 1)?,
         class::IDEAL_PROCESSOR => valid(number == 0 || number == NO_PROCESSOR)?,
         class::IDEAL_PROCESSOR_EX => valid(number == 0)?,
-        class::WIN32_START => (about.win32_start, about.symbol) = (value, ""),
-        class::PRIORITY_BOOST => about.boost_disabled = number != 0,
+        class::WIN32_START => (thread.start_address, about.symbol) = (value, ""),
+        class::PRIORITY_BOOST => thread.boost_disabled = number != 0,
         class::HIDE_FROM_DEBUGGER => about.hidden = true,
         class::BREAK_ON_TERMINATION => about.critical = number != 0,
         class::IO_PRIORITY => {
@@ -139,14 +131,18 @@ fn change(thread: &mut Thread, class: u32, value: u64, process: u8) -> Result<()
 
 /// A thread's base priority: its process's with an increment, within the range of realtime or of ordinary threads; the
 /// extremes of the increment are those of the range ("Scheduling Priorities").
-fn base_priority(process: u8, increment: i32) -> u8 {
-    let (lowest, highest) = if u32::from(process) >= LOW_REALTIME { (16, 31) } else { (1, 15) };
+fn base_priority(process: u8, increment: i32) -> Result<u8, NtStatus> {
+    let realtime = u32::from(process) >= LOW_REALTIME;
+    let (lowest, highest) = if realtime { (16, 31) } else { (1, 15) };
     let priority = match increment {
-        -15 => lowest,
-        15 => highest,
-        _ => (i32::from(process) + increment).clamp(lowest, highest),
+        _ if increment == -BASE_EXTREME => lowest,
+        BASE_EXTREME => highest,
+        _ if (-BASE_LIMIT..=BASE_LIMIT).contains(&increment) || realtime && (-7..=6).contains(&increment) => {
+            (i32::from(process) + increment).clamp(lowest, highest)
+        }
+        _ => return Err(NtStatus::INVALID_PARAMETER),
     };
-    priority as u8
+    Ok(priority as u8)
 }
 
 /// `ThreadZeroTlsCell`: a cell becomes zero in every thread of the calling process, whose own thread the handle has to be.
