@@ -6,7 +6,7 @@ use kernel_model::se::Parts;
 use serde::Serialize;
 
 use super::bodies::{body, counted, hex, printable, title, units};
-use super::handles::{HandleRow, handle_row};
+use super::handles::{HandleRow, all_handles};
 use super::html::{Cells, Column, Page};
 use super::objects::at_path;
 use super::{Paint, Snapshot};
@@ -120,17 +120,15 @@ pub fn object(snapshot: &Snapshot, what: &str) -> Result<ObjectPage, String> {
     let title = title(kernel, id);
     let (name, stands_for) =
         if object.name.is_some() || id == kernel.ob.root() { (Some(title), None) } else { (None, Some(title)) };
-    let held = kernel.ps.iter().flat_map(|p| {
-        let own = p.handles.iter().filter(|(_, entry)| entry.object == id);
-        own.filter_map(|(handle, entry)| handle_row(kernel, p, handle, entry))
-    });
+    let address = hex(kernel, kernel.address_of(id));
+    let held = all_handles(kernel).into_iter().filter(|row| row.address == address);
     let flags =
         [Some(if object.permanent { "permanent" } else { "temporary" }), object.exclusive.then_some("exclusive")];
     let parts = Parts::OWNER | Parts::GROUP | Parts::DACL | Parts::SACL | Parts::LABEL;
     Ok(ObjectPage {
         profile: kernel.profile.name,
         moment: snapshot.moment.clone(),
-        address: hex(kernel, kernel.address_of(id)),
+        address: address.clone(),
         kind: object.body.object_type().name(),
         name,
         stands_for: stands_for.filter(|text| !text.is_empty()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use guest::{AccessMask, GenericMapping, NtStatus};
 
+use super::attributes::Attributes;
 use super::handle_table::Entry;
 use super::manager::ObjectId;
 use super::types::ObjectType;
@@ -45,6 +46,11 @@ impl Cx<'_> {
     ///
     /// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD` (`ACCESS_SYSTEM_SECURITY`), `STATUS_BAD_IMPERSONATION_LEVEL`.
     pub fn grant_existing(&self, id: ObjectId, desired: AccessMask) -> NtResult<AccessMask> {
+        self.grant_for(id, desired, Attributes::empty())
+    }
+
+    /// The same for whoever opens the object with these attributes: `OBJ_FORCE_ACCESS_CHECK` has kernel code checked too.
+    pub fn grant_for(&self, id: ObjectId, desired: AccessMask, attributes: Attributes) -> NtResult<AccessMask> {
         let object = self.kernel.ob.get(id).ok_or(NtStatus::INVALID_HANDLE)?;
         let mapping = self.mapping_of(self.kernel.ob.type_of(id).ok_or(NtStatus::INVALID_HANDLE)?)?;
         let subject = self.subject()?;
@@ -54,7 +60,7 @@ impl Cx<'_> {
             return Err(NtStatus::ACCESS_DENIED.into());
         }
         // Kernel code is not checked.
-        if self.kernel.ps.thread.kernel_mode {
+        if !self.checks_access(attributes) {
             let all = desired.intersects(AccessMask::MAXIMUM_ALLOWED);
             let rights = desired.0 | if all { mapping.all.0 } else { 0 };
             let rights = AccessMask(rights & (mapping.valid.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0));
