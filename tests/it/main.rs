@@ -29,6 +29,7 @@ mod objects;
 mod pages;
 mod programs;
 mod programs32;
+mod protections;
 mod random_calls;
 mod readme;
 mod returns;
