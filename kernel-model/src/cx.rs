@@ -257,8 +257,7 @@ impl Cx<'_> {
         if !name.attributes.contains(Attributes::OPENIF) {
             return Err(NtStatus::OBJECT_NAME_COLLISION.into());
         }
-        let granted = self.grant_for(object, desired_access, name.attributes)?;
-        Ok((self.open_handle(object, granted, name.attributes)?, NtStatus::OBJECT_NAME_EXISTS))
+        Ok((self.open_by_pointer(object, desired_access, name.attributes)?, NtStatus::OBJECT_NAME_EXISTS))
     }
 
     /// `ObOpenObjectByPointer`: a handle to an object that was found some other way.
@@ -267,8 +266,13 @@ impl Cx<'_> {
     pub fn open_by_pointer(
         &mut self, object: ObjectId, desired_access: AccessMask, attributes: Attributes,
     ) -> NtResult<Handle> {
-        let granted = self.grant_for(object, desired_access, attributes)?;
-        Ok(self.open_handle(object, granted, attributes)?)
+        let granted = self.grant_for(object, desired_access, attributes);
+        let audited = self.audit_open(object, desired_access, granted.as_ref().ok().copied());
+        let handle = self.open_handle(object, granted?, attributes)?;
+        if let Some(entry) = self.handle_entry_mut(handle).filter(|_| audited) {
+            entry.attributes |= HandleAttributes::AUDIT_OBJECT_CLOSE;
+        }
+        Ok(handle)
     }
 
     /// `ObOpenObjectByName`.

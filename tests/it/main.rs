@@ -1,5 +1,6 @@
 //! Trapgate's integration tests: one binary, one module a subject.
 
+mod audits;
 mod bad_input;
 mod builds;
 mod cli;
@@ -40,6 +41,7 @@ mod security;
 mod services;
 mod stubs;
 mod support;
+mod timers;
 mod tokens;
 mod traces;
 mod views;

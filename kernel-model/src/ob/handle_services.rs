@@ -47,6 +47,7 @@ fn nt_close(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
         return Ok(NtStatus::HANDLE_NOT_CLOSABLE);
     }
     if let Some(closed) = cx.remove_entry(process, handle) {
+        cx.audit_close(&closed.entry);
         cx.kernel.ob.handle_closed(closed.entry.object, closed.cached);
     }
     Ok(NtStatus::SUCCESS)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::audit::AuditLog;
 use super::privilege::Luid;
 use super::sid::Sid;
 use super::token::{ElevationType, Token};
@@ -15,6 +16,8 @@ const FIRST_LUID: u64 = 0x3_0000;
 pub struct Monitor {
     /// Whether there are mandatory levels and split tokens: from Vista on.
     pub mandatory: bool,
+    /// What was audited.
+    pub audits: AuditLog,
     last_luid: u64,
     /// Logon sessions.
     sessions: BTreeSet<Luid>,
@@ -24,7 +27,13 @@ pub struct Monitor {
 
 impl Default for Monitor {
     fn default() -> Self {
-        Self { mandatory: true, last_luid: FIRST_LUID, sessions: BTreeSet::new(), packages: BTreeMap::new() }
+        Self {
+            mandatory: true,
+            audits: AuditLog::default(),
+            last_luid: FIRST_LUID,
+            sessions: BTreeSet::new(),
+            packages: BTreeMap::new(),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod access_check;
 mod adjust;
+mod audit;
+mod audited_check;
 mod create;
 mod duplicate;
 mod impersonate;
@@ -40,6 +42,8 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         impersonate::SERVICES,
         access_check::SERVICES,
         object_security::SERVICES,
+        audit::SERVICES,
+        audited_check::SERVICES,
     ];
     tables.into_iter().flatten()
 }
