@@ -370,12 +370,12 @@ impl Cpu {
 
     /// Every register.
     pub fn registers(&self) -> RegisterFile {
-        RegisterFile::read(&self.engine)
+        registers::read(&self.engine)
     }
 
     /// Sets every register.
     pub fn set_registers(&mut self, file: &RegisterFile) {
-        file.write(&self.engine);
+        registers::write(&self.engine, file);
         self.shared.jump();
     }
 

@@ -10,44 +10,28 @@ use unicorn_engine::RegisterX86 as R;
 use super::boot;
 use super::ffi::Engine;
 
-macro_rules! registers {
-    ($($name:ident = $text:literal => $uc:ident),* $(,)?) => {
-        /// A 64-bit register.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[allow(missing_docs)]
-        pub enum Reg { $($name),* }
+pub use guest::registers::{Reg, RegisterFile};
 
-        impl Reg {
-            /// Every register of a [`RegisterFile`], in its order.
-            pub const ALL: &'static [Reg] = &[$(Reg::$name),*];
-
-            /// The name in lower case.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
-            }
-        }
-
-        impl Reg {
-            /// The name it has in 64-bit or 32-bit code; `None` where it is out of reach.
-            pub fn name_in(self, bits: u32) -> Option<String> {
-                match (bits, self.name().strip_prefix('r')) {
-                    (64, _) => Some(self.name().to_string()),
-                    (_, Some(rest)) if !rest.starts_with(|c: char| c.is_ascii_digit()) => Some(format!("e{rest}")),
-                    _ => None,
-                }
-            }
-        }
-
-        const IDS: [c_int; Reg::ALL.len()] = [$(R::$uc as c_int),*];
-    };
-}
-registers! {
-    Rax = "rax" => RAX, Rbx = "rbx" => RBX, Rcx = "rcx" => RCX, Rdx = "rdx" => RDX,
-    Rsi = "rsi" => RSI, Rdi = "rdi" => RDI, Rbp = "rbp" => RBP, Rsp = "rsp" => RSP,
-    R8 = "r8" => R8, R9 = "r9" => R9, R10 = "r10" => R10, R11 = "r11" => R11,
-    R12 = "r12" => R12, R13 = "r13" => R13, R14 = "r14" => R14, R15 = "r15" => R15,
-    Rip = "rip" => RIP, Rflags = "rflags" => RFLAGS,
-}
+const IDS: [c_int; Reg::ALL.len()] = [
+    R::RAX as c_int,
+    R::RBX as c_int,
+    R::RCX as c_int,
+    R::RDX as c_int,
+    R::RSI as c_int,
+    R::RDI as c_int,
+    R::RBP as c_int,
+    R::RSP as c_int,
+    R::R8 as c_int,
+    R::R9 as c_int,
+    R::R10 as c_int,
+    R::R11 as c_int,
+    R::R12 as c_int,
+    R::R13 as c_int,
+    R::R14 as c_int,
+    R::R15 as c_int,
+    R::RIP as c_int,
+    R::RFLAGS as c_int,
+];
 
 const XMM: [c_int; 16] = [
     R::XMM0 as c_int,
@@ -68,41 +52,17 @@ const XMM: [c_int; 16] = [
     R::XMM15 as c_int,
 ];
 
-/// The general registers, RIP, RFLAGS and XMM0-15, all at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct RegisterFile {
-    values: [u64; Reg::ALL.len()],
-    /// XMM0-15, low half first.
-    pub xmm: [[u64; 2]; 16],
+/// Reads every register of a file.
+pub(super) fn read(engine: &Engine) -> RegisterFile {
+    let mut file = read_general(engine);
+    engine.read_wide(&XMM, &mut file.xmm);
+    file
 }
 
-impl RegisterFile {
-    /// A register's value.
-    pub fn get(&self, reg: Reg) -> u64 {
-        self.values[reg as usize]
-    }
-
-    /// Sets a register.
-    pub fn set(&mut self, reg: Reg, value: u64) {
-        self.values[reg as usize] = value;
-    }
-
-    /// Every register but XMM, with its name.
-    pub fn iter(&self) -> impl Iterator<Item = (Reg, u64)> + '_ {
-        Reg::ALL.iter().map(|&reg| (reg, self.get(reg)))
-    }
-
-    pub(super) fn read(engine: &Engine) -> Self {
-        let mut file = Self::default();
-        engine.read(&IDS, &mut file.values);
-        engine.read_wide(&XMM, &mut file.xmm);
-        file
-    }
-
-    pub(super) fn write(&self, engine: &Engine) {
-        engine.write(&IDS, &self.values);
-        engine.write_wide(&XMM, &self.xmm);
-    }
+/// Writes every register of a file.
+pub(super) fn write(engine: &Engine, file: &RegisterFile) {
+    engine.write(&IDS, &file.values);
+    engine.write_wide(&XMM, &file.xmm);
 }
 
 /// The general registers without XMM, for the instruction trace.
