@@ -107,6 +107,7 @@ fn thread(ob: &mut Ob, id: ThreadId, process: ProcessId) -> Thread {
         process,
         object: ob.create(Body::Thread(ThreadObject { id, ended: false })),
         impersonation: None,
+        name: Vec::new(),
         teb: 0,
         gui: false,
         kernel_mode: false,

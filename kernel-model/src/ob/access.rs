@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use guest::access::process;
 use guest::{AccessMask, GenericMapping, NtStatus};
 
 use super::attributes::Attributes;
@@ -13,9 +14,11 @@ use crate::cx::Cx;
 use crate::se::{Assign, Granted, Privilege, Request, SecurityDescriptor, access_check, assign_security};
 use crate::service::NtResult;
 
-/// What is missing where names are looked up and made.
-pub(crate) const SECURITY_GAP: &str =
-    "directories that are there from boot on let everybody make names; looking names up is not checked; no audits";
+/// What is missing where objects are made and opened.
+pub(crate) const SECURITY_GAP: &str = "conditional entries and access filters in descriptors are not evaluated";
+
+/// The first build with limited rights for processes and threads: Vista.
+const LIMITED_RIGHTS: u32 = 6000;
 
 /// `DIRECTORY_CREATE_OBJECT` and `DIRECTORY_CREATE_SUBDIRECTORY`.
 const CREATE_OBJECT: AccessMask = AccessMask(4);
@@ -90,6 +93,7 @@ impl Cx<'_> {
     /// is limited too ("Process Security and Access Rights", "Thread Security and Access Rights").
     fn with_implied(&self, id: ObjectId, granted: AccessMask) -> AccessMask {
         let pairs: &[(u32, u32)] = match self.kernel.ob.type_of(id) {
+            _ if !self.has_limited_rights() => &[],
             // PROCESS_QUERY_INFORMATION and PROCESS_QUERY_LIMITED_INFORMATION
             Some(ObjectType::Process) => &[(0x400, 0x1000)],
             // THREAD_QUERY_INFORMATION, THREAD_SET_INFORMATION and their limited forms
@@ -98,6 +102,25 @@ impl Cx<'_> {
         };
         let implied = pairs.iter().filter(|(right, _)| granted.0 & right != 0);
         AccessMask(implied.fold(granted.0, |mask, (_, limited)| mask | limited))
+    }
+
+    /// Whether this Windows has the limited rights, `PROCESS_QUERY_LIMITED_INFORMATION` and its like.
+    fn has_limited_rights(&self) -> bool {
+        self.kernel.profile.version.2 >= LIMITED_RIGHTS
+    }
+
+    /// The right with which the little is told of a process that everybody may know: the limited one, where there is one.
+    pub fn process_query(&self) -> AccessMask {
+        if self.has_limited_rights() { process::QUERY_LIMITED_INFORMATION } else { process::QUERY_INFORMATION }
+    }
+
+    /// The same of a thread.
+    pub fn thread_query(&self) -> AccessMask {
+        if self.has_limited_rights() {
+            process::THREAD_QUERY_LIMITED_INFORMATION
+        } else {
+            process::THREAD_QUERY_INFORMATION
+        }
     }
 
     /// What a duplicate of a handle may do: rights that the source has are not checked again.

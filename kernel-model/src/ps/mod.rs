@@ -9,6 +9,7 @@ mod query_process;
 mod query_system;
 mod query_thread;
 mod terminate;
+mod thread_name;
 mod token;
 
 pub use debug_object::DebugObject;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use guest::Handle;
+
 use super::audit::AuditLog;
 use super::privilege::Luid;
 use super::sid::Sid;
@@ -23,6 +25,8 @@ pub struct Monitor {
     sessions: BTreeSet<Luid>,
     /// Numbers of the AppContainers of each session.
     packages: BTreeMap<(u32, Sid), u32>,
+    /// Handles of the kernel's that are kept for them.
+    package_handles: BTreeMap<(u32, Sid), Vec<Handle>>,
 }
 
 impl Default for Monitor {
@@ -33,6 +37,7 @@ impl Default for Monitor {
             last_luid: FIRST_LUID,
             sessions: BTreeSet::new(),
             packages: BTreeMap::new(),
+            package_handles: BTreeMap::new(),
         }
     }
 }
@@ -70,5 +75,20 @@ impl Monitor {
     pub fn package_number(&mut self, session: u32, package: Sid) -> u32 {
         let next = self.packages.len() as u32 + 1;
         *self.packages.entry((session, package)).or_insert(next)
+    }
+
+    /// Whether handles are kept for an AppContainer of a session.
+    pub fn has_package_handles(&self, session: u32, package: Sid) -> bool {
+        self.package_handles.contains_key(&(session, package))
+    }
+
+    /// Keeps handles for it.
+    pub fn keep_package_handles(&mut self, session: u32, package: Sid, handles: Vec<Handle>) {
+        self.package_handles.insert((session, package), handles);
+    }
+
+    /// They are no longer kept.
+    pub fn take_package_handles(&mut self, session: u32, package: Sid) -> Vec<Handle> {
+        self.package_handles.remove(&(session, package)).unwrap_or_default()
     }
 }

@@ -8,6 +8,7 @@ mod create;
 mod duplicate;
 mod impersonate;
 mod layout;
+mod lowbox;
 mod object_security;
 mod open;
 mod query;
@@ -44,6 +45,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         object_security::SERVICES,
         audit::SERVICES,
         audited_check::SERVICES,
+        lowbox::SERVICES,
     ];
     tables.into_iter().flatten()
 }
