@@ -1,5 +1,7 @@
 //! The registers of a thread's user-mode code, as plain data.
 
+use crate::profile::Arch;
+
 macro_rules! registers {
     ($($name:ident = $text:literal),* $(,)?) => {
         /// A 64-bit register.
@@ -71,6 +73,16 @@ pub struct Segments {
     pub es: u16,
     pub fs: u16,
     pub gs: u16,
+}
+
+impl Segments {
+    /// Those that user code of a kernel starts with.
+    pub const fn of(kernel: Arch) -> Self {
+        match kernel {
+            Arch::X64 => Self { cs: 0x33, ss: 0x2b, ds: 0x2b, es: 0x2b, fs: 0x53, gs: 0x2b },
+            Arch::X86 => Self { cs: 0x1b, ss: 0x23, ds: 0x23, es: 0x23, fs: 0x3b, gs: 0 },
+        }
+    }
 }
 
 /// All that a thread's user-mode code has in the processor: what a switch to another thread saves, and a `CONTEXT`

@@ -18,6 +18,7 @@ pub mod mm;
 pub mod ob;
 pub mod packages;
 pub mod ps;
+pub mod schedule;
 pub mod se;
 pub mod service;
 

@@ -10,7 +10,7 @@ use unicorn_engine::RegisterX86 as R;
 use super::boot;
 use super::ffi::Engine;
 
-pub use guest::registers::{Reg, RegisterFile};
+pub use guest::registers::{Reg, RegisterFile, Segments, UserState};
 
 const IDS: [c_int; Reg::ALL.len()] = [
     R::RAX as c_int,
@@ -65,6 +65,57 @@ pub(super) fn write(engine: &Engine, file: &RegisterFile) {
     engine.write_wide(&XMM, &file.xmm);
 }
 
+const SEGMENTS: [c_int; 6] =
+    [R::CS as c_int, R::SS as c_int, R::DS as c_int, R::ES as c_int, R::FS as c_int, R::GS as c_int];
+const FLOATING: [c_int; 4] = [R::MXCSR as c_int, R::FPCW as c_int, R::FPSW as c_int, R::FPTAG as c_int];
+const X87: [c_int; 8] = [
+    R::FP0 as c_int,
+    R::FP1 as c_int,
+    R::FP2 as c_int,
+    R::FP3 as c_int,
+    R::FP4 as c_int,
+    R::FP5 as c_int,
+    R::FP6 as c_int,
+    R::FP7 as c_int,
+];
+
+/// Reads all that user code has, but the debug registers.
+pub(super) fn read_state(engine: &Engine) -> UserState {
+    let mut selectors = [0; 6];
+    engine.read(&SEGMENTS, &mut selectors);
+    let [cs, ss, ds, es, fs, gs] = selectors.map(|v| v as u16);
+    let mut floating = [0; 4];
+    engine.read(&FLOATING, &mut floating);
+    let [mxcsr, control, status, tag] = floating;
+    // An 80-bit register is told as ten bytes.
+    let mut x87 = [[0; 2]; 8];
+    engine.read_wide(&X87, &mut x87);
+    let st = x87.map(|[low, high]| {
+        let bytes = [low.to_le_bytes(), high.to_le_bytes()];
+        std::array::from_fn(|i| bytes.as_flattened().get(i).copied().unwrap_or(0))
+    });
+    UserState {
+        file: read(engine),
+        segments: Segments { cs, ss, ds, es, fs, gs },
+        mxcsr: mxcsr as u32,
+        x87: [control as u16, status as u16, tag as u16],
+        st,
+        debug: [0; 6],
+    }
+}
+
+/// Writes all that user code has, but selectors and the debug registers.
+pub(super) fn write_state(engine: &Engine, state: &UserState) {
+    let [control, status, tag] = state.x87.map(u64::from);
+    engine.write(&FLOATING, &[state.mxcsr.into(), control, status, tag]);
+    let word = |st: &[u8; 10], at: usize| {
+        let bytes: [u8; 8] = std::array::from_fn(|i| st.get(at + i).copied().unwrap_or(0));
+        u64::from_le_bytes(bytes)
+    };
+    engine.write_wide(&X87, &state.st.map(|st| [word(&st, 0), word(&st, 8)]));
+    write(engine, &state.file);
+}
+
 /// The general registers without XMM, for the instruction trace.
 pub(super) fn read_general(engine: &Engine) -> RegisterFile {
     let mut file = RegisterFile::default();
@@ -77,11 +128,16 @@ pub(super) fn bits(engine: &Engine) -> u32 {
     mode(engine).0
 }
 
-/// How the code that runs is decoded, 64 or 32, and its ring. Any code segment but the two 64-bit ones is a 32-bit one.
-pub(super) fn mode(engine: &Engine) -> (u32, u8) {
+/// CS.
+pub(super) fn code_selector(engine: &Engine) -> u16 {
     let mut v = [0];
     engine.read(&[R::CS as c_int], &mut v);
-    let cs = v[0] & 0xffff;
+    v[0] as u16
+}
+
+/// How the code that runs is decoded, 64 or 32, and its ring. Any code segment but the two 64-bit ones is a 32-bit one.
+pub(super) fn mode(engine: &Engine) -> (u32, u8) {
+    let cs = u64::from(code_selector(engine));
     (if boot::CODE_64.contains(&cs) { 64 } else { 32 }, cs as u8 & 3)
 }
 
