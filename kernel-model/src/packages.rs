@@ -10,7 +10,7 @@ use crate::ob::{ObjectId, kernel_key};
 use crate::se::{Account, SecurityDescriptor, Sid, Token, integrity, lowbox_token};
 
 /// Whom a process runs as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogOn {
     /// An account.
     Account(Account),
@@ -18,9 +18,13 @@ pub enum LogOn {
     Low,
     /// The user in an AppContainer, [`PACKAGE`], without capabilities.
     Package,
-    /// The user.
-    #[default]
-    User,
+}
+
+impl Default for LogOn {
+    /// The user, an administrator whose token is split, as it is without more ado.
+    fn default() -> Self {
+        Self::Account(Account::User)
+    }
 }
 
 /// The package of [`LogOn::Package`]. Any SID of this form is one; the numbers of real ones are a hash of the name.
@@ -30,7 +34,7 @@ impl Kernel {
     /// Makes the process one of somebody else, before it has run.
     pub fn log_on_as(&mut self, who: LogOn) {
         match who {
-            LogOn::User => {}
+            LogOn::Account(Account::User) => {}
             LogOn::Account(account) => {
                 self.log_on(account);
                 if self.se.mandatory && account.is_service() {
