@@ -94,11 +94,9 @@ impl ObjectBody for Body {
             // A file object is signalled while no operation is under way.
             Self::File(_) => Some(true),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
-            Self::Directory(_)
-            | Self::SymbolicLink(_)
-            | Self::Section(_)
-            | Self::KeyedEvent(_)
-            | Self::Token(_) => None,
+            Self::Directory(_) | Self::SymbolicLink(_) | Self::Section(_) | Self::KeyedEvent(_) | Self::Token(_) => {
+                None
+            }
             // ObpDefaultObject, which is always signalled.
             Self::Type(_) => Some(true),
         }
@@ -122,7 +120,8 @@ impl ObjectBody for Body {
 
     #[inline]
     fn has_delete_procedure(&self) -> bool {
-        matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_))
+        let always = matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_));
+        always || matches!(self, Self::Token(token) if token.lowbox.is_some())
     }
 
     #[inline]

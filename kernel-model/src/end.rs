@@ -4,9 +4,9 @@ use guest::NtStatus;
 use guest::types::IoStatusBlock;
 
 use crate::body::Body;
+use crate::boot::FIRST_PROCESS;
 use crate::io::Packet;
 use crate::kernel::Kernel;
-use crate::boot::FIRST_PROCESS;
 use crate::ob::{ObjectId, ObjectType};
 use crate::ps::{LIMIT_KILL_ON_JOB_CLOSE, ProcessId, ThreadId, ThreadState};
 

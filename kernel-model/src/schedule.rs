@@ -134,7 +134,8 @@ impl Kernel {
     /// Enters when an object will be signalled by itself, unless it is signalled already.
     pub(crate) fn watch_timer(&mut self, object: ObjectId) {
         let now = self.waiter(self.ps.thread.id, 0);
-        let waits = |body: &crate::body::Body| body.due().filter(|&due| due < NEVER && body.signaled(now) == Some(false));
+        let waits =
+            |body: &crate::body::Body| body.due().filter(|&due| due < NEVER && body.signaled(now) == Some(false));
         if let Some(due) = self.ob.get(object).and_then(|o| waits(&o.body)) {
             self.scheduler.timers.insert(due, Due::Timer(object.0));
         }

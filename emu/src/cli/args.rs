@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest::{Arch, Profile};
+use kernel_model::packages::LogOn;
+use kernel_model::se::Account;
 
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
@@ -46,6 +48,43 @@ pub enum Command {
 pub enum Root {
     /// Assembled by Trapgate; nothing to install
     Builtin,
+}
+
+/// Whom a program runs as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UserChoice {
+    /// An administrator's half of a split token that is not elevated
+    User,
+    /// The same, elevated
+    Administrator,
+    /// A user who is no administrator
+    Standard,
+    /// NT AUTHORITY\SYSTEM
+    System,
+    /// NT AUTHORITY\LOCAL SERVICE
+    LocalService,
+    /// NT AUTHORITY\NETWORK SERVICE
+    NetworkService,
+    /// The user at low integrity
+    Low,
+    /// The user in an AppContainer
+    Package,
+}
+
+impl UserChoice {
+    /// What the machine makes of it.
+    pub fn log_on(self) -> LogOn {
+        LogOn::Account(match self {
+            Self::User => Account::User,
+            Self::Administrator => Account::Administrator,
+            Self::Standard => Account::StandardUser,
+            Self::System => Account::LocalSystem,
+            Self::LocalService => Account::LocalService,
+            Self::NetworkService => Account::NetworkService,
+            Self::Low => return LogOn::Low,
+            Self::Package => return LogOn::Package,
+        })
+    }
 }
 
 /// Which gate stubs take.
@@ -114,6 +153,9 @@ pub struct MachineOptions {
     /// Code for ring 0, run before the program as a driver's entry (with --dispatch kernel)
     #[arg(long, value_name = "FILE")]
     pub driver: Option<PathBuf>,
+    /// Whom the program runs as
+    #[arg(long, value_name = "WHO", default_value = "user")]
+    pub user: UserChoice,
     /// No thread may call win32k, as under ProcessSystemCallDisablePolicy (Windows 8 and later)
     #[arg(long)]
     pub no_win32k: bool,

@@ -35,6 +35,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
+    config.user = options.user.log_on();
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
@@ -74,6 +75,7 @@ pub(super) fn live(options: &SsdtOptions) -> Result<Live, String> {
         None => Config::new(Program::Raw(profile.arch, NOTHING.to_vec()), "nothing"),
     };
     config.profile = profile;
+    config.user = options.user.log_on();
     config.process.args = options.args.clone();
     config.dispatch = Dispatch::Kernel;
     config.driver = options.driver.as_deref().map(driver).transpose()?;

@@ -7,9 +7,9 @@ use kernel_model::ps::{Teb, TebSlots, write_teb};
 
 use super::lists::{loader_lists, parameters};
 use super::modules::Modules;
-use guest::layout::StructBuilder;
 use super::{ProcessConfig, Side, Target, kuser, wow64};
 use crate::cpu::Reg;
+use guest::layout::StructBuilder;
 
 /// Where the first thread starts, and with what.
 #[derive(Clone, Debug, Default)]

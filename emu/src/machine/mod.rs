@@ -17,6 +17,7 @@ use std::path::Path;
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::mm::Phys;
+use kernel_model::packages::LogOn;
 use kernel_model::ps::ThreadId;
 
 pub(crate) use console::Stdio;
@@ -62,6 +63,8 @@ pub struct Config {
     pub profile: &'static Profile,
     /// The process it runs.
     pub process: ProcessConfig,
+    /// Whom it runs as.
+    pub user: LogOn,
     /// Bytes of memory, the commit limit.
     pub memory: u64,
     /// Stop at a service nobody wrote.
@@ -90,6 +93,7 @@ impl Config {
                 win32k_lockdown: false,
                 aslr_seed: None,
             },
+            user: LogOn::default(),
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
@@ -167,6 +171,7 @@ impl Machine {
         };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
+        kernel.log_on_as(config.user);
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));

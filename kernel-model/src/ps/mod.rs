@@ -1,6 +1,7 @@
 //! Processes, threads and jobs, and the services that ask about them or end them.
 
 mod apc;
+mod create_thread;
 mod debug_object;
 mod job;
 mod job_information;
@@ -9,9 +10,9 @@ mod process;
 mod query_process;
 mod query_system;
 mod query_thread;
-mod create_thread;
 mod teb;
 mod terminate;
+mod thread_name;
 mod thread_services;
 mod token;
 mod wow64;
@@ -19,9 +20,7 @@ mod wow64;
 pub use debug_object::DebugObject;
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
-pub use process::{
-    Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState,
-};
+pub use process::{Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState};
 
 pub use teb::{Teb, TebSlots, write_teb};
 pub use wow64::{WOW_TEB_OFFSET, WOW64_SLOT, WOW64_STACK, Wow64Start, Wow64Ways, write_wow64};

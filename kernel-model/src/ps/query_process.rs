@@ -1,6 +1,5 @@
 //! `NtQueryInformationProcess`.
 
-use guest::access::process as access;
 use guest::types::StructWriter;
 use guest::{Handle, NtStatus, UserPtr};
 
@@ -36,7 +35,7 @@ fn nt_query_information_process(
     };
     let out = Information { buffer, length, return_length };
     out.probe(cx, size)?;
-    let id = cx.process_of(process, access::QUERY_LIMITED_INFORMATION)?;
+    let id = cx.process_of(process, cx.process_query())?;
     let process = cx.kernel.ps.get(id).ok_or(NtStatus::INVALID_HANDLE)?;
     let writer = StructWriter::new(size, width);
     let (bytes, status) = match class {

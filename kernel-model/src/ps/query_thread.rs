@@ -1,16 +1,16 @@
 //! `NtQueryInformationThread`.
 
-use guest::access::process as access;
 use guest::types::{ClientId, StructWriter};
 use guest::{Handle, NtStatus, UserPtr};
 
 use super::ThreadObject;
+use super::thread_name::{NAME_INFORMATION, query_name};
 use crate::cx::Cx;
 use crate::service::{Information, NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQueryInformationThread => nt_query_information_thread,
-    Support::Partial("ThreadBasicInformation and AmILastThread only")
+    Support::Partial("ThreadBasicInformation, AmILastThread and NameInformation only")
 )];
 
 const BASIC_INFORMATION: u32 = 0;
@@ -29,11 +29,13 @@ fn nt_query_information_thread(
     let size = match class {
         BASIC_INFORMATION => 5 * w + 8,
         AM_I_LAST_THREAD => 4,
+        NAME_INFORMATION => return query_name(cx, thread, buffer, length, return_length),
         _ => return Err(Unwind::unsupported(format!("ThreadInformationClass {name}"))),
     };
     let out = Information { buffer, length, return_length };
     out.probe(cx, size)?;
-    let id = cx.reference::<ThreadObject>(thread, access::THREAD_QUERY_LIMITED_INFORMATION)?.id;
+    let access = cx.thread_query();
+    let id = cx.reference::<ThreadObject>(thread, access)?.id;
     let thread = cx.kernel.ps.thread(id).ok_or(NtStatus::INVALID_HANDLE)?;
     let id = ClientId { process: thread.process.0.into(), thread: thread.id.0.into() };
     let writer = StructWriter::new(size, width);

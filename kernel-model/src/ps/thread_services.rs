@@ -77,9 +77,7 @@ fn tell_count(cx: &mut Cx<'_>, pointer: Option<UserPtr<u32>>, count: u8) -> NtRe
     Ok(NtStatus::SUCCESS)
 }
 
-fn thread_for(
-    cx: &mut Cx<'_>, thread: Handle, access: AccessMask, count: Option<UserPtr<u32>>,
-) -> NtResult<ThreadId> {
+fn thread_for(cx: &mut Cx<'_>, thread: Handle, access: AccessMask, count: Option<UserPtr<u32>>) -> NtResult<ThreadId> {
     if let Some(pointer) = count {
         cx.mem().probe(pointer)?;
     }

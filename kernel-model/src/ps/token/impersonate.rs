@@ -7,6 +7,7 @@ use super::layout::USED;
 use super::{access, read};
 use crate::cx::Cx;
 use crate::ob::ObjectId;
+use crate::ps::thread_name::{NAME_INFORMATION, set_name};
 use crate::ps::{ThreadId, ThreadObject};
 use crate::se::{Group, Level, Luid, Privilege, Token, TokenKind};
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
@@ -46,6 +47,9 @@ fn nt_set_information_thread(
     cx: &mut Cx<'_>, thread: Handle, class: u32, buffer: UserPtr<u8>, length: u32,
 ) -> NtResult {
     let name = class_name("THREADINFOCLASS", class)?;
+    if class == NAME_INFORMATION {
+        return set_name(cx, thread, buffer, length);
+    }
     if class != IMPERSONATION_TOKEN {
         return Err(Unwind::unsupported(format!("ThreadInformationClass {name}")));
     }
