@@ -14,7 +14,7 @@ use crate::io::{Console, FileObject, Stream};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
 use crate::ob::{Entry, HandleAttributes, ObjectManager};
-use crate::ps::Processes;
+use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
@@ -39,6 +39,10 @@ pub struct Kernel {
     pub console: Console,
     /// Processes and threads.
     pub ps: Processes,
+    /// The machine is to end: a call has found the reason.
+    pub bug_check: Option<Box<BugCheck>>,
+    /// `PsLoadedModuleList`: the images in kernel space.
+    pub images: Vec<SystemImage>,
     /// Who runs when.
     pub scheduler: Scheduler,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
@@ -79,6 +83,8 @@ pub enum Answer {
     ThreadExit(NtStatus),
     /// The process has ended.
     ProcessExit(NtStatus),
+    /// The machine has.
+    BugCheck(Box<BugCheck>),
 }
 
 /// Why a number has no row to go on with.
@@ -232,6 +238,9 @@ impl Kernel {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
+        if let Some(bug_check) = self.bug_check.take() {
+            return Answer::BugCheck(bug_check);
+        }
         match result {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),

@@ -7,6 +7,7 @@
 mod address;
 pub mod body;
 mod boot;
+mod boot_processes;
 pub mod cx;
 mod end;
 pub mod ex;

@@ -45,6 +45,7 @@ mod stubs;
 mod support;
 mod thread_names;
 mod timers;
+mod system_processes;
 mod tokens;
 mod traces;
 mod users;

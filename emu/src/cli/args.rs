@@ -37,6 +37,8 @@ pub enum Command {
     Objects(ObjectsOptions),
     /// Show every process's handles as a program left them
     Handles(HandlesOptions),
+    /// Show the tree of processes, or their threads, at boot or as a program left them
+    Ps(PsOptions),
     /// Show one object: header, body, security, who holds it
     Object(ObjectOptions),
     /// List the Windows builds a machine can be
@@ -354,8 +356,27 @@ pub struct HandlesOptions {
     pub machine: MachineOptions,
     #[command(flatten)]
     pub page: PageOptions,
+    /// Also those of Windows' own processes
+    #[arg(long)]
+    pub all: bool,
     /// The program; its handles are shown as it leaves them, before they are closed
     pub image: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PsOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    #[command(flatten)]
+    pub page: PageOptions,
+    /// The threads: state, wait reason, priority, start
+    #[arg(long)]
+    pub threads: bool,
+    /// A program to run first; without one the processes are those of a machine that has just booted
+    pub image: Option<PathBuf>,
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,

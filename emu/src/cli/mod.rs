@@ -1,4 +1,5 @@
-//! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles` and `object` look at what it leaves;
+//! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles`, `ps` and `object` look at what it
+//! leaves;
 //! `number`, `stubs`, `ssdt` and `profiles` print data.
 
 mod args;
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
         Command::Ssdt(options) => pages::ssdt(options),
         Command::Objects(options) => executive::objects(options),
         Command::Handles(options) => executive::handles(options),
+        Command::Ps(options) => executive::ps(options),
         Command::Object(options) => executive::object(options),
         Command::Profiles(options) => pages::profiles(options),
     };

@@ -51,7 +51,7 @@ fn thread(kernel: &Kernel, id: ThreadId) -> String {
     }
 }
 
-fn user(token: &Token) -> String {
+pub(super) fn user(token: &Token) -> String {
     token.user.sid.name().map_or_else(|| token.user.sid.to_string(), ToString::to_string)
 }
 
