@@ -502,8 +502,16 @@ fn objects(data: &Path) -> String {
     for r in csv(&data.join("namespace.csv")) {
         let _ = writeln!(
             text,
-            "NamespaceRow {{ path: {:?}, kind: NameKind::{}, target: {:?}, builds: ({}, {}) }},",
-            r["path"], r["kind"], r["target"], r["first"], r["last"]
+            "NamespaceRow {{ path: {:?}, kind: NameKind::{}, target: {:?}, protection: {:?}, builds: ({}, {}) }},",
+            r["path"], r["kind"], r["target"], r["security"], r["first"], r["last"]
+        );
+    }
+    text.push_str("];\nstatic PROTECTIONS: &[ProtectionRow] = &[\n");
+    for r in csv(&data.join("protections.csv")) {
+        let _ = writeln!(
+            text,
+            "ProtectionRow {{ name: {:?}, sddl: {:?}, builds: ({}, {}) }},",
+            r["name"], r["sddl"], r["first"], r["last"]
         );
     }
     text + "];\n"

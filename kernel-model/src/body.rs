@@ -120,7 +120,8 @@ impl ObjectBody for Body {
 
     #[inline]
     fn has_delete_procedure(&self) -> bool {
-        matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_))
+        let always = matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_));
+        always || matches!(self, Self::Token(token) if token.lowbox.is_some())
     }
 
     #[inline]

@@ -16,7 +16,7 @@ use crate::ps::{
     ThreadState,
 };
 use crate::schedule::Scheduler;
-use crate::se::{Account, Assign, Monitor, Protection, Token, assign_security};
+use crate::se::{Account, Assign, Monitor, Protection, SecurityDescriptor, Token, assign_security};
 use crate::service::ServiceTable;
 
 /// The ids of the first process and its thread.
@@ -35,29 +35,48 @@ type Ob = ObjectManager<Body>;
 /// The directories, links and other names that exist from boot on.
 fn namespace(profile: &Profile) -> Ob {
     let mut ob = Ob::new(Types::new(profile));
-    for row in objects::namespace_of(profile.version.2) {
+    ob.kernel_handles = HandleTable::new(RefCache::of(profile));
+    let build = profile.version.2;
+    for row in objects::namespace_of(build) {
         if profile.arch == Arch::X64 || !row.path.starts_with("\\KnownDlls32") {
-            enter(&mut ob, row);
+            let id = enter(&mut ob, row);
+            id.into_iter().for_each(|id| protect(&mut ob, id, row.protection, build));
         }
     }
     ob.create_type_objects();
+    let bare: Vec<ObjectId> = ob.iter().filter(|(_, object)| object.security.is_none()).map(|(id, _)| id).collect();
+    bare.into_iter().for_each(|id| protect(&mut ob, id, objects::PUBLIC, build));
     ob
 }
 
-fn enter(ob: &mut Ob, row: &NamespaceRow) {
+/// Gives an object that is there from boot on its descriptor.
+fn protect(ob: &mut Ob, id: ObjectId, protection: &str, build: u32) {
+    let Some(info) = ob.type_of(id).and_then(|object_type| ob.type_info(object_type)) else { return };
+    let sddl = objects::protection(protection, build);
+    let Some(Ok(mut security)) = sddl.map(SecurityDescriptor::from_sddl) else { return };
+    if let Some(dacl) = &mut security.dacl {
+        dacl.map_generic(&info.mapping);
+    }
+    if let Some(object) = ob.get_mut(id) {
+        object.security = Some(Arc::new(security));
+    }
+}
+
+fn enter(ob: &mut Ob, row: &NamespaceRow) -> Option<ObjectId> {
     let body = match row.kind {
         NameKind::Directory | NameKind::DeviceMap => Body::Directory(Box::default()),
         NameKind::SymbolicLink => Body::SymbolicLink(row.target.encode_utf16().collect()),
         NameKind::Event => Body::Event(Event { kind: EventKind::Notification, signaled: false }),
         NameKind::KeyedEvent => Body::KeyedEvent(KeyedEvent),
     };
-    let Some(id) = ob.create_at(row.path, body) else { return };
+    let id = ob.create_at(row.path, body)?;
     if row.kind == NameKind::DeviceMap {
         ob.device_map = Some(id);
         if let Some(global) = find(ob, row.target) {
             ob.set_shadow(id, global);
         }
     }
+    Some(id)
 }
 
 /// The object at a full path.

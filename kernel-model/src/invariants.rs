@@ -26,6 +26,7 @@ impl Kernel {
         for process in self.ps.iter() {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
         }
+        self.ob.kernel_handles.check().map_err(|e| format!("the kernel's handles: {e}"))?;
         let expected = self.count_references();
         for (id, object) in self.ob.iter() {
             let counts = Counts { handles: object.handle_count, cached: object.cached, references: object.references };
@@ -75,12 +76,12 @@ impl Kernel {
         self.ps.iter().for_each(|process| all.entry(process.token).or_default().references += 1);
         let clients = self.ps.threads().filter_map(|thread| thread.impersonation);
         clients.for_each(|token| all.entry(token).or_default().references += 1);
-        for process in self.ps.iter() {
-            for (handle, entry) in process.handles.iter() {
+        for table in self.ps.iter().map(|p| &p.handles).chain([&self.ob.kernel_handles]) {
+            for (handle, entry) in table.iter() {
                 let counts = all.entry(entry.object).or_default();
                 counts.handles += 1;
                 counts.references += 1;
-                counts.cached += u64::from(process.handles.cached(handle).unwrap_or(0));
+                counts.cached += u64::from(table.cached(handle).unwrap_or(0));
             }
         }
         all

@@ -289,6 +289,7 @@ impl Kernel {
                 let token = self.ps.other_threads.remove(&thread.id).and_then(|thread| thread.impersonation);
                 token.into_iter().for_each(|token| self.ob.dereference(token));
             }
+            Body::Token(token) => self.package_left(&token),
             _ => {}
         }
     }

@@ -17,6 +17,7 @@ pub mod ke;
 pub mod kernel;
 pub mod mm;
 pub mod ob;
+pub mod packages;
 pub mod ps;
 pub mod schedule;
 pub mod se;

@@ -5,6 +5,7 @@
 use guest::bugcheck::BugCheckCode;
 use guest::{NtStatus as S, Profile};
 use kernel_model::Answer;
+use kernel_model::packages::LogOn;
 use kernel_model::ps::BugCheck;
 use kernel_model::se::{Account, Privilege};
 use trapgate::machine::Dispatch;
@@ -13,6 +14,7 @@ use trapgate::{End, Machine};
 
 use crate::direct::{DATA, Direct, HANDLE, OUT, PROCESS, THREAD};
 use crate::support::{fixture_config, trapgate};
+use crate::views::assert_page;
 
 const LENGTH: u64 = DATA + 0x100;
 const LIST: u64 = DATA + 0x4000;
@@ -53,6 +55,18 @@ fn each_version_has_its_tree() {
     insta::assert_snapshot!(shown("xp-sp3-x86"));
     let seven = shown("win7-sp1-x64");
     assert!(seven.contains("lsm.exe") && !seven.contains("Registry") && !seven.contains("PPL"), "{seven}");
+}
+
+#[test]
+fn pages_for_browsers() {
+    let snapshot = Snapshot::boot(Profile::default_profile());
+    let (tree, threads) = (view::processes(&snapshot), view::threads(&snapshot));
+    let html = view::processes_html(&tree);
+    assert_page(&html);
+    assert!(tree.rows.iter().all(|row| html.contains(&row.image)), "{html}");
+    let html = view::threads_html(&threads);
+    assert_page(&html);
+    assert!(html.contains("nt!KeBalanceSetManager") && html.contains("<h2>lsass.exe (696), 8 threads</h2>"));
 }
 
 #[test]
@@ -162,7 +176,7 @@ fn a_critical_program_ends_the_machine_in_both_dispatches() {
     for dispatch in [Dispatch::Direct, Dispatch::Kernel] {
         let mut config = fixture_config(fixtures::get("critical").expect("a fixture"));
         config.dispatch = dispatch;
-        config.account = Account::LocalSystem;
+        config.user = LogOn::Account(Account::LocalSystem);
         let mut machine = Machine::new(&config).expect("a machine");
         let end = machine.run().expect("no engine failure");
         let End::BugCheck(found) = &end else { panic!("{dispatch:?}: {end:?}") };
@@ -170,7 +184,7 @@ fn a_critical_program_ends_the_machine_in_both_dispatches() {
         let said = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
         assert!(said.contains("set: 00000000") && said.contains("critical: 1"), "{said}");
         // Without the privilege it only exits.
-        config.account = Account::User;
+        config.user = LogOn::default();
         let mut machine = Machine::new(&config).expect("a machine");
         assert_eq!(machine.run().expect("no engine failure"), End::Exit(S::SUCCESS), "{dispatch:?}");
     }

@@ -256,7 +256,7 @@ fn what_is_not_there_is_said_in_a_line() {
 }
 
 /// Every tag is closed, in order; nothing comes from elsewhere.
-fn assert_page(html: &str) {
+pub fn assert_page(html: &str) {
     let body = html.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
     let mut open: Vec<&str> = Vec::new();
     for (before, tag) in body
@@ -306,4 +306,22 @@ fn pages_for_browsers_need_nothing_else() {
     std::fs::remove_file(&file).expect("the page");
     assert!(html.contains("hello.exe (0x1000), 3 handles") && html.contains("FILE_GENERIC_READ"), "{html}");
     assert_page(&html);
+}
+
+/// What an object has audited stands on its page.
+#[test]
+fn audits_stand_on_the_objects_page() {
+    use kernel_model::se::{AuditPolicy, SecurityDescriptor};
+    let mut d = Direct::new();
+    d.kernel.se.audits.policy = AuditPolicy { object_access: true, privilege_use: false };
+    let attributes = d.attributes("\\BaseNamedObjects\\Audited", 0, 0);
+    let handle = d.handle("NtCreateEvent", &[0x1f_0003, attributes, 0, 0]);
+    let id = d.kernel.ps.process.handles.get(guest::Handle(handle)).expect("the event").object;
+    let security = SecurityDescriptor::from_sddl("O:SYG:SYD:(A;;0x1f0003;;;WD)S:(AU;SA;0x2;;;WD)").expect("SDDL");
+    d.kernel.ob.get_mut(id).expect("the event").security = Some(std::sync::Arc::new(security));
+    d.handle("NtOpenEvent", &[2, attributes]);
+    let page = view::object(&taken(&d), "\\BaseNamedObjects\\Audited").expect("an object");
+    let name = "Security Event \\BaseNamedObjects\\Audited";
+    let user = "S-1-5-21-1004336348-1177238915-682003330-1001";
+    assert_eq!(page.audits, [format!("4656 open {name} by {user}, EVENT_MODIFY_STATE: allowed, logged")]);
 }

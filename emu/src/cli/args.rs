@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest::{Arch, Profile};
+use kernel_model::packages::LogOn;
 use kernel_model::se::Account;
 
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
@@ -51,6 +52,43 @@ pub enum Root {
     Builtin,
 }
 
+/// Whom a program runs as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UserChoice {
+    /// An administrator's half of a split token that is not elevated
+    User,
+    /// The same, elevated
+    Administrator,
+    /// A user who is no administrator
+    Standard,
+    /// NT AUTHORITY\SYSTEM
+    System,
+    /// NT AUTHORITY\LOCAL SERVICE
+    LocalService,
+    /// NT AUTHORITY\NETWORK SERVICE
+    NetworkService,
+    /// The user at low integrity
+    Low,
+    /// The user in an AppContainer
+    Package,
+}
+
+impl UserChoice {
+    /// What the machine makes of it.
+    pub fn log_on(self) -> LogOn {
+        LogOn::Account(match self {
+            Self::User => Account::User,
+            Self::Administrator => Account::Administrator,
+            Self::Standard => Account::StandardUser,
+            Self::System => Account::LocalSystem,
+            Self::LocalService => Account::LocalService,
+            Self::NetworkService => Account::NetworkService,
+            Self::Low => return LogOn::Low,
+            Self::Package => return LogOn::Package,
+        })
+    }
+}
+
 /// Which gate stubs take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GateChoice {
@@ -76,36 +114,6 @@ pub enum DispatchChoice {
     Direct,
     /// Kernel code in ring 0 (nt!KiSystemCall64 and so on), which calls the model for each service
     Kernel,
-}
-
-/// Whose token the program has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AccountChoice {
-    /// An administrator who is not elevated
-    User,
-    /// The same, elevated
-    Administrator,
-    /// A user who is no administrator
-    Standard,
-    /// NT AUTHORITY\SYSTEM
-    System,
-    /// NT AUTHORITY\LOCAL SERVICE
-    LocalService,
-    /// NT AUTHORITY\NETWORK SERVICE
-    NetworkService,
-}
-
-impl From<AccountChoice> for Account {
-    fn from(choice: AccountChoice) -> Self {
-        match choice {
-            AccountChoice::User => Self::User,
-            AccountChoice::Administrator => Self::Administrator,
-            AccountChoice::Standard => Self::StandardUser,
-            AccountChoice::System => Self::LocalSystem,
-            AccountChoice::LocalService => Self::LocalService,
-            AccountChoice::NetworkService => Self::NetworkService,
-        }
-    }
 }
 
 /// Which instructions a trace shows.
@@ -147,12 +155,12 @@ pub struct MachineOptions {
     /// Code for ring 0, run before the program as a driver's entry (with --dispatch kernel)
     #[arg(long, value_name = "FILE")]
     pub driver: Option<PathBuf>,
+    /// Whom the program runs as
+    #[arg(long, value_name = "WHO", default_value = "user")]
+    pub user: UserChoice,
     /// No thread may call win32k, as under ProcessSystemCallDisablePolicy (Windows 8 and later)
     #[arg(long)]
     pub no_win32k: bool,
-    /// Whose program it is
-    #[arg(long, value_name = "WHO", default_value = "user")]
-    pub account: AccountChoice,
     /// Stop at the first service that nobody wrote
     #[arg(long)]
     pub strict: bool,

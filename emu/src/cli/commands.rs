@@ -35,10 +35,10 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
+    config.user = options.user.log_on();
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
-    config.account = options.account.into();
     config.strict = options.strict;
     config.max_instructions = options.max_insns;
     config.dispatch = match options.dispatch {

@@ -17,8 +17,8 @@ use std::path::Path;
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::mm::Phys;
+use kernel_model::packages::LogOn;
 use kernel_model::ps::ThreadId;
-use kernel_model::se::Account;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
@@ -63,6 +63,8 @@ pub struct Config {
     pub profile: &'static Profile,
     /// The process it runs.
     pub process: ProcessConfig,
+    /// Whom it runs as.
+    pub user: LogOn,
     /// Bytes of memory, the commit limit.
     pub memory: u64,
     /// Stop at a service nobody wrote.
@@ -73,8 +75,6 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
     pub driver: Option<Driver>,
-    /// Whose program it is.
-    pub account: Account,
 }
 
 impl Config {
@@ -93,12 +93,12 @@ impl Config {
                 win32k_lockdown: false,
                 aslr_seed: None,
             },
+            user: LogOn::default(),
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
             dispatch: Dispatch::default(),
             driver: None,
-            account: Account::User,
         }
     }
 
@@ -171,9 +171,7 @@ impl Machine {
         };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
-        if config.account != Account::User {
-            kernel.log_on(config.account);
-        }
+        kernel.log_on_as(config.user);
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));

@@ -17,6 +17,7 @@ mod system_image;
 mod teb;
 mod terminate;
 mod thread_information;
+mod thread_name;
 mod thread_services;
 mod token;
 mod wow64;

@@ -125,6 +125,8 @@ pub struct Thread {
     pub object: ObjectId,
     /// The token it impersonates with.
     pub impersonation: Option<ObjectId>,
+    /// `ThreadName`, which `SetThreadDescription` gives it.
+    pub name: Vec<u16>,
     /// Where its TEB is.
     pub teb: u64,
     /// `Win32Thread` is set: it has called win32k.
@@ -184,6 +186,7 @@ impl Thread {
             process,
             object,
             impersonation: None,
+            name: Vec::new(),
             teb: 0,
             wow64_teb: None,
             start_address: 0,

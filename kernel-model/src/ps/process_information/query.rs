@@ -80,6 +80,7 @@ fn nt_query_information_process(
         class::BASIC | class::MITIGATION_POLICY => cx.mem().load::<u32>(buffer.cast())?,
         _ => 0,
     };
+    let right = if right == access::QUERY_LIMITED_INFORMATION { cx.process_query() } else { right };
     let id = cx.process_of(process, right)?;
     let process = cx.kernel.ps.get(id).ok_or(NtStatus::INVALID_HANDLE)?;
     if sizes.is_empty() {

@@ -9,6 +9,7 @@ use super::{QUERY_INFORMATION, class, is_too_new};
 use crate::cx::Cx;
 use crate::kernel::Kernel;
 use crate::ps::system::thread_bytes;
+use crate::ps::thread_name::{NAME_INFORMATION, query_name};
 use crate::ps::{Thread, ThreadObject};
 use crate::service::{Information, NtResult, Service, Support, Unwind, class_name, service};
 
@@ -60,11 +61,15 @@ fn nt_query_information_thread(
     if is_too_new(class, cx.kernel.profile.version.2) || ONLY_SET.contains(&class) {
         return Err(NtStatus::INVALID_INFO_CLASS.into());
     }
+    if class == NAME_INFORMATION {
+        return query_name(cx, thread, buffer, length, return_length);
+    }
     let width = cx.kernel.width();
     let (size, right) =
         shape(class, width).ok_or_else(|| Unwind::unsupported(format!("ThreadInformationClass {name}")))?;
     let out = Information { buffer, length, return_length };
     out.probe(cx, size)?;
+    let right = if right == access::THREAD_QUERY_LIMITED_INFORMATION { cx.thread_query() } else { right };
     let id = cx.reference::<ThreadObject>(thread, right)?.id;
     let told = !cx.is_restricted_caller()? && cx.sees_kernel_addresses();
     let thread = cx.kernel.ps.thread(id).ok_or(NtStatus::INVALID_HANDLE)?;

@@ -5,6 +5,7 @@ use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::{SET_INFORMATION, class, is_too_new};
 use crate::cx::Cx;
+use crate::ps::thread_name::{NAME_INFORMATION, set_name};
 use crate::ps::{Thread, ThreadObject, token};
 use crate::se::Privilege;
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
@@ -69,6 +70,9 @@ fn nt_set_information_thread(
     }
     if class == class::IMPERSONATION_TOKEN {
         return token::set_impersonation_token(cx, thread, buffer, length);
+    }
+    if class == NAME_INFORMATION {
+        return set_name(cx, thread, buffer, length);
     }
     let word = cx.kernel.width().bytes() as u32;
     let size = size_of_class(class, word);

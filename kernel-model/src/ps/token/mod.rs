@@ -2,10 +2,13 @@
 
 mod access_check;
 mod adjust;
+mod audit;
+mod audited_check;
 mod create;
 mod duplicate;
 mod impersonate;
 mod layout;
+mod lowbox;
 mod object_security;
 mod open;
 mod primary;
@@ -45,6 +48,9 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         impersonate::SERVICES,
         access_check::SERVICES,
         object_security::SERVICES,
+        audit::SERVICES,
+        audited_check::SERVICES,
+        lowbox::SERVICES,
     ];
     tables.into_iter().flatten()
 }
