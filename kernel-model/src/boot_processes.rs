@@ -49,7 +49,7 @@ impl Kernel {
         for (order, row) in (0..).zip(processes_of(build)) {
             let created = self.clock.boot_time() + order * PROCESS_APART;
             let token = self.token_for(row);
-            let about = self.about(row, created);
+            let about = ProcessAbout { boot_order: (order > 0).then_some(order), ..self.about(row, created) };
             let process = self.boot_process(row, about, token);
             if let Some(directory) = known_dlls.filter(|_| !row.path.is_empty()) {
                 self.give_handle(ProcessId(row.pid), directory, KNOWN_DLLS);

@@ -480,3 +480,35 @@ fn the_command_shows_trees_and_threads() {
     assert_eq!((&thread["pid"], &thread["symbol"]), (&4.into(), &"nt!Phase1Initialization".into()));
     assert_eq!((&thread["state"], &thread["wait_reason"]), (&"Waiting".into(), &"WrFreePage".into()));
 }
+
+/// What a driver finds that walks `PsActiveProcessHead` is what the model has.
+#[test]
+fn the_kernel_s_own_list() {
+    for name in ["win10-22h2-x64", "xp-sp3-x86"] {
+        let profile = Profile::by_name(name).expect("a profile");
+        let mut config = crate::support::config(trapgate::loader::Program::Raw(profile.arch, vec![0xc3]), "raw");
+        config.profile = profile;
+        config.dispatch = Dispatch::Kernel;
+        let machine = Machine::new(&config).expect("a machine");
+        let width = profile.arch.width().bytes();
+        let word = |at: u64| {
+            let mut bytes = machine.peek(at, width).expect("kernel memory");
+            bytes.resize(8, 0);
+            u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+        };
+        let field = |field| profile.layout_for(profile.arch).offset("EPROCESS", field).expect("a field");
+        let (links, id) = (field("ActiveProcessLinks"), field("UniqueProcessId"));
+        let head = machine.modules().kernel().next().and_then(|nt| nt.symbol("PsActiveProcessHead")).expect("a list");
+        let (mut at, mut found) = (word(head), Vec::new());
+        while at != head {
+            found.push((at - links, word(at - links + id)));
+            at = word(at);
+        }
+        let kernel = machine.kernel();
+        let mut expected: Vec<_> = kernel.ps.iter().filter(|p| p.id.0 != 0).collect();
+        expected.sort_by_key(|p| p.about.created);
+        let expected: Vec<_> = expected.iter().map(|p| (kernel.address_of(p.object), u64::from(p.id.0))).collect();
+        assert_eq!(found, expected, "{name}");
+        assert!(expected.iter().all(|&(address, _)| kernel.object_at(address).is_some()), "{name}");
+    }
+}
