@@ -9,15 +9,16 @@ use guest::services::ServiceTableId;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, Profile};
 
 use crate::body::Body;
+use crate::cm::Registry;
 use crate::cx::Cx;
 use crate::io::{Console, FileObject, Stream};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
-use crate::ob::{Body as _, Entry, HandleAttributes, ObjectManager, WaitBlock, Waiter};
+use crate::ob::{Body as _, Entry, HandleAttributes, ObjectManager, ObjectType, WaitBlock, Waiter};
 use crate::ps::Processes;
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
-use crate::{ex, io, ke, mm, ob, ps};
+use crate::{cm, ex, io, ke, mm, ob, ps};
 
 /// The whole state of the executive. Cloning it is a snapshot.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Kernel {
     pub mm: Memory,
     /// The console.
     pub console: Console,
+    /// The registry.
+    pub cm: Registry,
     /// Processes and threads.
     pub ps: Processes,
 }
@@ -124,7 +127,7 @@ pub enum WaitEnd {
 /// Every service somebody wrote.
 pub fn services() -> impl Iterator<Item = &'static Service> {
     let ke = ke::SERVICES.iter().chain(ob::services()).chain(mm::services());
-    ke.chain(ex::services()).chain(io::services()).chain(ps::services())
+    ke.chain(ex::services()).chain(io::services()).chain(cm::services()).chain(ps::services())
 }
 
 impl Kernel {
@@ -235,7 +238,10 @@ impl Kernel {
     pub fn run_down(&mut self) {
         loop {
             if let Some(id) = self.ob.take_closed() {
-                self.job_closed(id);
+                match self.ob.type_of(id) {
+                    Some(ObjectType::Key) => self.key_closed(id),
+                    _ => self.job_closed(id),
+                }
                 self.ob.dereference(id);
             } else if let Some(body) = self.ob.take_dead() {
                 self.deleted(body);
@@ -254,6 +260,7 @@ impl Kernel {
                     self.ob.dereference(port);
                 }
             }
+            Body::Key(key) => self.cm.close(key.node),
             Body::Process(process) => {
                 if let Some(process) = self.ps.others.remove(&process.id) {
                     self.ob.dereference(process.token);

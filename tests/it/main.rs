@@ -29,6 +29,7 @@ mod pages;
 mod programs;
 mod programs32;
 mod readme;
+mod registry;
 mod returns;
 mod ring0;
 mod ring0_fuzz;
