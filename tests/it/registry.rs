@@ -190,7 +190,9 @@ fn short_buffers_are_told() {
     let key = desk.create_key(&format!("{USER}\\Test"));
     desk.set_value(key, "name", 1, &bytes("data\0"));
     // Class, fixed part, whole: KEY_BASIC_INFORMATION, _NODE_, _FULL_, _NAME_ (a path of 71 units), _FLAGS_
-    for (class, fixed, whole) in [(0, 16, 24), (1, 24, 32), (2, 44, 44), (3, 4, 4 + 2 * (USER.len() as u32 + 5)), (5, 12, 12)] {
+    for (class, fixed, whole) in
+        [(0, 16, 24), (1, 24, 32), (2, 44, 44), (3, 4, 4 + 2 * (USER.len() as u32 + 5)), (5, 12, 12)]
+    {
         for (room, expected) in [
             (fixed - 1, S::BUFFER_TOO_SMALL),
             (fixed, if whole > fixed { S::BUFFER_OVERFLOW } else { S::SUCCESS }),
@@ -209,9 +211,12 @@ fn short_buffers_are_told() {
     let name = desk.string("name");
     // KEY_VALUE_BASIC_INFORMATION, _FULL_, _PARTIAL_, _FULL_ALIGN64, _PARTIAL_ALIGN64
     for (class, fixed, whole) in [(0, 12, 20), (1, 20, 38), (2, 12, 22), (3, 20, 42), (4, 8, 18)] {
-        for (room, expected) in
-            [(fixed - 1, S::BUFFER_TOO_SMALL), (fixed, S::BUFFER_OVERFLOW), (whole - 1, S::BUFFER_OVERFLOW), (whole, S::SUCCESS)]
-        {
+        for (room, expected) in [
+            (fixed - 1, S::BUFFER_TOO_SMALL),
+            (fixed, S::BUFFER_OVERFLOW),
+            (whole - 1, S::BUFFER_OVERFLOW),
+            (whole, S::SUCCESS),
+        ] {
             let status = desk.call("NtQueryValueKey", &[key, name, class, OUT, room, LENGTH]);
             assert_eq!(status, expected, "{class} {room}");
             assert_eq!(u64::from(desk.u32(LENGTH)), whole, "class {class}");
@@ -359,7 +364,8 @@ fn the_narrow_view_is_redirected() {
         (r"SOFTWARE\Wow6432Node\Classes\CLSID", r"SOFTWARE\Classes\Wow6432Node\CLSID"),
         (r"SYSTEM\CurrentControlSet", r"SYSTEM\ControlSet001"),
     ] {
-        let key = desk.open_key(&format!(r"\REGISTRY\MACHINE\{name}"), narrow).unwrap_or_else(|s| panic!("{name}: {s}"));
+        let key =
+            desk.open_key(&format!(r"\REGISTRY\MACHINE\{name}"), narrow).unwrap_or_else(|s| panic!("{name}: {s}"));
         assert_eq!(desk.key_path(key), format!(r"\REGISTRY\MACHINE\{path}"));
     }
     let software = desk.open_key(r"\REGISTRY\MACHINE\SOFTWARE", narrow).expect("open");
@@ -380,9 +386,8 @@ fn every_build_has_its_registry() {
         let values = guest::registry::rows_of(profile).count();
         let keys = cm.below(cm.root());
         let there: usize = keys.iter().filter_map(|id| cm.get(*id)).map(|node| node.values.len()).sum();
-        let told = guest::registry::rows_of(profile).filter(|row| {
-            matches!(row.kind, guest::registry::RowKind::Value(_) | guest::registry::RowKind::Link)
-        });
+        let told = guest::registry::rows_of(profile)
+            .filter(|row| matches!(row.kind, guest::registry::RowKind::Value(_) | guest::registry::RowKind::Link));
         assert_eq!(there, told.count(), "{}: {values} rows", profile.name);
         let current = cm.find(r"\REGISTRY\MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion").expect("a key");
         let name: Vec<u16> = "CurrentBuildNumber".encode_utf16().collect();

@@ -1,5 +1,5 @@
 //! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles` and `object` look at what it leaves;
-//! `number`, `stubs`, `ssdt` and `profiles` print data.
+//! `reg` shows the registry; `number`, `stubs`, `ssdt` and `profiles` print data.
 
 mod args;
 mod commands;
@@ -7,6 +7,7 @@ mod executive;
 mod files;
 mod names;
 mod pages;
+mod registry;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Objects(options) => executive::objects(options),
         Command::Handles(options) => executive::handles(options),
         Command::Object(options) => executive::object(options),
+        Command::Reg(options) => registry::reg(options),
         Command::Profiles(options) => pages::profiles(options),
     };
     match result {

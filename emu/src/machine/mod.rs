@@ -14,6 +14,7 @@ use std::path::Path;
 
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
+use kernel_model::cm::Registry;
 use kernel_model::mm::Phys;
 
 pub(crate) use console::Stdio;
@@ -24,6 +25,7 @@ pub use stats::Stats;
 
 use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
+use crate::registry::{self, HiveFile, MountError};
 use crate::trace::Observer;
 use ring0::Ring0;
 use world::World;
@@ -69,6 +71,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
     pub driver: Option<Driver>,
+    /// Hive files that are put into the registry.
+    pub hives: Vec<HiveFile>,
 }
 
 impl Config {
@@ -92,6 +96,7 @@ impl Config {
             max_instructions: None,
             dispatch: Dispatch::default(),
             driver: None,
+            hives: Vec::new(),
         }
     }
 
@@ -117,6 +122,9 @@ pub enum MachineError {
     /// The host gives no memory.
     #[error("no memory for the guest: {0}")]
     Memory(std::io::Error),
+    /// A hive does not go where it should.
+    #[error(transparent)]
+    Hive(#[from] MountError),
 }
 
 /// A machine with one process, ready to run.
@@ -126,6 +134,7 @@ pub struct Machine {
     max_instructions: u64,
     ended: Option<End>,
     fixup: Option<Fixup>,
+    registry_at_start: Registry,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -162,6 +171,10 @@ impl Machine {
         };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
+        for hive in &config.hives {
+            registry::mount(&mut kernel.cm, hive)?;
+        }
+        let registry_at_start = kernel.cm.clone();
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
@@ -186,7 +199,7 @@ impl Machine {
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
-        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup };
+        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup, registry_at_start };
         if config.driver.is_some() {
             machine.start_driver()?;
         }
@@ -220,6 +233,11 @@ impl Machine {
     /// The kernel.
     pub fn kernel(&self) -> &Kernel {
         &self.world.kernel
+    }
+
+    /// The registry as it was before the program's first instruction.
+    pub fn registry_at_start(&self) -> &Registry {
+        &self.registry_at_start
     }
 
     /// How its run ended; `None`: it has not.

@@ -205,9 +205,12 @@ fn thread_lines(kernel: &Kernel, id: ThreadId, signaled: Option<bool>) -> Vec<St
 fn key_lines(kernel: &Kernel, id: KeyId) -> Vec<String> {
     let Some(node) = kernel.cm.get(id) else { return Vec::new() };
     let mut line = format!("{}, {}", counted(node.child_count(), "subkey"), counted(node.values.len(), "value"));
-    for (holds, word) in
-        [(node.volatile, "volatile"), (node.link, "a symbolic link"), (node.fixed, "a hive's root"), (node.deleted, "deleted")]
-    {
+    for (holds, word) in [
+        (node.volatile, "volatile"),
+        (node.link, "a symbolic link"),
+        (node.fixed, "a hive's root"),
+        (node.deleted, "deleted"),
+    ] {
         if holds {
             line += &format!(", {word}");
         }

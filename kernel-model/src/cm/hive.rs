@@ -210,7 +210,8 @@ fn write_security(cells: &mut Cells, nodes: &[(KeyId, &Node)]) -> BTreeMap<Vec<u
         let (next, previous) = (around(index + 1), around(index + offsets.len() - 1));
         let head = StructWriter::new(0x14, Width::W64).field(0, 2, signature(b"sk")).field(4, 4, next.into());
         let head = head.field(8, 4, previous.into()).field(0xc, 4, (*count).into());
-        let whole: Vec<u8> = head.field(0x10, 4, bytes.len() as u64).finish().into_iter().chain(bytes.clone()).collect();
+        let whole: Vec<u8> =
+            head.field(0x10, 4, bytes.len() as u64).finish().into_iter().chain(bytes.clone()).collect();
         cells.fill(around(index), &whole);
     }
     counted.into_keys().zip(offsets).collect()

@@ -127,7 +127,16 @@ fn nt_notify_change_multiple_keys(
         return Err(Unwind::unsupported("SubordinateObjects of NtNotifyChangeMultipleKeys"));
     }
     nt_notify_change_key(
-        cx, key, event, apc_routine, apc_context, status_block, completion_filter, watch_tree, buffer, buffer_size,
+        cx,
+        key,
+        event,
+        apc_routine,
+        apc_context,
+        status_block,
+        completion_filter,
+        watch_tree,
+        buffer,
+        buffer_size,
         asynchronous,
     )
 }

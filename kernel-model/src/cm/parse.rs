@@ -42,9 +42,7 @@ impl Cx<'_> {
     /// `STATUS_OBJECT_NAME_NOT_FOUND`, whichever key on the way is missing; `STATUS_INVALID_PARAMETER` for a name of
     /// more than 255 units; `STATUS_KEY_DELETED`, `STATUS_OBJECT_TYPE_MISMATCH` for what is no key,
     /// `STATUS_INVALID_HANDLE`, and the statuses of looking an object's name up.
-    pub(super) fn find_key(
-        &mut self, name: &NameToOpen, view: View, link_itself: bool,
-    ) -> Result<Place, NtStatus> {
+    pub(super) fn find_key(&mut self, name: &NameToOpen, view: View, link_itself: bool) -> Result<Place, NtStatus> {
         let mut from = self.start(name)?;
         for _ in 0..MAX_REPARSE {
             if view == View::Narrow {

@@ -80,7 +80,8 @@ impl Setup {
     }
 
     fn security(&self, row: &RegistryRow) -> Option<Arc<SecurityDescriptor>> {
-        let text = matches!(row.kind, RowKind::Master | RowKind::Hive | RowKind::Volatile).then(|| self.fill_in(row.data))?;
+        let text =
+            matches!(row.kind, RowKind::Master | RowKind::Hive | RowKind::Volatile).then(|| self.fill_in(row.data))?;
         SecurityDescriptor::from_sddl(&text).ok().map(Arc::new)
     }
 
