@@ -15,6 +15,7 @@ mod invariants;
 pub mod io;
 pub mod ke;
 pub mod kernel;
+mod keys;
 pub mod mm;
 pub mod ob;
 pub mod ps;

@@ -3,12 +3,11 @@
 use guest::types::IoStatusBlock;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::key::{Key, Waiting, access};
+use super::key::access;
 use super::node::KeyId;
 use crate::body::Body;
 use crate::cx::{Cx, ProcessKey};
 use crate::ke::Event;
-use crate::kernel::Kernel;
 use crate::ob::{ObjectId, WaitBlock, WaitKind, block_on};
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
@@ -91,7 +90,7 @@ fn nt_notify_change_key(
         cx.kernel.cm.watches.entry(id).or_default().push(object);
     }
     if let Some(event) = event {
-        set_event(cx.kernel, event, missed);
+        cx.kernel.set_event(event, missed);
     }
     let waits = !asynchronous && event.is_none();
     if missed {
@@ -139,59 +138,6 @@ fn nt_notify_change_multiple_keys(
         buffer_size,
         asynchronous,
     )
-}
-
-fn set_event(kernel: &mut Kernel, id: ObjectId, signaled: bool) {
-    if let Some(Body::Event(event)) = kernel.ob.get_mut(id).map(|o| &mut o.body) {
-        event.signaled = signaled;
-    }
-}
-
-impl Kernel {
-    /// The object that a synchronous call waits on.
-    fn new_waiter(&mut self, id: KeyId) -> ObjectId {
-        self.cm.open(id);
-        self.ob.create(Body::Key(Key { waiter: Some(Waiting::Now), ..Key::new(id) }))
-    }
-
-    /// Lets go of what a call that waited to be told has: its event is set, its wait ends.
-    fn finish_post(&mut self, post: Post, status: NtStatus) {
-        if let Some(event) = post.event {
-            set_event(self, event, true);
-            self.ob.dereference(event);
-        }
-        if let Some(waiter) = post.waiter {
-            if let Some(Body::Key(key)) = self.ob.get_mut(waiter).map(|o| &mut o.body) {
-                key.waiter = Some(Waiting::Until(status));
-            }
-            self.cm.ended.push(waiter);
-        }
-    }
-
-    /// Lets the objects go whose waits are over.
-    fn drop_waiters(&mut self) {
-        let over = |ob: &crate::ob::ObjectManager<Body>, id: &ObjectId| {
-            matches!(ob.get(*id).map(|o| &o.body), Some(Body::Key(Key { waiter: Some(Waiting::Over), .. })))
-        };
-        let (over, left) = self.cm.ended.iter().partition(|id| over(&self.ob, id));
-        self.cm.ended = left;
-        let over: Vec<ObjectId> = over;
-        over.into_iter().for_each(|id| self.ob.dereference(id));
-    }
-
-    /// The last handle to a key object was closed: whoever waited by it is told so.
-    pub(crate) fn key_closed(&mut self, object: ObjectId) {
-        let Some(Body::Key(key)) = self.ob.get_mut(object).map(|o| &mut o.body) else { return };
-        let (node, notify) = (key.node, key.notify.take());
-        let Some(notify) = notify else { return };
-        if let Some(watching) = self.cm.watches.get_mut(&node) {
-            watching.retain(|&other| other != object);
-            if watching.is_empty() {
-                self.cm.watches.remove(&node);
-            }
-        }
-        notify.posts.into_iter().for_each(|post| self.finish_post(post, NtStatus::NOTIFY_CLEANUP));
-    }
 }
 
 impl Cx<'_> {

@@ -134,14 +134,11 @@ fn basic(node: &Node) -> Answer {
 /// `KEY_NODE_INFORMATION`: ClassOffset, ClassLength, NameLength, Name; the class behind it.
 fn node_information(node: &Node) -> Answer {
     let (name, class) = (2 * node.name.len(), 2 * node.class.len());
-    let at = (0x18 + name).next_multiple_of(4);
+    let at = 0x18 + name;
     let offset = if class == 0 { u64::from(u32::MAX) } else { at as u64 };
     let head = head(0x18, node).field(0xc, 4, offset).field(0x10, 4, class as u64).field(0x14, 4, name as u64);
     let (fixed, mut bytes) = with_name(head, 0x18, &node.name);
-    if class > 0 {
-        bytes.resize(at, 0);
-        bytes.extend(bytes_of(&node.class));
-    }
+    bytes.extend(bytes_of(&node.class));
     (fixed, bytes)
 }
 

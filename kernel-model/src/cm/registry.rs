@@ -230,6 +230,16 @@ impl Registry {
         }
     }
 
+    /// A key object asks for changes no longer.
+    pub(crate) fn unwatch(&mut self, id: KeyId, object: ObjectId) {
+        if let Some(watching) = self.watches.get_mut(&id) {
+            watching.retain(|&other| other != object);
+            if watching.is_empty() {
+                self.watches.remove(&id);
+            }
+        }
+    }
+
     /// The names from the root down to a key, without `REGISTRY`; `None` for a deleted key.
     pub fn components(&self, id: KeyId) -> Option<Vec<ObjectName>> {
         let mut names = Vec::new();
