@@ -30,6 +30,8 @@ mod programs;
 mod programs32;
 mod readme;
 mod registry;
+mod registry_files;
+mod registry_fuzz;
 mod returns;
 mod ring0;
 mod ring0_fuzz;

@@ -259,7 +259,7 @@ LSTATUS NTAPI RegNotifyChangeKeyValue(HKEY key, BOOL tree, ULONG filter, HANDLE 
     HANDLE handle;
     LSTATUS error = AdvpKey(key, &handle);
     if (error) return error;
-    if (asynchronous && !event) return ERROR_INVALID_PARAMETER;
+    if (asynchronous && !event) return ERROR_INVALID_HANDLE;
     return AdvpError(NtNotifyChangeKey(handle, asynchronous ? event : NULL, NULL, NULL, &block, filter, !!tree, NULL, 0, !!asynchronous));
 }
 

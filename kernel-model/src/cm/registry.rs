@@ -97,7 +97,7 @@ impl Registry {
         }
         let above = self.live(parent)?;
         // What is above hives does not last, and they are put into it.
-        if above.volatile && !node.volatile && !node.fixed {
+        if above.volatile && !node.volatile && !(node.fixed && above.depth <= 1) {
             return Err(NtStatus::CHILD_MUST_BE_VOLATILE);
         }
         node.depth = above.depth + 1;
