@@ -87,6 +87,7 @@ impl ObjectBody for Body {
     fn signaled(&self, waiter: Waiter) -> Option<bool> {
         match self {
             Self::Event(event) => Some(event.signaled),
+            Self::EventPair(pair) => pair.side_signaled(waiter.side),
             Self::Mutant(mutant) => Some(mutant.signaled(waiter.thread)),
             Self::Semaphore(semaphore) => Some(semaphore.count > 0),
             Self::Timer(timer) => Some(timer.signaled(waiter.now)),
@@ -101,12 +102,9 @@ impl ObjectBody for Body {
             // A file object is signalled while no operation is under way.
             Self::File(_) => Some(true),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
-            Self::Directory(_)
-            | Self::SymbolicLink(_)
-            | Self::Section(_)
-            | Self::EventPair(_)
-            | Self::KeyedEvent(_)
-            | Self::Token(_) => None,
+            Self::Directory(_) | Self::SymbolicLink(_) | Self::Section(_) | Self::KeyedEvent(_) | Self::Token(_) => {
+                None
+            }
             // ObpDefaultObject, which is always signalled.
             Self::Type(_) => Some(true),
         }
@@ -115,10 +113,11 @@ impl ObjectBody for Body {
     fn satisfy(&mut self, waiter: Waiter) -> Result<NtStatus, NtStatus> {
         match self {
             Self::Event(event) => event.satisfy(),
+            Self::EventPair(pair) => pair.satisfy(waiter.side),
             Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
             Self::Timer(timer) => timer.satisfy(waiter.now),
             Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
-            Self::Key(key) => return Ok(key.satisfy()),
+            Self::Key(key) => return Ok(key.answer()),
             _ => {}
         }
         Ok(NtStatus::SUCCESS)

@@ -6,6 +6,7 @@ use crate::body::Body;
 use crate::cm::{Key, KeyId, Post, Waiting};
 use crate::kernel::Kernel;
 use crate::ob::ObjectId;
+use crate::ps::{Apc, ThreadId};
 
 impl Kernel {
     /// Sets or clears an event.
@@ -31,22 +32,14 @@ impl Kernel {
             if let Some(Body::Key(key)) = self.ob.get_mut(waiter).map(|o| &mut o.body) {
                 key.waiter = Some(Waiting::Until(status));
             }
-            self.cm.ended.push(waiter);
+            // The thread that waits on it keeps it until it goes on.
+            self.ob.dereference(waiter);
         }
-    }
-
-    /// Lets the objects go whose waits are over.
-    pub(crate) fn drop_waiters(&mut self) {
-        let mut ended = std::mem::take(&mut self.cm.ended);
-        ended.retain(|&id| {
-            let body = self.ob.get(id).map(|object| &object.body);
-            let over = matches!(body, Some(Body::Key(Key { waiter: Some(Waiting::Over), .. })));
-            if over {
-                self.ob.dereference(id);
-            }
-            !over
-        });
-        self.cm.ended = ended;
+        if let Some((routine, context)) = post.apc.filter(|_| status == NtStatus::NOTIFY_ENUM_DIR) {
+            let words = [routine, context, post.status_block.va, 0];
+            // A thread that has ended is not told.
+            let _ = self.queue_apc(ThreadId(post.thread), Apc { words, special: false, timer: None });
+        }
     }
 
     /// The last handle to a key object was closed: whoever waited by it is told so.

@@ -19,6 +19,7 @@ mod keys;
 pub mod mm;
 pub mod ob;
 pub mod ps;
+pub mod schedule;
 pub mod se;
 pub mod service;
 

@@ -14,9 +14,9 @@ use kernel_model::mm::{Frame, Phys, Protect};
 use super::builtin::{self, Builtin};
 use super::modules::{Module, protection};
 use super::process::Start;
-use super::writer::StructBuilder;
 use super::{LoadError, Modules, Side, Target, kuser};
 use crate::cpu::{self, Cpu, CpuError, Msr, Ram};
+use guest::layout::StructBuilder;
 
 /// What the machine needs to know of a kernel space.
 #[derive(Clone, Debug)]

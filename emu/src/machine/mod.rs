@@ -8,14 +8,17 @@ mod interrupt;
 mod ring0;
 mod run;
 mod stats;
+mod threads;
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::cm::Registry;
 use kernel_model::mm::Phys;
+use kernel_model::ps::ThreadId;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
@@ -28,7 +31,7 @@ use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
 use crate::registry::{self, HiveFile, MountError};
 use crate::trace::Observer;
 use ring0::Ring0;
-use world::World;
+use world::{Pending, World};
 
 /// Bytes of guest memory unless somebody asks for another amount: 512 MiB.
 pub const DEFAULT_MEMORY: u64 = 0x2000_0000;
@@ -135,6 +138,8 @@ pub struct Machine {
     ended: Option<End>,
     fixup: Option<Fixup>,
     registry_at_start: Registry,
+    /// The calls that threads which do not run are in.
+    parked: BTreeMap<ThreadId, Pending>,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -199,7 +204,8 @@ impl Machine {
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
-        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup, registry_at_start };
+        let mut machine =
+            Self { cpu, world, max_instructions, ended: None, fixup, parked: BTreeMap::new(), registry_at_start };
         if config.driver.is_some() {
             machine.start_driver()?;
         }

@@ -50,14 +50,10 @@ impl Key {
     }
 
     /// What a wait on it is answered.
-    pub fn satisfy(&mut self) -> NtStatus {
-        match self.waiter.replace(Waiting::Over) {
+    pub fn answer(&self) -> NtStatus {
+        match self.waiter {
             Some(Waiting::Until(status)) => status,
-            Some(_) => NtStatus::SUCCESS,
-            None => {
-                self.waiter = None;
-                NtStatus::SUCCESS
-            }
+            _ => NtStatus::SUCCESS,
         }
     }
 }
@@ -69,8 +65,6 @@ pub enum Waiting {
     Now,
     /// Its thread can go on, with this status.
     Until(NtStatus),
-    /// Its thread went on.
-    Over,
 }
 
 impl Cx<'_> {

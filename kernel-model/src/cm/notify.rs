@@ -11,7 +11,7 @@ use crate::ke::Event;
 use crate::ob::{ObjectId, WaitBlock, WaitKind, block_on};
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const GAP: &str = "no APCs, and no Buffer (Windows does not fill it either); one key at a time";
+const GAP: &str = "no Buffer, which Windows does not fill either; one key at a time";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtNotifyChangeKey => nt_notify_change_key, Support::Partial(GAP)),
@@ -47,7 +47,12 @@ pub struct Notify {
 #[derive(Clone, Copy, Debug)]
 pub struct Post {
     process: ProcessKey,
-    status_block: UserPtr<IoStatusBlock>,
+    /// The caller.
+    pub(crate) thread: u32,
+    /// Where the status goes.
+    pub(crate) status_block: UserPtr<IoStatusBlock>,
+    /// Routine and context of the APC that is queued to the caller.
+    pub(crate) apc: Option<(u64, u64)>,
     /// The event that is set.
     pub(crate) event: Option<ObjectId>,
     /// The object that a synchronous call waits on.
@@ -61,7 +66,7 @@ pub struct Post {
 /// handle was closed); `STATUS_INVALID_PARAMETER` for an unknown filter, `STATUS_ACCESS_DENIED` without `KEY_NOTIFY`,
 /// `STATUS_INVALID_HANDLE`, `STATUS_KEY_DELETED`.
 fn nt_notify_change_key(
-    cx: &mut Cx<'_>, key: Handle, event: Handle, apc_routine: u64, _apc_context: u64,
+    cx: &mut Cx<'_>, key: Handle, event: Handle, apc_routine: u64, apc_context: u64,
     status_block: UserPtr<IoStatusBlock>, completion_filter: u32, watch_tree: bool, _buffer: UserPtr<u8>,
     _buffer_size: u32, asynchronous: bool,
 ) -> NtResult {
@@ -69,12 +74,8 @@ fn nt_notify_change_key(
     if wanted & !filter::ALL != 0 || wanted == 0 {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
-    if apc_routine != 0 {
-        return Err(Unwind::unsupported("ApcRoutine of NtNotifyChangeKey"));
-    }
     cx.mem().probe(status_block)?;
     let id = cx.key(key, access::NOTIFY)?;
-    cx.kernel.drop_waiters();
     let object = cx.entry_of(key)?.object;
     let event = match event {
         Handle::NULL => None,
@@ -92,7 +93,7 @@ fn nt_notify_change_key(
     if let Some(event) = event {
         cx.kernel.set_event(event, missed);
     }
-    let waits = !asynchronous && event.is_none();
+    let waits = !asynchronous;
     if missed {
         let status = NtStatus::NOTIFY_ENUM_DIR;
         cx.mem().store(status_block, &IoStatusBlock { status: status.0, information: 0 })?;
@@ -100,12 +101,14 @@ fn nt_notify_change_key(
     }
     let waiter = if waits { Some(cx.kernel.new_waiter(id)) } else { None };
     event.into_iter().for_each(|event| cx.kernel.ob.reference(event));
-    let post = Post { process: cx.kernel.ps.process.id, status_block, event, waiter };
+    let apc = (apc_routine != 0).then_some((apc_routine, apc_context));
+    let (process, thread) = (cx.kernel.ps.process.id, cx.kernel.ps.thread.id.0);
+    let post = Post { process, thread, status_block, apc, event, waiter };
     if let Some(Body::Key(body)) = cx.kernel.ob.get_mut(object).map(|o| &mut o.body) {
         body.notify.iter_mut().for_each(|notify| notify.posts.push(post));
     }
     match waiter {
-        Some(waiter) => block_on(cx, WaitBlock { objects: vec![waiter], kind: WaitKind::Any }, None),
+        Some(waiter) => block_on(cx, WaitBlock { objects: vec![waiter], kind: WaitKind::Any }, false, None),
         None => Ok(NtStatus::PENDING),
     }
 }

@@ -26,15 +26,13 @@ pub struct Registry {
     bytes: u64,
     /// Key objects that wait for changes, by the key that they are of.
     pub(super) watches: BTreeMap<KeyId, Vec<ObjectId>>,
-    /// Objects that synchronous calls have waited on.
-    pub(crate) ended: Vec<ObjectId>,
 }
 
 impl Registry {
     /// A registry of one key, its root.
     pub fn new(root: Node) -> Self {
         let nodes = vec![Some(Arc::new(Node { fixed: true, volatile: true, ..root }))];
-        Self { nodes, free: Vec::new(), root: KeyId(0), bytes: 0, watches: BTreeMap::new(), ended: Vec::new() }
+        Self { nodes, free: Vec::new(), root: KeyId(0), bytes: 0, watches: BTreeMap::new() }
     }
 
     /// `\REGISTRY`.
