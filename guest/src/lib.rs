@@ -20,6 +20,7 @@ pub mod pe;
 pub mod processes;
 pub mod profile;
 pub mod registers;
+pub mod registry;
 pub mod services;
 pub mod status;
 pub mod stub;

@@ -2,6 +2,7 @@
 
 use guest::NtStatus;
 
+use crate::cm::Key;
 use crate::ex::EventPair;
 use crate::io::{FileObject, IoCompletion};
 use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
@@ -32,6 +33,7 @@ pub enum Body {
     Process(ProcessObject),
     Thread(ThreadObject),
     Token(Box<Token>),
+    Key(Key),
 }
 
 impl ObjectBody for Body {
@@ -54,6 +56,7 @@ impl ObjectBody for Body {
             Self::Process(_) => ObjectType::Process,
             Self::Thread(_) => ObjectType::Thread,
             Self::Token(_) => ObjectType::Token,
+            Self::Key(_) => ObjectType::Key,
         }
     }
 
@@ -67,6 +70,10 @@ impl ObjectBody for Body {
 
     fn link_target(&self) -> Option<&[u16]> {
         if let Self::SymbolicLink(target) = self { Some(target) } else { None }
+    }
+
+    fn parses(&self) -> bool {
+        matches!(self, Self::Key(_))
     }
 
     fn from_directory(directory: Directory) -> Self {
@@ -91,6 +98,7 @@ impl ObjectBody for Body {
             Self::Job(job) => Some(job.signaled),
             // No debug event comes yet.
             Self::DebugObject(_) => Some(false),
+            Self::Key(key) => Some(key.signaled()),
             // A file object is signalled while no operation is under way.
             Self::File(_) => Some(true),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
@@ -109,6 +117,7 @@ impl ObjectBody for Body {
             Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
             Self::Timer(timer) => timer.satisfy(waiter.now),
             Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
+            Self::Key(key) => return Ok(key.answer()),
             _ => {}
         }
         Ok(NtStatus::SUCCESS)
@@ -120,13 +129,17 @@ impl ObjectBody for Body {
 
     #[inline]
     fn has_delete_procedure(&self) -> bool {
-        let always = matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_));
+        let always = matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_) | Self::Key(_));
         always || matches!(self, Self::Token(token) if token.lowbox.is_some())
     }
 
     #[inline]
     fn has_close_procedure(&self) -> bool {
-        matches!(self, Self::Job(_))
+        match self {
+            Self::Job(_) => true,
+            Self::Key(key) => key.notify.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -151,5 +164,5 @@ macro_rules! body_kind {
 body_kind!(
     Directory => Directory, ObjectName => SymbolicLink, Event => Event, EventPair => EventPair, Mutant => Mutant,
     Semaphore => Semaphore, Timer => Timer, KeyedEvent => KeyedEvent, Section => Section, IoCompletion => IoCompletion, FileObject => File,
-    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread
+    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread, Key => Key
 );

@@ -6,6 +6,7 @@ use guest::objects::{self, NameKind, NamespaceRow};
 use guest::{Arch, NtStatus, Profile};
 
 use crate::body::Body;
+use crate::cm::{Key, Registry};
 use crate::io::Console;
 use crate::ke::{Clock, Event, EventKind, KeyedEvent};
 use crate::kernel::{Kernel, services};
@@ -84,6 +85,7 @@ pub(crate) fn find(ob: &Ob, path: &str) -> Option<ObjectId> {
     let path: Vec<u16> = path.encode_utf16().collect();
     match ob.lookup(&Walk { path: &path, ..Walk::default() }) {
         Ok(Lookup::Found(id)) => Some(id),
+        Ok(Lookup::Parsed { object, rest }) if rest.is_empty() => Some(object),
         _ => None,
     }
 }
@@ -144,6 +146,8 @@ impl Kernel {
     pub fn new(profile: &'static Profile, frames: u32, image: &str) -> Self {
         let mut ob = namespace(profile);
         let (id, thread_id) = (FIRST_PROCESS, ThreadId(FIRST_THREAD));
+        let cm = Registry::boot(profile);
+        ob.create_at("\\REGISTRY", Body::Key(Key::new(cm.root())));
         let mut se = Monitor::default();
         se.mandatory = profile.version.2 >= SESSION_ZERO_ISOLATION;
         let token = make_token(&mut ob, se.logon(Account::User));
@@ -159,6 +163,7 @@ impl Kernel {
             se,
             mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
+            cm,
             scheduler: Scheduler::default(),
             single_threaded: false,
             ps: Processes {

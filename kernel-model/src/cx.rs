@@ -155,7 +155,7 @@ impl Cx<'_> {
 
     /// Who directories are asked about while a name is walked: nobody for kernel code, nor for whoever holds
     /// `SeChangeNotifyPrivilege`, which bypasses traverse checking.
-    fn traverse(&self, name: &NameToOpen) -> NtResult<Option<Traverse<'_>>> {
+    pub(crate) fn traverse(&self, name: &NameToOpen) -> NtResult<Option<Traverse<'_>>> {
         let subject = self.subject()?;
         if !self.checks_access(name.attributes) || subject.has_privilege(Privilege::CHANGE_NOTIFY) {
             return Ok(None);
@@ -237,6 +237,7 @@ impl Cx<'_> {
             Some(path) => match self.look_up(name, path, object_type)? {
                 Lookup::Found(existing) => return self.open_existing(existing, object_type, desired_access, name),
                 Lookup::Missing { directory, name } => Some((directory, name)),
+                Lookup::Parsed { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
             },
         };
         let granted = self.grant_new(object_type, desired_access)?;
@@ -299,6 +300,7 @@ impl Cx<'_> {
             Some(path) => match self.look_up(&name, path, T::TYPE)? {
                 Lookup::Found(object) => object,
                 Lookup::Missing { .. } => return Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
+                Lookup::Parsed { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
             },
         };
         if self.kernel.ob.type_of(object) != Some(T::TYPE) {

@@ -27,6 +27,8 @@ impl Kernel {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
         }
         self.ob.kernel_handles.check().map_err(|e| format!("the kernel's handles: {e}"))?;
+        self.cm.check()?;
+        self.check_keys()?;
         let expected = self.count_references();
         for (id, object) in self.ob.iter() {
             let counts = Counts { handles: object.handle_count, cached: object.cached, references: object.references };
@@ -42,6 +44,18 @@ impl Kernel {
         }
     }
 
+    /// Each key counts its key objects, but for the one that has the name `\REGISTRY`.
+    fn check_keys(&self) -> Result<(), String> {
+        let mut counted = BTreeMap::new();
+        for (_, object) in self.ob.iter().filter(|(_, object)| object.name.is_none()) {
+            if let Body::Key(key) = &object.body {
+                *counted.entry(key.node).or_insert(0) += 1;
+            }
+        }
+        let told = self.cm.opens();
+        if counted == told { Ok(()) } else { Err(format!("{counted:?} key objects, {told:?} told")) }
+    }
+
     fn count_references(&self) -> BTreeMap<ObjectId, Counts> {
         let mut all: BTreeMap<ObjectId, Counts> = BTreeMap::new();
         let mut point = |id: ObjectId| all.entry(id).or_default().references += 1;
@@ -55,6 +69,10 @@ impl Kernel {
             match &object.body {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
+                Body::Key(key) => {
+                    let posts = key.notify.iter().flat_map(|notify| &notify.posts);
+                    posts.flat_map(|post| post.event.into_iter().chain(post.waiter)).for_each(&mut point);
+                }
                 _ => {}
             }
         }

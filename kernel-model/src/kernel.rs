@@ -9,16 +9,17 @@ use guest::services::ServiceTableId;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, Profile};
 
 use crate::body::Body;
+use crate::cm::Registry;
 use crate::cx::Cx;
 use crate::io::{Console, FileObject, Stream};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
-use crate::ob::{Entry, HandleAttributes, ObjectManager};
+use crate::ob::{Entry, HandleAttributes, ObjectManager, ObjectType};
 use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
-use crate::{ex, io, ke, mm, ob, ps};
+use crate::{cm, ex, io, ke, mm, ob, ps};
 
 /// The whole state of the executive. Cloning it is a snapshot.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Kernel {
     pub mm: Memory,
     /// The console.
     pub console: Console,
+    /// The registry.
+    pub cm: Registry,
     /// Processes and threads.
     pub ps: Processes,
     /// The machine is to end: a call has found the reason.
@@ -141,7 +144,7 @@ pub enum WaitEnd {
 /// Every service somebody wrote.
 pub fn services() -> impl Iterator<Item = &'static Service> {
     let ke = ke::SERVICES.iter().chain(ob::services()).chain(mm::services());
-    ke.chain(ex::services()).chain(io::services()).chain(ps::services())
+    ke.chain(ex::services()).chain(io::services()).chain(cm::services()).chain(ps::services())
 }
 
 impl Kernel {
@@ -261,7 +264,10 @@ impl Kernel {
             if let Some(id) = self.ob.take_touched() {
                 self.satisfy_waits(id);
             } else if let Some(id) = self.ob.take_closed() {
-                self.job_closed(id);
+                match self.ob.type_of(id) {
+                    Some(ObjectType::Key) => self.key_closed(id),
+                    _ => self.job_closed(id),
+                }
                 self.ob.dereference(id);
             } else if let Some(body) = self.ob.take_dead() {
                 self.deleted(body);
@@ -280,6 +286,7 @@ impl Kernel {
                     self.ob.dereference(port);
                 }
             }
+            Body::Key(key) => self.cm.close(key.node),
             Body::Process(process) => {
                 if let Some(process) = self.ps.others.remove(&process.id) {
                     self.ob.dereference(process.token);

@@ -41,6 +41,8 @@ pub enum Command {
     Ps(PsOptions),
     /// Show one object: header, body, security, who holds it
     Object(ObjectOptions),
+    /// Show the registry that a build starts with
+    Reg(RegOptions),
     /// List the Windows builds a machine can be
     Profiles(ProfilesOptions),
 }
@@ -173,9 +175,42 @@ pub struct MachineOptions {
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,
+    #[command(flatten)]
+    pub registry: RegistryOptions,
     /// No summary line at the end
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// What a machine's registry is made from, and where it is kept.
+#[derive(Debug, Args)]
+pub struct RegistryOptions {
+    /// Put a hive file into the registry, in place of a key: 'HKLM\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// Write the registry as the run leaves it: as regedit exports it, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_out: Option<PathBuf>,
+    /// Write what the run changed in the registry: as text, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_diff: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RegOptions {
+    #[command(flatten)]
+    pub profile: ProfileOption,
+    /// Put a hive file into the registry, in place of a key: 'HKLM\\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many keys deep
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub depth: usize,
+    /// A key, for instance HKLM\SOFTWARE: only it and what is below it
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Args)]

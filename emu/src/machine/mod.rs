@@ -16,6 +16,7 @@ use std::path::Path;
 
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
+use kernel_model::cm::Registry;
 use kernel_model::mm::Phys;
 use kernel_model::packages::LogOn;
 use kernel_model::ps::ThreadId;
@@ -28,6 +29,7 @@ pub use stats::Stats;
 
 use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
+use crate::registry::{self, HiveFile, MountError};
 use crate::trace::Observer;
 use ring0::Ring0;
 use world::{Pending, World};
@@ -75,6 +77,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
     pub driver: Option<Driver>,
+    /// Hive files that are put into the registry.
+    pub hives: Vec<HiveFile>,
 }
 
 impl Config {
@@ -99,6 +103,7 @@ impl Config {
             max_instructions: None,
             dispatch: Dispatch::default(),
             driver: None,
+            hives: Vec::new(),
         }
     }
 
@@ -124,6 +129,9 @@ pub enum MachineError {
     /// The host gives no memory.
     #[error("no memory for the guest: {0}")]
     Memory(std::io::Error),
+    /// A hive does not go where it should.
+    #[error(transparent)]
+    Hive(#[from] MountError),
 }
 
 /// A machine with one process, ready to run.
@@ -133,6 +141,7 @@ pub struct Machine {
     max_instructions: u64,
     ended: Option<End>,
     fixup: Option<Fixup>,
+    registry_at_start: Registry,
     /// The calls that threads which do not run are in.
     parked: BTreeMap<ThreadId, Pending>,
 }
@@ -172,6 +181,10 @@ impl Machine {
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
         kernel.log_on_as(config.user);
+        for hive in &config.hives {
+            registry::mount(&mut kernel.cm, hive)?;
+        }
+        let registry_at_start = kernel.cm.clone();
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
@@ -196,7 +209,8 @@ impl Machine {
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
-        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup, parked: BTreeMap::new() };
+        let mut machine =
+            Self { cpu, world, max_instructions, ended: None, fixup, parked: BTreeMap::new(), registry_at_start };
         if config.driver.is_some() {
             machine.start_driver()?;
         }
@@ -230,6 +244,11 @@ impl Machine {
     /// The kernel.
     pub fn kernel(&self) -> &Kernel {
         &self.world.kernel
+    }
+
+    /// The registry as it was before the program's first instruction.
+    pub fn registry_at_start(&self) -> &Registry {
+        &self.registry_at_start
     }
 
     /// How its run ended; `None`: it has not.

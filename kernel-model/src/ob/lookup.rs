@@ -58,6 +58,13 @@ pub enum Lookup {
         /// The name that is missing.
         name: ObjectName,
     },
+    /// The walk came to an object that reads the rest itself (its type's parse procedure).
+    Parsed {
+        /// The object.
+        object: ObjectId,
+        /// The rest, without the separator before it.
+        rest: ObjectName,
+    },
 }
 
 impl<B: Body> ObjectManager<B> {
@@ -148,6 +155,10 @@ impl<B: Body> ObjectManager<B> {
                 };
             };
             let after = place.at + name.len();
+            if self.get(found).is_some_and(|object| object.body.parses()) {
+                let rest = path.get(after + 1..).unwrap_or(&[]).to_vec();
+                return Ok(Step::End(Lookup::Parsed { object: found, rest }));
+            }
             match (self.link_target(found), end) {
                 (Some(_), None) if walk.link_itself => return Ok(Step::End(Lookup::Found(found))),
                 (Some(target), _) => return Ok(Step::Link { target, after }),
