@@ -3,7 +3,7 @@
 use guest::NtStatus;
 
 use crate::ex::EventPair;
-use crate::io::{FileObject, IoCompletion};
+use crate::io::{Device, FileObject, IoCompletion};
 use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
 use crate::mm::Section;
 use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType, Waiter};
@@ -26,7 +26,8 @@ pub enum Body {
     KeyedEvent(KeyedEvent),
     Section(Section),
     IoCompletion(IoCompletion),
-    File(FileObject),
+    Device(Device),
+    File(Box<FileObject>),
     Job(Box<Job>),
     DebugObject(DebugObject),
     Process(ProcessObject),
@@ -48,6 +49,7 @@ impl ObjectBody for Body {
             Self::KeyedEvent(_) => ObjectType::KeyedEvent,
             Self::Section(_) => ObjectType::Section,
             Self::IoCompletion(_) => ObjectType::IoCompletion,
+            Self::Device(_) => ObjectType::Device,
             Self::File(_) => ObjectType::File,
             Self::Job(_) => ObjectType::Job,
             Self::DebugObject(_) => ObjectType::DebugObject,
@@ -67,6 +69,10 @@ impl ObjectBody for Body {
 
     fn link_target(&self) -> Option<&[u16]> {
         if let Self::SymbolicLink(target) = self { Some(target) } else { None }
+    }
+
+    fn parses(&self) -> bool {
+        matches!(self, Self::Device(_))
     }
 
     fn from_directory(directory: Directory) -> Self {
@@ -91,7 +97,7 @@ impl ObjectBody for Body {
             // No debug event comes yet.
             Self::DebugObject(_) => Some(false),
             // A file object is signalled while no operation is under way.
-            Self::File(_) => Some(true),
+            Self::File(file) => Some(file.signaled),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
             Self::Directory(_)
             | Self::SymbolicLink(_)
@@ -100,7 +106,7 @@ impl ObjectBody for Body {
             | Self::KeyedEvent(_)
             | Self::Token(_) => None,
             // ObpDefaultObject, which is always signalled.
-            Self::Type(_) => Some(true),
+            Self::Type(_) | Self::Device(_) => Some(true),
         }
     }
 
@@ -109,6 +115,7 @@ impl ObjectBody for Body {
             Self::Event(event) => event.satisfy(),
             Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
             Self::Timer(timer) => timer.satisfy(waiter.now),
+            Self::File(file) => return Ok(file.take_awaited(waiter.thread)),
             Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
             _ => {}
         }
@@ -121,12 +128,12 @@ impl ObjectBody for Body {
 
     #[inline]
     fn has_delete_procedure(&self) -> bool {
-        matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_))
+        matches!(self, Self::Section(_) | Self::File(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_))
     }
 
     #[inline]
     fn has_close_procedure(&self) -> bool {
-        matches!(self, Self::Job(_))
+        matches!(self, Self::Job(_) | Self::File(_))
     }
 }
 

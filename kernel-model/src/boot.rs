@@ -6,7 +6,7 @@ use guest::objects::{self, NameKind, NamespaceRow};
 use guest::{Arch, NtStatus, Profile};
 
 use crate::body::Body;
-use crate::io::Console;
+use crate::io::{Console, Device, Io};
 use crate::ke::{Clock, Event, EventKind, KeyedEvent};
 use crate::kernel::{Kernel, services};
 use crate::mm::{Limits, Memory};
@@ -43,6 +43,7 @@ fn enter(ob: &mut Ob, row: &NamespaceRow) {
         NameKind::SymbolicLink => Body::SymbolicLink(row.target.encode_utf16().collect()),
         NameKind::Event => Body::Event(Event { kind: EventKind::Notification, signaled: false }),
         NameKind::KeyedEvent => Body::KeyedEvent(KeyedEvent),
+        NameKind::Device => Body::Device(Device::named(row.target)),
     };
     let Some(id) = ob.create_at(row.path, body) else { return };
     if row.kind == NameKind::DeviceMap {
@@ -57,7 +58,7 @@ fn enter(ob: &mut Ob, row: &NamespaceRow) {
 pub(crate) fn find(ob: &Ob, path: &str) -> Option<ObjectId> {
     let path: Vec<u16> = path.encode_utf16().collect();
     match ob.lookup(&Walk { path: &path, ..Walk::default() }) {
-        Ok(Lookup::Found(id)) => Some(id),
+        Ok(Lookup::Found(id) | Lookup::Parse { object: id, .. }) => Some(id),
         _ => None,
     }
 }
@@ -125,7 +126,7 @@ impl Kernel {
         let process = process(profile, &mut ob, id, ProcessId(PARENT), token, image);
         let thread = thread(&mut ob, thread_id, id);
         secure(&mut ob, &[process.object, thread.object, token], token);
-        Self {
+        let mut kernel = Self {
             profile,
             services: Arc::new(ServiceTable::new(profile, services())),
             clock: Clock::default(),
@@ -133,8 +134,11 @@ impl Kernel {
             se,
             mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
+            io: Io::default(),
             ps: Processes { process, thread, others: Default::default(), other_threads: Default::default() },
-        }
+        };
+        kernel.boot_files();
+        kernel
     }
 
     /// Makes the process one of another account: its token is replaced, and what belongs to it is that account's.

@@ -6,6 +6,7 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::body::{Body, BodyKind};
 use crate::kernel::Kernel;
+use crate::io::HostFolders;
 use crate::mm::{Phys, UserMemory};
 use crate::ob::{Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Walk};
 use crate::ps::{ProcessId, ProcessObject};
@@ -15,12 +16,20 @@ use crate::service::{NtResult, Unwind};
 /// The key of a process in the process table, for the components below `ps`.
 pub type ProcessKey = ProcessId;
 
+/// What the machine has that the executive has not: physical memory, and the host's folders that are mounted.
+pub trait Outside: Phys {
+    /// The mounted folders; `None`: there is none.
+    fn folders(&mut self) -> Option<&mut dyn HostFolders> {
+        None
+    }
+}
+
 /// The context of one call.
 pub struct Cx<'a> {
     /// The kernel.
     pub kernel: &'a mut Kernel,
-    /// Physical memory.
-    pub ram: &'a mut dyn Phys,
+    /// Physical memory, and what else lies outside.
+    pub ram: &'a mut dyn Outside,
 }
 
 impl Cx<'_> {
@@ -133,7 +142,7 @@ impl Cx<'_> {
     }
 
     /// Looks a captured name up.
-    fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> Result<Lookup, NtStatus> {
+    pub(crate) fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> Result<Lookup, NtStatus> {
         let root = self.root_of(name)?;
         let ob = &self.kernel.ob;
         ob.lookup(&Walk {
@@ -195,6 +204,7 @@ impl Cx<'_> {
             None => None,
             Some(path) => match self.look_up(name, path, object_type)? {
                 Lookup::Found(existing) => return self.open_existing(existing, object_type, desired_access, name),
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
                 Lookup::Missing { directory, name } => Some((directory, name)),
             },
         };
@@ -253,6 +263,8 @@ impl Cx<'_> {
             None => self.root_of(&name)?.ok_or(NtStatus::OBJECT_PATH_SYNTAX_BAD)?,
             Some(path) => match self.look_up(&name, path, T::TYPE)? {
                 Lookup::Found(object) => object,
+                Lookup::Parse { object, rest } if rest.is_empty() => object,
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
                 Lookup::Missing { .. } => return Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
             },
         };

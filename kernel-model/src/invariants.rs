@@ -24,6 +24,7 @@ impl Kernel {
     pub fn check_invariants(&self) -> Result<(), String> {
         self.ob.check()?;
         self.mm.check()?;
+        self.io.check()?;
         for process in self.ps.iter() {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
         }
@@ -54,10 +55,12 @@ impl Kernel {
             }
             match &object.body {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
+                Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
                 _ => {}
             }
         }
+        self.io.pointed().for_each(&mut point);
         for process in self.ps.iter().filter(|p| p.exit_status == NtStatus::PENDING || p.id == self.ps.process.id) {
             point(process.object);
             process.jobs.iter().for_each(|job| point(*job));

@@ -9,8 +9,8 @@ use guest::services::ServiceTableId;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, Profile};
 
 use crate::body::Body;
-use crate::cx::Cx;
-use crate::io::{Console, FileObject, Stream};
+use crate::cx::{Cx, Outside};
+use crate::io::{Console, FileObject, Io, Stream, Target};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
 use crate::ob::{Body as _, Entry, HandleAttributes, ObjectManager, WaitBlock, Waiter};
@@ -36,6 +36,8 @@ pub struct Kernel {
     pub mm: Memory,
     /// The console.
     pub console: Console,
+    /// Files.
+    pub io: Io,
     /// Processes and threads.
     pub ps: Processes,
 }
@@ -138,7 +140,7 @@ impl Kernel {
 
     /// Opens a handle to a console stream in the current process.
     pub fn open_console(&mut self, stream: Stream) -> Result<Handle, NtStatus> {
-        let object = self.ob.create(Body::File(FileObject { stream }));
+        let object = self.ob.create(Body::File(Box::new(FileObject::new(Target::Console(stream)))));
         // FILE_GENERIC_READ for input, FILE_GENERIC_WRITE with FILE_READ_ATTRIBUTES for output.
         let granted = AccessMask(if stream == Stream::Input { 0x12_0089 } else { 0x12_0196 });
         let handles = &mut self.ps.process.handles;
@@ -217,10 +219,13 @@ impl Kernel {
 
     /// Runs the service of a call.
     #[inline]
-    pub fn execute(&mut self, ram: &mut dyn Phys, row: &Row, call: &Call) -> Answer {
+    pub fn execute(&mut self, ram: &mut dyn Outside, row: &Row, call: &Call) -> Answer {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
+        if self.io.has_closing() {
+            self.close_files(ram);
+        }
         match result {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),
@@ -235,6 +240,10 @@ impl Kernel {
     pub fn run_down(&mut self) {
         loop {
             if let Some(id) = self.ob.take_closed() {
+                if matches!(self.ob.get(id).map(|object| &object.body), Some(Body::File(_))) {
+                    self.file_closed(id);
+                    continue;
+                }
                 self.job_closed(id);
                 self.ob.dereference(id);
             } else if let Some(body) = self.ob.take_dead() {
@@ -248,6 +257,7 @@ impl Kernel {
     /// The delete procedures.
     fn deleted(&mut self, body: Body) {
         match body {
+            Body::File(file) => self.file_deleted(file),
             Body::Section(section) => self.mm.release_segment(section.segment),
             Body::Job(job) => {
                 if let Some((port, _)) = job.port {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest::{Arch, Profile};
 
+use super::disk::FileOptions;
+
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
@@ -126,6 +128,8 @@ pub struct MachineOptions {
     /// Guest memory in MiB, the commit limit
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..=65536))]
     pub memory: u64,
+    #[command(flatten)]
+    pub disk: FileOptions,
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,

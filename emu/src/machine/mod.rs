@@ -4,6 +4,7 @@ mod console;
 mod crash;
 mod end;
 mod exceptions;
+mod folders;
 mod interrupt;
 mod ring0;
 mod run;
@@ -19,6 +20,7 @@ use kernel_model::mm::Phys;
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
 pub use end::{BugCheck, Crash, End};
+pub use folders::MappedFolder;
 pub(crate) use run::trap_address;
 pub use stats::Stats;
 
@@ -69,6 +71,10 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
     pub driver: Option<Driver>,
+    /// The host's folders that the guest sees.
+    pub folders: Vec<MappedFolder>,
+    /// Bytes on C:.
+    pub disk: u64,
 }
 
 impl Config {
@@ -92,6 +98,8 @@ impl Config {
             max_instructions: None,
             dispatch: Dispatch::default(),
             driver: None,
+            folders: Vec::new(),
+            disk: kernel_model::io::DEFAULT_DISK,
         }
     }
 
@@ -114,6 +122,14 @@ pub enum MachineError {
     /// The engine failed.
     #[error(transparent)]
     Cpu(#[from] CpuError),
+    /// A folder of the host's cannot be mounted.
+    #[error("{folder}: {why}")]
+    Folder {
+        /// The folder, as it was named.
+        folder: String,
+        /// Why not.
+        why: String,
+    },
     /// The host gives no memory.
     #[error("no memory for the guest: {0}")]
     Memory(std::io::Error),
@@ -126,6 +142,7 @@ pub struct Machine {
     max_instructions: u64,
     ended: Option<End>,
     fixup: Option<Fixup>,
+    mapped: Vec<MappedFolder>,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -164,6 +181,8 @@ impl Machine {
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
+        let Target { kernel: files, ram: outside, .. } = &mut target;
+        folders::set_up(files, outside, config, &modules)?;
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
         let system = match config.dispatch {
             Dispatch::Direct => None,
@@ -186,7 +205,7 @@ impl Machine {
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
-        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup };
+        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup, mapped: config.folders.clone() };
         if config.driver.is_some() {
             machine.start_driver()?;
         }
@@ -280,6 +299,15 @@ impl Machine {
         let written = self.world.kernel.mm.poke(&mut self.world.ram, va, bytes);
         self.forget();
         written == bytes.len()
+    }
+
+    /// A file's bytes by its full path in the guest, in memory or in a mounted folder; `None`: there is no such file.
+    pub fn file_bytes(&self, path: &str) -> Option<Vec<u8>> {
+        let kernel = &self.world.kernel;
+        match kernel.file_at(path).and_then(|place| kernel.file_bytes(place)) {
+            Some(bytes) => Some(bytes),
+            None => self.mapped.iter().find_map(|mapped| folders::bytes(mapped, path)),
+        }
     }
 
     /// What the guest has written to its console, if that is captured.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod diff;
+mod files;
 mod flow;
 mod handles;
 mod html;
@@ -15,6 +16,8 @@ mod profiles;
 mod ssdt;
 mod stubs;
 mod summary;
+
+pub(crate) use files::file_text;
 
 pub use diff::{Arguments, Listed, Moved, SsdtDiff, TableDiff, diff_text, ssdt_diff};
 pub use flow::{Flow, FlowFinder, flow_svg, flow_text};
