@@ -12,6 +12,7 @@ mod dispatch;
 mod edges;
 mod engine;
 mod example;
+mod files;
 mod gates;
 mod helpers;
 mod hostile;
