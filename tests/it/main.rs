@@ -13,6 +13,7 @@ mod edges;
 mod engine;
 mod example;
 mod files;
+mod folders;
 mod gates;
 mod helpers;
 mod hostile;

@@ -39,17 +39,25 @@ pub(super) fn set_up(
     {
         return Err(MachineError::Folder { folder: program.path.clone(), why: format!("does not fit on C: ({status})") });
     }
+    ram.folders = open_folders(kernel, &config.folders)?;
+    Ok(())
+}
+
+/// Opens folders of the host's and mounts them in a kernel; `None`: there are none.
+pub fn open_folders(
+    kernel: &mut Kernel, mapped: &[MappedFolder],
+) -> Result<Option<Box<dyn HostFolders>>, MachineError> {
     let mut folders = Vec::new();
-    for (index, mapped) in config.folders.iter().enumerate() {
+    for (index, mapped) in mapped.iter().enumerate() {
         let failed = |why: String| MachineError::Folder { folder: mapped.host.display().to_string(), why };
         let dir = open_folder(&mapped.host).map_err(|error| failed(error.to_string()))?;
         kernel.mount(&mapped.mount, index as u32).map_err(|status| failed(format!("cannot be mounted there: {status}")))?;
         folders.push(Folder { dir, writable: mapped.writable });
     }
-    if !folders.is_empty() {
-        ram.folders = Some(Box::new(Folders { folders }));
+    if folders.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    Ok(Some(Box::new(Folders { folders })))
 }
 
 /// The bytes of a file that the guest has in a mounted folder, by its path there.

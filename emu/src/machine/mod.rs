@@ -20,7 +20,7 @@ use kernel_model::mm::Phys;
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
 pub use end::{BugCheck, Crash, End};
-pub use folders::MappedFolder;
+pub use folders::{MappedFolder, open_folders};
 pub(crate) use run::trap_address;
 pub use stats::Stats;
 

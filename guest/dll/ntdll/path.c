@@ -159,9 +159,11 @@ static ULONG RtlpFullPath(const WCHAR *name, WCHAR *to, ULONG room) {
     } else {
         ULONG taken = RtlpPutStart(&path, name, &root);
         if (taken < length) RtlpPutComponents(&path, name + taken, length - taken, root);
-        /* `..` at the end leaves no separator. */
-        WCHAR end = name[length - 1];
-        if (!RtlpIsSeparator(end) && path.length > root && path.length <= room && to[path.length - 1] == '\\') path.length--;
+        /* `.` and `..` at the end leave no separator. */
+        ULONG dots = 0;
+        while (dots < length - taken && name[length - 1 - dots] == '.') dots++;
+        BOOL alone = dots == length - taken || RtlpIsSeparator(name[length - 1 - dots]);
+        if ((dots == 1 || dots == 2) && alone && path.length > root && path.length <= room && to[path.length - 1] == '\\') path.length--;
     }
     if (path.length < room) to[path.length] = 0;
     return path.length < room ? path.length : path.length + 1;
