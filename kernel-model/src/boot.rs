@@ -7,7 +7,7 @@ use guest::{Arch, NtStatus, Profile};
 
 use crate::body::Body;
 use crate::cm::{Key, Registry};
-use crate::io::Console;
+use crate::io::{Console, Device, Io};
 use crate::ke::{Clock, Event, EventKind, KeyedEvent};
 use crate::kernel::{Kernel, services};
 use crate::mm::{Limits, Memory};
@@ -69,6 +69,7 @@ fn enter(ob: &mut Ob, row: &NamespaceRow) -> Option<ObjectId> {
         NameKind::SymbolicLink => Body::SymbolicLink(row.target.encode_utf16().collect()),
         NameKind::Event => Body::Event(Event { kind: EventKind::Notification, signaled: false }),
         NameKind::KeyedEvent => Body::KeyedEvent(KeyedEvent),
+        NameKind::Device => Body::Device(Device::named(row.target)),
     };
     let id = ob.create_at(row.path, body)?;
     if row.kind == NameKind::DeviceMap {
@@ -85,7 +86,7 @@ pub(crate) fn find(ob: &Ob, path: &str) -> Option<ObjectId> {
     let path: Vec<u16> = path.encode_utf16().collect();
     match ob.lookup(&Walk { path: &path, ..Walk::default() }) {
         Ok(Lookup::Found(id)) => Some(id),
-        Ok(Lookup::Parsed { object, rest }) if rest.is_empty() => Some(object),
+        Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Some(object),
         _ => None,
     }
 }
@@ -164,6 +165,7 @@ impl Kernel {
             mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
             cm,
+            io: Io::default(),
             scheduler: Scheduler::default(),
             single_threaded: false,
             ps: Processes {
@@ -176,6 +178,7 @@ impl Kernel {
             bug_check: None,
             images: SystemImage::of(profile),
         };
+        kernel.boot_files();
         kernel.boot_processes();
         kernel.begins(id);
         kernel

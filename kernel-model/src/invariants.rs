@@ -23,6 +23,7 @@ impl Kernel {
     pub fn check_invariants(&self) -> Result<(), String> {
         self.ob.check()?;
         self.mm.check()?;
+        self.io.check()?;
         for process in self.ps.iter() {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
         }
@@ -68,6 +69,7 @@ impl Kernel {
             }
             match &object.body {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
+                Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Key(key) => {
                     let posts = key.notify.iter().flat_map(|notify| &notify.posts);
@@ -76,6 +78,7 @@ impl Kernel {
                 _ => {}
             }
         }
+        self.io.pointed().for_each(&mut point);
         for process in self.ps.iter().filter(|p| !p.buried) {
             point(process.object);
             process.jobs.iter().for_each(|job| point(*job));

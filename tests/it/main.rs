@@ -13,6 +13,8 @@ mod dispatch;
 mod edges;
 mod engine;
 mod example;
+mod files;
+mod folders;
 mod gates;
 mod helpers;
 mod hostile;

@@ -7,6 +7,8 @@ use guest::{Arch, Profile};
 use kernel_model::packages::LogOn;
 use kernel_model::se::Account;
 
+use super::disk::FileOptions;
+
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
@@ -172,6 +174,8 @@ pub struct MachineOptions {
     /// Guest memory in MiB, the commit limit
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..=65536))]
     pub memory: u64,
+    #[command(flatten)]
+    pub disk: FileOptions,
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,

@@ -47,6 +47,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         DispatchChoice::Direct => Dispatch::Direct,
         DispatchChoice::Kernel => Dispatch::Kernel,
     };
+    options.disk.apply(&mut config);
     if let Some(path) = &options.driver {
         if config.dispatch == Dispatch::Direct {
             return Err(format!("{}: code in ring 0 needs --dispatch kernel", path.display()));
@@ -104,6 +105,7 @@ fn finish(machine: &mut Machine, options: &MachineOptions) -> Outcome {
         End::BugCheck(bug_check) => say(&bug_check_text(bug_check, machine.kernel().profile.arch.bits())),
     }
     registry::save(&options.registry, machine)?;
+    options.disk.leave(machine)?;
     if !options.quiet {
         say(&view::summary(machine, start.elapsed()));
     }

@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod disk;
 mod executive;
 mod files;
 mod names;

@@ -27,6 +27,7 @@ impl Machine {
         }
         let end = self.run_inner()?;
         self.ended = Some(end.clone());
+        self.world.kernel.end_files(&mut self.world.ram);
         self.drain_console();
         if let Some(observer) = &mut self.world.observer {
             let view = View { kernel: &self.world.kernel, ram: &self.world.ram, modules: &self.world.modules };

@@ -49,7 +49,7 @@ impl Cx<'_> {
             if view == View::Narrow {
                 self.narrow(&mut from);
             }
-            match self.walk(&from, link_itself)? {
+            match self.walk_keys(&from, link_itself)? {
                 Ok(place) => return Ok(place),
                 Err((_, _)) if name.attributes.contains(Attributes::DONT_REPARSE) => {
                     return Err(NtStatus::REPARSE_POINT_ENCOUNTERED.into());
@@ -108,7 +108,7 @@ impl Cx<'_> {
     /// The part of a name that leads through object directories to `\REGISTRY`.
     fn from_objects(&self, walk: &Walk<'_>) -> NtResult<From> {
         match self.kernel.ob.lookup(walk)? {
-            Lookup::Parsed { object, rest } => match self.kernel.ob.get(object).map(|object| &object.body) {
+            Lookup::Parse { object, rest } => match self.kernel.ob.get(object).map(|object| &object.body) {
                 Some(Body::Key(key)) => Ok(From { at: key.node, names: split(&rest) }),
                 _ => Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
             },
@@ -130,7 +130,7 @@ impl Cx<'_> {
 
     /// Walks down to the end of the names, or to a link that is to be followed and how many names led to it.
     #[allow(clippy::type_complexity)]
-    fn walk(&self, from: &From, link_itself: bool) -> Result<Result<Place, (KeyId, usize)>, NtStatus> {
+    fn walk_keys(&self, from: &From, link_itself: bool) -> Result<Result<Place, (KeyId, usize)>, NtStatus> {
         let cm = &self.kernel.cm;
         let mut at = from.at;
         for (index, name) in from.names.iter().enumerate() {
