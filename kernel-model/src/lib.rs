@@ -12,6 +12,7 @@ pub mod cm;
 pub mod cx;
 mod end;
 pub mod ex;
+mod exception;
 mod invariants;
 pub mod io;
 pub mod ke;

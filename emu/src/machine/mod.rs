@@ -1,20 +1,24 @@
 //! A machine: CPU, kernel, memory, one process, and the loop that runs them.
 
+mod breakpoints;
 mod console;
 mod crash;
 mod end;
 mod exceptions;
 mod folders;
+mod frame;
 mod interrupt;
 mod ring0;
 mod run;
 mod stats;
 mod threads;
+mod user_exception;
 mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use guest::context::ExceptionRecord;
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::cm::Registry;
@@ -158,6 +162,10 @@ pub struct Machine {
     ended: Option<End>,
     fixup: Option<Fixup>,
     registry_at_start: Registry,
+    /// The exception that user code was told of last, as it was told and in words.
+    last_crash: Option<(ExceptionRecord, Box<Crash>)>,
+    /// DR6's bits of the breakpoints that the last `#DB` is for.
+    debug_status: u64,
     /// The calls that threads which do not run are in.
     parked: BTreeMap<ThreadId, Pending>,
     mapped: Vec<MappedFolder>,
@@ -234,6 +242,8 @@ impl Machine {
             max_instructions,
             ended: None,
             fixup,
+            last_crash: None,
+            debug_status: 0,
             parked: BTreeMap::new(),
             registry_at_start,
             mapped: config.folders.clone(),
