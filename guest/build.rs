@@ -34,6 +34,7 @@ fn main() {
     write("access.rs", access(&data));
     write("objects.rs", objects(&data));
     write("processes.rs", processes(&csv(&data.join("processes.csv"))));
+    write("registry.rs", registry(&data));
     write("kernel.rs", kernel_features(&csv(&data.join("kernel.csv"))));
 }
 
@@ -556,4 +557,43 @@ fn start(text: &str) -> String {
     let parts: Vec<&str> = text.split('/').collect();
     let [symbol, wait, priority] = parts[..] else { panic!("not symbol/wait/priority: {text}") };
     format!("StartRow {{ symbol: {symbol:?}, wait: {wait:?}, priority: {priority} }}")
+}
+
+/// The registry at boot, and which of its keys the two views share.
+fn registry(data: &Path) -> String {
+    let mut text = String::from("static REGISTRY: &[RegistryRow] = &[\n");
+    for r in csv(&data.join("registry.csv")) {
+        let arch = match r["arch"].as_str() {
+            "any" => "None",
+            "x86" => "Some(Arch::X86)",
+            "x64" => "Some(Arch::X64)",
+            other => panic!("registry.csv: {other} is no architecture"),
+        };
+        let server = match r["product"].as_str() {
+            "any" => "None",
+            "client" => "Some(false)",
+            "server" => "Some(true)",
+            other => panic!("registry.csv: {other} is no product"),
+        };
+        let _ = writeln!(
+            text,
+            "RegistryRow {{ builds: ({}, {}), arch: {arch}, server: {server}, kind: RowKind::from_name({:?}), key: {:?}, name: {:?}, data: {:?} }},",
+            r["first"], r["last"], r["type"], r["key"], r["name"], r["data"]
+        );
+    }
+    text.push_str("];\nstatic WOW64: &[Wow64Row] = &[\n");
+    for r in csv(&data.join("wow64_registry.csv")) {
+        let redirect = match r["redirect"].as_str() {
+            "inside" => "Inside",
+            "beside" => "Beside",
+            "shared" => "Shared",
+            other => panic!("wow64_registry.csv: {other}"),
+        };
+        let _ = writeln!(
+            text,
+            "Wow64Row {{ builds: ({}, {}), redirect: Redirect::{redirect}, path: {:?} }},",
+            r["first"], r["last"], r["path"]
+        );
+    }
+    text + "];\n"
 }

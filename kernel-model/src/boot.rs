@@ -6,7 +6,8 @@ use guest::objects::{self, NameKind, NamespaceRow};
 use guest::{Arch, NtStatus, Profile};
 
 use crate::body::Body;
-use crate::io::Console;
+use crate::cm::{Key, Registry};
+use crate::io::{Console, Device, Io};
 use crate::ke::{Clock, Event, EventKind, KeyedEvent};
 use crate::kernel::{Kernel, services};
 use crate::mm::{Limits, Memory};
@@ -68,6 +69,7 @@ fn enter(ob: &mut Ob, row: &NamespaceRow) -> Option<ObjectId> {
         NameKind::SymbolicLink => Body::SymbolicLink(row.target.encode_utf16().collect()),
         NameKind::Event => Body::Event(Event { kind: EventKind::Notification, signaled: false }),
         NameKind::KeyedEvent => Body::KeyedEvent(KeyedEvent),
+        NameKind::Device => Body::Device(Device::named(row.target)),
     };
     let id = ob.create_at(row.path, body)?;
     if row.kind == NameKind::DeviceMap {
@@ -84,6 +86,7 @@ pub(crate) fn find(ob: &Ob, path: &str) -> Option<ObjectId> {
     let path: Vec<u16> = path.encode_utf16().collect();
     match ob.lookup(&Walk { path: &path, ..Walk::default() }) {
         Ok(Lookup::Found(id)) => Some(id),
+        Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Some(object),
         _ => None,
     }
 }
@@ -102,6 +105,7 @@ pub(crate) fn process(
         protection: Protection::default(),
         peb: 0,
         wow64_peb: None,
+        dispatchers: Default::default(),
         width: profile.arch.width(),
         sysexit_to: 0,
         win32k_lockdown: false,
@@ -144,6 +148,8 @@ impl Kernel {
     pub fn new(profile: &'static Profile, frames: u32, image: &str) -> Self {
         let mut ob = namespace(profile);
         let (id, thread_id) = (FIRST_PROCESS, ThreadId(FIRST_THREAD));
+        let cm = Registry::boot(profile);
+        ob.create_at("\\REGISTRY", Body::Key(Key::new(cm.root())));
         let mut se = Monitor::default();
         se.mandatory = profile.version.2 >= SESSION_ZERO_ISOLATION;
         let token = make_token(&mut ob, se.logon(Account::User));
@@ -159,6 +165,8 @@ impl Kernel {
             se,
             mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
+            cm,
+            io: Io::default(),
             scheduler: Scheduler::default(),
             single_threaded: false,
             ps: Processes {
@@ -171,6 +179,7 @@ impl Kernel {
             bug_check: None,
             images: SystemImage::of(profile),
         };
+        kernel.boot_files();
         kernel.boot_processes();
         kernel.begins(id);
         kernel

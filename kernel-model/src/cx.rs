@@ -6,6 +6,7 @@ use guest::types::ObjectAttributes;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::body::{Body, BodyKind};
+use crate::io::HostFolders;
 use crate::kernel::Kernel;
 use crate::mm::{Phys, UserMemory};
 use crate::ob::{
@@ -19,12 +20,20 @@ use crate::service::{NtResult, Unwind};
 /// The key of a process in the process table, for the components below `ps`.
 pub type ProcessKey = ProcessId;
 
+/// What the machine has that the executive has not: physical memory, and the host's folders that are mounted.
+pub trait Outside: Phys {
+    /// The mounted folders; `None`: there is none.
+    fn folders(&mut self) -> Option<&mut dyn HostFolders> {
+        None
+    }
+}
+
 /// The context of one call.
 pub struct Cx<'a> {
     /// The kernel.
     pub kernel: &'a mut Kernel,
-    /// Physical memory.
-    pub ram: &'a mut dyn Phys,
+    /// Physical memory, and what else lies outside.
+    pub ram: &'a mut dyn Outside,
 }
 
 impl Cx<'_> {
@@ -129,14 +138,29 @@ impl Cx<'_> {
         Ok(self.reference::<ProcessObject>(handle, access)?.id)
     }
 
-    /// Checks that a handle names the calling process and grants `access`. No other process has memory yet.
-    pub fn require_current_process(&mut self, handle: Handle, access: AccessMask) -> NtResult<()> {
+    /// The process that a handle names, whose memory is to be worked on ([`Cx::attached`]).
+    ///
+    /// `STATUS_PROCESS_IS_TERMINATING`, `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
+    #[inline]
+    pub(crate) fn process_with_memory(&mut self, handle: Handle, access: AccessMask) -> NtResult<ProcessId> {
         if handle == Handle::CURRENT_PROCESS {
-            return Ok(());
+            return Ok(self.kernel.ps.process.id);
         }
         let id = self.process_of(handle, access)?;
-        let current = self.kernel.ps.process.id;
-        if id == current { Ok(()) } else { Err(Unwind::unsupported("ProcessHandle of another process")) }
+        match self.kernel.ps.get(id) {
+            Some(process) if process.exit_status == NtStatus::PENDING => Ok(id),
+            _ => Err(NtStatus::PROCESS_IS_TERMINATING.into()),
+        }
+    }
+
+    /// Acts on the memory of a process, which need not be the one that runs (`KeStackAttachProcess`).
+    #[inline]
+    pub(crate) fn attached<T>(&mut self, process: ProcessId, act: impl FnOnce(&mut Self) -> T) -> T {
+        let running = self.kernel.ps.process.id;
+        self.kernel.mm.switch_space(running.0, process.0);
+        let result = act(self);
+        self.kernel.mm.switch_space(process.0, running.0);
+        result
     }
 
     /// `SeCreatePermanentPrivilege`.
@@ -155,7 +179,7 @@ impl Cx<'_> {
 
     /// Who directories are asked about while a name is walked: nobody for kernel code, nor for whoever holds
     /// `SeChangeNotifyPrivilege`, which bypasses traverse checking.
-    fn traverse(&self, name: &NameToOpen) -> NtResult<Option<Traverse<'_>>> {
+    pub(crate) fn traverse(&self, name: &NameToOpen) -> NtResult<Option<Traverse<'_>>> {
         let subject = self.subject()?;
         if !self.checks_access(name.attributes) || subject.has_privilege(Privilege::CHANGE_NOTIFY) {
             return Ok(None);
@@ -170,7 +194,7 @@ impl Cx<'_> {
     }
 
     /// Looks a captured name up.
-    fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> NtResult<Lookup> {
+    pub(crate) fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> NtResult<Lookup> {
         let root = self.root_of(name)?;
         let traverse = self.traverse(name)?;
         let ob = &self.kernel.ob;
@@ -236,6 +260,7 @@ impl Cx<'_> {
             None => None,
             Some(path) => match self.look_up(name, path, object_type)? {
                 Lookup::Found(existing) => return self.open_existing(existing, object_type, desired_access, name),
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
                 Lookup::Missing { directory, name } => Some((directory, name)),
             },
         };
@@ -298,6 +323,8 @@ impl Cx<'_> {
             None => self.root_of(&name)?.ok_or(NtStatus::OBJECT_PATH_SYNTAX_BAD)?,
             Some(path) => match self.look_up(&name, path, T::TYPE)? {
                 Lookup::Found(object) => object,
+                Lookup::Parse { object, rest } if rest.is_empty() => object,
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
                 Lookup::Missing { .. } => return Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
             },
         };

@@ -7,6 +7,8 @@ use guest::{Arch, Profile};
 use kernel_model::packages::LogOn;
 use kernel_model::se::Account;
 
+use super::disk::FileOptions;
+
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
@@ -41,6 +43,8 @@ pub enum Command {
     Ps(PsOptions),
     /// Show one object: header, body, security, who holds it
     Object(ObjectOptions),
+    /// Show the registry that a build starts with
+    Reg(RegOptions),
     /// List the Windows builds a machine can be
     Profiles(ProfilesOptions),
 }
@@ -170,12 +174,47 @@ pub struct MachineOptions {
     /// Guest memory in MiB, the commit limit
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..=65536))]
     pub memory: u64,
+    #[command(flatten)]
+    pub disk: FileOptions,
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,
+    #[command(flatten)]
+    pub registry: RegistryOptions,
     /// No summary line at the end
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// What a machine's registry is made from, and where it is kept.
+#[derive(Debug, Args)]
+pub struct RegistryOptions {
+    /// Put a hive file into the registry, in place of a key: 'HKLM\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// Write the registry as the run leaves it: as regedit exports it, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_out: Option<PathBuf>,
+    /// Write what the run changed in the registry: as text, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_diff: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RegOptions {
+    #[command(flatten)]
+    pub profile: ProfileOption,
+    /// Put a hive file into the registry, in place of a key: 'HKLM\\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many keys deep
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub depth: usize,
+    /// A key, for instance HKLM\SOFTWARE: only it and what is below it
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -27,6 +27,7 @@ impl Machine {
         }
         let end = self.run_inner()?;
         self.ended = Some(end.clone());
+        self.world.kernel.end_files(&mut self.world.ram);
         self.drain_console();
         if let Some(observer) = &mut self.world.observer {
             let view = View { kernel: &self.world.kernel, ram: &self.world.ram, modules: &self.world.modules };
@@ -45,7 +46,10 @@ impl Machine {
             }
             let until = self.next_interrupt();
             let total = self.max_instructions.saturating_mul(KERNEL_SHARE);
-            let exit = self.cpu.run_within(&mut self.world, until.min(self.max_instructions), total)?;
+            let Some(exit) = self.run_or_step(until.min(self.max_instructions), total)? else {
+                self.forget();
+                continue;
+            };
             self.world.kernel.clock.instructions = self.cpu.retired();
             let end = match exit {
                 Exit::KernelGate(gate) => self.after_kernel_gate(gate)?,
@@ -66,7 +70,7 @@ impl Machine {
                 other if self.world.ring_0.is_some() => self.raise(other)?,
                 Exit::Memory(fault) if self.fix_up(fault) => None,
                 Exit::Interrupt(vector) if self.fast_service(vector) => None,
-                other => Some(End::Crash(Box::new(self.crash(&self.raised(other))))),
+                other => self.user_exception(other),
             };
             self.forget();
             if let Some(end) = end {
@@ -142,6 +146,9 @@ impl Machine {
         for (stream, bytes) in self.world.kernel.console.take_output() {
             self.world.console.write(stream, &bytes);
         }
+        for line in self.world.kernel.console.take_notes() {
+            self.world.console.note(&line);
+        }
     }
 
     /// Finishes the call that the engine stopped at.
@@ -162,9 +169,10 @@ impl Machine {
                     return None;
                 }
                 Answer::NeedState => {
+                    let state = self.user_state();
                     let thread = &mut self.world.kernel.ps.thread;
                     let debug = thread.user.debug;
-                    thread.user = self.cpu.user_state();
+                    thread.user = state;
                     thread.user.debug = debug;
                     thread.state_at_hand = true;
                     let row = pending.row?;
@@ -172,7 +180,8 @@ impl Machine {
                     self.world.kernel.ps.thread.state_at_hand = false;
                 }
                 Answer::Resume => {
-                    self.cpu.set_user_state(&self.world.kernel.ps.thread.user);
+                    let state = self.world.kernel.ps.thread.user;
+                    self.resume_with(&state);
                     self.observe_end(&pending, None);
                     return None;
                 }
@@ -181,6 +190,10 @@ impl Machine {
                     self.world.kernel.console.supply(&bytes);
                     let row = pending.row?;
                     pending.answer = self.world.kernel.execute(&mut self.world.ram, &row, &pending.call);
+                }
+                Answer::Unhandled(record) => {
+                    self.observe_end(&pending, None);
+                    return Some(self.unhandled_exception(&record));
                 }
                 // The next thread runs, if there is one.
                 Answer::ThreadExit(_) | Answer::ProcessExit(_) => {
@@ -208,6 +221,7 @@ impl Machine {
         }
         let regs = self.world.kernel.return_regs(&pending.call, status);
         self.cpu.finish_trap(&regs);
+        self.instrument();
         self.observe_end(pending, Some(status));
         None
     }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod diff;
+mod files;
 mod flow;
 mod handles;
 mod html;
@@ -17,6 +18,8 @@ mod ssdt;
 mod stubs;
 mod summary;
 mod threads;
+
+pub(crate) use files::file_text;
 
 pub use diff::{Arguments, Listed, Moved, SsdtDiff, TableDiff, diff_text, ssdt_diff};
 pub use flow::{Flow, FlowFinder, flow_svg, flow_text};

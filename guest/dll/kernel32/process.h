@@ -2,7 +2,6 @@
 #pragma once
 #include "kernel32.h"
 
-enum { ERROR_NO_MORE_FILES = 18 };
 #define PROCESS_VM_READ 0x10
 #define PROCESS_QUERY_INFORMATION 0x400
 

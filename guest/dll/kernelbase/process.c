@@ -173,26 +173,17 @@ BOOL GetVersionExW(void *info) { return version(info, OSVERSIONINFOW_SIZE, OSVER
 BOOL GetVersionExA(void *info) { return version(info, 148, 156); }
 unsigned GetVersion(void) { return 9200u << 16 | 2 << 8 | 6; }
 
-#define FILE_TYPE_CHAR 2
-/* The console's handles are the only files there are. */
-unsigned GetFileType(HANDLE file) {
-    uintptr_t value = (uintptr_t)file & ~(uintptr_t)3;
-    const HANDLE *standard = &FIELD(HANDLE, process_parameters(), STANDARD_INPUT);
-    for (int i = 0; i < 3; i++)
-        if (value && value == ((uintptr_t)standard[i] & ~(uintptr_t)3)) return FILE_TYPE_CHAR;
-    return (unsigned)fail(ERROR_INVALID_HANDLE);
-}
-
-typedef int (*Filter)(void *);
-static Filter filter;
-/* Kept and given back; no exception is dispatched to it yet. */
-Filter SetUnhandledExceptionFilter(Filter next) { return __atomic_exchange_n(&filter, next, __ATOMIC_ACQ_REL); }
 
 /* There is no debugger to hear it. */
 void OutputDebugStringA(const char *text) { (void)text; }
 void OutputDebugStringW(const wchar_t *text) { (void)text; }
 
+int UnhandledExceptionFilter(void *pointers);
+API void RtlSetUnhandledExceptionFilter(int (*filter)(void *));
+
 int DllMain(HANDLE module, unsigned reason, void *reserved) {
-    (void)module, (void)reason, (void)reserved;
+    enum { PROCESS_ATTACH = 1 };
+    (void)module, (void)reserved;
+    if (reason == PROCESS_ATTACH) RtlSetUnhandledExceptionFilter(UnhandledExceptionFilter);
     return 1;
 }

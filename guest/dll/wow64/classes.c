@@ -3,7 +3,7 @@
 
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
-       QUERY_TOKEN, SET_PROCESS, SET_THREAD };
+       QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS };
 
 #define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
 #define PROCESS_WOW64_INFORMATION 26
@@ -290,6 +290,61 @@ static NTSTATUS set_thread(CALL *call) {
     }
 }
 
+/* FILE_RENAME_INFORMATION and FILE_LINK_INFORMATION: flags, a directory's handle, a length, a name. */
+#define NAME_BUFFER 4096
+
+static NTSTATUS set_file_name(CALL *call) {
+    struct { ULONG flags, directory, length; } in;
+    union {
+        struct { ULONG flags, pad; ULONG64 directory; ULONG length; UCHAR name[NAME_BUFFER]; } fields;
+        ULONG64 align;
+    } native;
+    ULONG length = call->slots[3];
+    /* Too short is the kernel's to refuse: the 64-bit form must then be too short as well. */
+    if (length < 16) return Wow64pWithBuffer(call, 2, &native, 1, (void *)call->native[4]);
+    if (length - sizeof in > NAME_BUFFER) return STATUS_INVALID_PARAMETER;
+    NTSTATUS status = Wow64pCopy(&in, pointer(call->slots[2]), sizeof in);
+    if (!NT_SUCCESS(status)) return status;
+    native.fields.flags = in.flags;
+    native.fields.directory = sign_extend(in.directory);
+    native.fields.length = in.length;
+    status = Wow64pCopy(native.fields.name, pointer(call->slots[2] + sizeof in), length - sizeof in);
+    if (!NT_SUCCESS(status)) return status;
+    ULONG64 size = 20 + (length - sizeof in);
+    return Wow64pWithBuffer(call, 2, &native, size < 24 ? 24 : size, (void *)call->native[4]);
+}
+
+/* FILE_COMPLETION_INFORMATION: a port's handle and a key. */
+static NTSTATUS set_file_port(CALL *call) {
+    ULONG in[2];
+    ULONG64 native[2];
+    if (call->slots[3] < sizeof in) return Wow64pWithBuffer(call, 2, native, 1, (void *)call->native[4]);
+    NTSTATUS status = Wow64pCopy(in, pointer(call->slots[2]), sizeof in);
+    if (!NT_SUCCESS(status)) return status;
+    native[0] = sign_extend(in[0]);
+    native[1] = in[1];
+    return Wow64pWithBuffer(call, 2, native, sizeof native, (void *)call->native[4]);
+}
+
+/* FILE_MAILSLOT_SET_INFORMATION: where a time is. */
+static NTSTATUS set_mailslot(CALL *call) {
+    ULONG in;
+    ULONG64 native;
+    if (call->slots[3] < sizeof in) return Wow64pWithBuffer(call, 2, &native, 1, (void *)call->native[4]);
+    NTSTATUS status = Wow64pCopy(&in, pointer(call->slots[2]), sizeof in);
+    native = in;
+    return NT_SUCCESS(status) ? Wow64pWithBuffer(call, 2, &native, sizeof native, (void *)call->native[4]) : status;
+}
+
+static NTSTATUS set_file(CALL *call) {
+    switch (call->slots[4]) {
+    case 10: case 11: case 65: case 72: return set_file_name(call);
+    case 27: return set_mailslot(call);
+    case 30: case 61: return set_file_port(call);
+    default: return service(call);
+    }
+}
+
 NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     switch (special) {
     case QUERY_VIRTUAL_MEMORY: return query_virtual_memory(call);
@@ -301,6 +356,7 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case QUERY_TOKEN: return query_token(call);
     case SET_PROCESS: return set_process(call);
     case SET_THREAD: return set_thread(call);
-    default: return service(call);
+    case SET_FILE: return set_file(call);
+    default: return special >= FIRST_OF_CONTEXTS ? Wow64pServiceWithContext(special, call) : service(call);
     }
 }
