@@ -64,16 +64,16 @@ static NTSTATUS BasepImageName(HANDLE process, ULONG class, UNICODE_STRING **nam
 }
 
 /* The system volume as the object manager has it, which Win32 calls C:. */
-static const WCHAR BasepVolume[] = u"\\Device\\HarddiskVolume1\\";
+static const WCHAR BasepSystemVolume[] = u"\\Device\\HarddiskVolume1\\";
 
 /* The name as Win32 has it, where the kernel does not give it so: before Vista. */
 static NTSTATUS BasepWin32Name(HANDLE process, UNICODE_STRING **name) {
     NTSTATUS status = BasepImageName(process, ProcessImageFileName, name);
-    const ULONG volume = sizeof BasepVolume / sizeof *BasepVolume - 1, drive = 3, cut = volume - drive;
+    const ULONG volume = sizeof BasepSystemVolume / sizeof *BasepSystemVolume - 1, drive = 3, cut = volume - drive;
     if (status < 0 || (*name)->Length < volume * sizeof(WCHAR)) return status;
     WCHAR *text = (*name)->Buffer;
     for (ULONG i = 0; i < volume; i++)
-        if (text[i] != BasepVolume[i]) return status;
+        if (text[i] != BasepSystemVolume[i]) return status;
     text[cut] = 'C';
     text[cut + 1] = ':';
     (*name)->Buffer += cut;
