@@ -1,6 +1,7 @@
 //! Trapgate's integration tests: one binary, one module a subject.
 
 mod audits;
+mod bad_arguments;
 mod bad_input;
 mod builds;
 mod cli;
@@ -38,6 +39,7 @@ mod readme;
 mod returns;
 mod ring0;
 mod ring0_fuzz;
+mod ring0_handles;
 mod ring0_x86;
 mod security;
 mod services;

@@ -75,7 +75,6 @@ pub(super) fn live(options: &SsdtOptions) -> Result<Live, String> {
         None => Config::new(Program::Raw(profile.arch, NOTHING.to_vec()), "nothing"),
     };
     config.profile = profile;
-    config.user = options.user.log_on();
     config.process.args = options.args.clone();
     config.dispatch = Dispatch::Kernel;
     config.driver = options.driver.as_deref().map(driver).transpose()?;
