@@ -25,6 +25,8 @@ pub enum NameKind {
     Event,
     /// A keyed event.
     KeyedEvent,
+    /// A device, of the kind that its target names.
+    Device,
 }
 
 /// A name that exists from boot on.

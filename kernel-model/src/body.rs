@@ -2,8 +2,9 @@
 
 use guest::NtStatus;
 
+use crate::cm::Key;
 use crate::ex::EventPair;
-use crate::io::{FileObject, IoCompletion};
+use crate::io::{Device, FileObject, IoCompletion};
 use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
 use crate::mm::Section;
 use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType, Waiter};
@@ -26,12 +27,14 @@ pub enum Body {
     KeyedEvent(KeyedEvent),
     Section(Section),
     IoCompletion(IoCompletion),
-    File(FileObject),
+    Device(Device),
+    File(Box<FileObject>),
     Job(Box<Job>),
     DebugObject(DebugObject),
     Process(ProcessObject),
     Thread(ThreadObject),
     Token(Box<Token>),
+    Key(Key),
 }
 
 impl ObjectBody for Body {
@@ -48,12 +51,14 @@ impl ObjectBody for Body {
             Self::KeyedEvent(_) => ObjectType::KeyedEvent,
             Self::Section(_) => ObjectType::Section,
             Self::IoCompletion(_) => ObjectType::IoCompletion,
+            Self::Device(_) => ObjectType::Device,
             Self::File(_) => ObjectType::File,
             Self::Job(_) => ObjectType::Job,
             Self::DebugObject(_) => ObjectType::DebugObject,
             Self::Process(_) => ObjectType::Process,
             Self::Thread(_) => ObjectType::Thread,
             Self::Token(_) => ObjectType::Token,
+            Self::Key(_) => ObjectType::Key,
         }
     }
 
@@ -67,6 +72,10 @@ impl ObjectBody for Body {
 
     fn link_target(&self) -> Option<&[u16]> {
         if let Self::SymbolicLink(target) = self { Some(target) } else { None }
+    }
+
+    fn parses(&self) -> bool {
+        matches!(self, Self::Key(_) | Self::Device(_))
     }
 
     fn from_directory(directory: Directory) -> Self {
@@ -91,14 +100,15 @@ impl ObjectBody for Body {
             Self::Job(job) => Some(job.signaled),
             // No debug event comes yet.
             Self::DebugObject(_) => Some(false),
+            Self::Key(key) => Some(key.signaled()),
             // A file object is signalled while no operation is under way.
-            Self::File(_) => Some(true),
+            Self::File(file) => Some(file.signaled),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
             Self::Directory(_) | Self::SymbolicLink(_) | Self::Section(_) | Self::KeyedEvent(_) | Self::Token(_) => {
                 None
             }
             // ObpDefaultObject, which is always signalled.
-            Self::Type(_) => Some(true),
+            Self::Type(_) | Self::Device(_) => Some(true),
         }
     }
 
@@ -108,7 +118,9 @@ impl ObjectBody for Body {
             Self::EventPair(pair) => pair.satisfy(waiter.side),
             Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
             Self::Timer(timer) => timer.satisfy(waiter.now),
+            Self::File(file) => return Ok(file.take_awaited(waiter.thread)),
             Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
+            Self::Key(key) => return Ok(key.answer()),
             _ => {}
         }
         Ok(NtStatus::SUCCESS)
@@ -120,13 +132,20 @@ impl ObjectBody for Body {
 
     #[inline]
     fn has_delete_procedure(&self) -> bool {
-        let always = matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_));
-        always || matches!(self, Self::Token(token) if token.lowbox.is_some())
+        match self {
+            Self::Section(_) | Self::File(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_) | Self::Key(_) => true,
+            Self::Token(token) => token.lowbox.is_some(),
+            _ => false,
+        }
     }
 
     #[inline]
     fn has_close_procedure(&self) -> bool {
-        matches!(self, Self::Job(_))
+        match self {
+            Self::Job(_) | Self::File(_) => true,
+            Self::Key(key) => key.notify.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -151,5 +170,5 @@ macro_rules! body_kind {
 body_kind!(
     Directory => Directory, ObjectName => SymbolicLink, Event => Event, EventPair => EventPair, Mutant => Mutant,
     Semaphore => Semaphore, Timer => Timer, KeyedEvent => KeyedEvent, Section => Section, IoCompletion => IoCompletion, FileObject => File,
-    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread
+    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread, Key => Key
 );

@@ -7,6 +7,7 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::body::{Body, BodyKind};
 use crate::kernel::Kernel;
+use crate::io::HostFolders;
 use crate::mm::{Phys, UserMemory};
 use crate::ob::{
     Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Traverse, Walk,
@@ -19,12 +20,20 @@ use crate::service::{NtResult, Unwind};
 /// The key of a process in the process table, for the components below `ps`.
 pub type ProcessKey = ProcessId;
 
+/// What the machine has that the executive has not: physical memory, and the host's folders that are mounted.
+pub trait Outside: Phys {
+    /// The mounted folders; `None`: there is none.
+    fn folders(&mut self) -> Option<&mut dyn HostFolders> {
+        None
+    }
+}
+
 /// The context of one call.
 pub struct Cx<'a> {
     /// The kernel.
     pub kernel: &'a mut Kernel,
-    /// Physical memory.
-    pub ram: &'a mut dyn Phys,
+    /// Physical memory, and what else lies outside.
+    pub ram: &'a mut dyn Outside,
 }
 
 impl Cx<'_> {
@@ -155,7 +164,7 @@ impl Cx<'_> {
 
     /// Who directories are asked about while a name is walked: nobody for kernel code, nor for whoever holds
     /// `SeChangeNotifyPrivilege`, which bypasses traverse checking.
-    fn traverse(&self, name: &NameToOpen) -> NtResult<Option<Traverse<'_>>> {
+    pub(crate) fn traverse(&self, name: &NameToOpen) -> NtResult<Option<Traverse<'_>>> {
         let subject = self.subject()?;
         if !self.checks_access(name.attributes) || subject.has_privilege(Privilege::CHANGE_NOTIFY) {
             return Ok(None);
@@ -170,7 +179,7 @@ impl Cx<'_> {
     }
 
     /// Looks a captured name up.
-    fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> NtResult<Lookup> {
+    pub(crate) fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> NtResult<Lookup> {
         let root = self.root_of(name)?;
         let traverse = self.traverse(name)?;
         let ob = &self.kernel.ob;
@@ -236,6 +245,7 @@ impl Cx<'_> {
             None => None,
             Some(path) => match self.look_up(name, path, object_type)? {
                 Lookup::Found(existing) => return self.open_existing(existing, object_type, desired_access, name),
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
                 Lookup::Missing { directory, name } => Some((directory, name)),
             },
         };
@@ -298,6 +308,8 @@ impl Cx<'_> {
             None => self.root_of(&name)?.ok_or(NtStatus::OBJECT_PATH_SYNTAX_BAD)?,
             Some(path) => match self.look_up(&name, path, T::TYPE)? {
                 Lookup::Found(object) => object,
+                Lookup::Parse { object, rest } if rest.is_empty() => object,
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
                 Lookup::Missing { .. } => return Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
             },
         };

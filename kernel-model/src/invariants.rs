@@ -23,10 +23,13 @@ impl Kernel {
     pub fn check_invariants(&self) -> Result<(), String> {
         self.ob.check()?;
         self.mm.check()?;
+        self.io.check()?;
         for process in self.ps.iter() {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
         }
         self.ob.kernel_handles.check().map_err(|e| format!("the kernel's handles: {e}"))?;
+        self.cm.check()?;
+        self.check_keys()?;
         let expected = self.count_references();
         for (id, object) in self.ob.iter() {
             let counts = Counts { handles: object.handle_count, cached: object.cached, references: object.references };
@@ -42,6 +45,18 @@ impl Kernel {
         }
     }
 
+    /// Each key counts its key objects, but for the one that has the name `\REGISTRY`.
+    fn check_keys(&self) -> Result<(), String> {
+        let mut counted = BTreeMap::new();
+        for (_, object) in self.ob.iter().filter(|(_, object)| object.name.is_none()) {
+            if let Body::Key(key) = &object.body {
+                *counted.entry(key.node).or_insert(0) += 1;
+            }
+        }
+        let told = self.cm.opens();
+        if counted == told { Ok(()) } else { Err(format!("{counted:?} key objects, {told:?} told")) }
+    }
+
     fn count_references(&self) -> BTreeMap<ObjectId, Counts> {
         let mut all: BTreeMap<ObjectId, Counts> = BTreeMap::new();
         let mut point = |id: ObjectId| all.entry(id).or_default().references += 1;
@@ -54,10 +69,16 @@ impl Kernel {
             }
             match &object.body {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
+                Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
+                Body::Key(key) => {
+                    let posts = key.notify.iter().flat_map(|notify| &notify.posts);
+                    posts.flat_map(|post| post.event.into_iter().chain(post.waiter)).for_each(&mut point);
+                }
                 _ => {}
             }
         }
+        self.io.pointed().for_each(&mut point);
         for process in self.ps.iter().filter(|p| !p.buried) {
             point(process.object);
             process.jobs.iter().for_each(|job| point(*job));

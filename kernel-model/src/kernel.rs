@@ -9,16 +9,17 @@ use guest::services::ServiceTableId;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, Profile};
 
 use crate::body::Body;
-use crate::cx::Cx;
-use crate::io::{Console, FileObject, Stream};
+use crate::cm::Registry;
+use crate::cx::{Cx, Outside};
+use crate::io::{Console, FileObject, Io, Stream, Target};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
-use crate::ob::{Entry, HandleAttributes, ObjectManager};
-use crate::ps::Processes;
+use crate::ob::{Entry, HandleAttributes, ObjectManager, ObjectType};
+use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
-use crate::{ex, io, ke, mm, ob, ps};
+use crate::{cm, ex, io, ke, mm, ob, ps};
 
 /// The whole state of the executive. Cloning it is a snapshot.
 #[derive(Clone, Debug)]
@@ -37,8 +38,16 @@ pub struct Kernel {
     pub mm: Memory,
     /// The console.
     pub console: Console,
+    /// The registry.
+    pub cm: Registry,
+    /// Files.
+    pub io: Io,
     /// Processes and threads.
     pub ps: Processes,
+    /// The machine is to end: a call has found the reason.
+    pub bug_check: Option<Box<BugCheck>>,
+    /// `PsLoadedModuleList`: the images in kernel space.
+    pub images: Vec<SystemImage>,
     /// Who runs when.
     pub scheduler: Scheduler,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
@@ -79,6 +88,8 @@ pub enum Answer {
     ThreadExit(NtStatus),
     /// The process has ended.
     ProcessExit(NtStatus),
+    /// The machine has.
+    BugCheck(Box<BugCheck>),
 }
 
 /// Why a number has no row to go on with.
@@ -135,7 +146,7 @@ pub enum WaitEnd {
 /// Every service somebody wrote.
 pub fn services() -> impl Iterator<Item = &'static Service> {
     let ke = ke::SERVICES.iter().chain(ob::services()).chain(mm::services());
-    ke.chain(ex::services()).chain(io::services()).chain(ps::services())
+    ke.chain(ex::services()).chain(io::services()).chain(cm::services()).chain(ps::services())
 }
 
 impl Kernel {
@@ -149,7 +160,7 @@ impl Kernel {
 
     /// Opens a handle to a console stream in the current process.
     pub fn open_console(&mut self, stream: Stream) -> Result<Handle, NtStatus> {
-        let object = self.ob.create(Body::File(FileObject { stream }));
+        let object = self.ob.create(Body::File(Box::new(FileObject::new(Target::Console(stream)))));
         // FILE_GENERIC_READ for input, FILE_GENERIC_WRITE with FILE_READ_ATTRIBUTES for output.
         let granted = AccessMask(if stream == Stream::Input { 0x12_0089 } else { 0x12_0196 });
         let handles = &mut self.ps.process.handles;
@@ -228,10 +239,16 @@ impl Kernel {
 
     /// Runs the service of a call.
     #[inline]
-    pub fn execute(&mut self, ram: &mut dyn Phys, row: &Row, call: &Call) -> Answer {
+    pub fn execute(&mut self, ram: &mut dyn Outside, row: &Row, call: &Call) -> Answer {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
+        if self.io.has_closing() {
+            self.close_files(ram);
+        }
+        if let Some(bug_check) = self.bug_check.take() {
+            return Answer::BugCheck(bug_check);
+        }
         match result {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),
@@ -252,7 +269,15 @@ impl Kernel {
             if let Some(id) = self.ob.take_touched() {
                 self.satisfy_waits(id);
             } else if let Some(id) = self.ob.take_closed() {
-                self.job_closed(id);
+                match self.ob.type_of(id) {
+                    Some(ObjectType::Key) => self.key_closed(id),
+                    // Its reference goes with it.
+                    Some(ObjectType::File) => {
+                        self.file_closed(id);
+                        continue;
+                    }
+                    _ => self.job_closed(id),
+                }
                 self.ob.dereference(id);
             } else if let Some(body) = self.ob.take_dead() {
                 self.deleted(body);
@@ -265,12 +290,14 @@ impl Kernel {
     /// The delete procedures.
     fn deleted(&mut self, body: Body) {
         match body {
+            Body::File(file) => self.file_deleted(file),
             Body::Section(section) => self.mm.release_segment(section.segment),
             Body::Job(job) => {
                 if let Some((port, _)) = job.port {
                     self.ob.dereference(port);
                 }
             }
+            Body::Key(key) => self.cm.close(key.node),
             Body::Process(process) => {
                 if let Some(process) = self.ps.others.remove(&process.id) {
                     self.ob.dereference(process.token);

@@ -35,6 +35,8 @@ impl Phys for Bytes {
     }
 }
 
+impl kernel_model::cx::Outside for Bytes {}
+
 /// Where the process has memory: pages that can be written, then one that can only be read, then nothing.
 pub const DATA: u64 = 0x10_0000;
 const PAGES: u64 = 40;

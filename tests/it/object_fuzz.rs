@@ -133,7 +133,7 @@ proptest! {
                 Act::Terminate => {
                     prop_assert_eq!(d.call("NtTerminateProcess", &[process, 0]), NtStatus::SUCCESS);
                     prop_assert_eq!(d.call("NtClose", &[process]), NtStatus::SUCCESS);
-                    prop_assert!(!d.kernel.ps.others.contains_key(&id));
+                    prop_assert!(d.kernel.ps.get(id).is_none());
                     model.handles[1].clear();
                     other = None;
                 }

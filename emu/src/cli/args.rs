@@ -7,6 +7,8 @@ use guest::{Arch, Profile};
 use kernel_model::packages::LogOn;
 use kernel_model::se::Account;
 
+use super::disk::FileOptions;
+
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
@@ -37,8 +39,12 @@ pub enum Command {
     Objects(ObjectsOptions),
     /// Show every process's handles as a program left them
     Handles(HandlesOptions),
+    /// Show the tree of processes, or their threads, at boot or as a program left them
+    Ps(PsOptions),
     /// Show one object: header, body, security, who holds it
     Object(ObjectOptions),
+    /// Show the registry that a build starts with
+    Reg(RegOptions),
     /// List the Windows builds a machine can be
     Profiles(ProfilesOptions),
 }
@@ -168,12 +174,47 @@ pub struct MachineOptions {
     /// Guest memory in MiB, the commit limit
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..=65536))]
     pub memory: u64,
+    #[command(flatten)]
+    pub disk: FileOptions,
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,
+    #[command(flatten)]
+    pub registry: RegistryOptions,
     /// No summary line at the end
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// What a machine's registry is made from, and where it is kept.
+#[derive(Debug, Args)]
+pub struct RegistryOptions {
+    /// Put a hive file into the registry, in place of a key: 'HKLM\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// Write the registry as the run leaves it: as regedit exports it, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_out: Option<PathBuf>,
+    /// Write what the run changed in the registry: as text, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_diff: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RegOptions {
+    #[command(flatten)]
+    pub profile: ProfileOption,
+    /// Put a hive file into the registry, in place of a key: 'HKLM\\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many keys deep
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub depth: usize,
+    /// A key, for instance HKLM\SOFTWARE: only it and what is below it
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -354,8 +395,27 @@ pub struct HandlesOptions {
     pub machine: MachineOptions,
     #[command(flatten)]
     pub page: PageOptions,
+    /// Also those of Windows' own processes
+    #[arg(long)]
+    pub all: bool,
     /// The program; its handles are shown as it leaves them, before they are closed
     pub image: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PsOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    #[command(flatten)]
+    pub page: PageOptions,
+    /// The threads: state, wait reason, priority, start
+    #[arg(long)]
+    pub threads: bool,
+    /// A program to run first; without one the processes are those of a machine that has just booted
+    pub image: Option<PathBuf>,
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,

@@ -13,6 +13,7 @@ use super::args::{
 };
 use super::names;
 use super::pages::print;
+use super::registry;
 use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
@@ -40,11 +41,13 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
     config.strict = options.strict;
+    config.hives = registry::hives(&options.registry.hive)?;
     config.max_instructions = options.max_insns;
     config.dispatch = match options.dispatch {
         DispatchChoice::Direct => Dispatch::Direct,
         DispatchChoice::Kernel => Dispatch::Kernel,
     };
+    options.disk.apply(&mut config);
     if let Some(path) = &options.driver {
         if config.dispatch == Dispatch::Direct {
             return Err(format!("{}: code in ring 0 needs --dispatch kernel", path.display()));
@@ -88,7 +91,7 @@ pub(super) fn live(options: &SsdtOptions) -> Result<Live, String> {
 }
 
 /// Runs a machine to its end and says how that was.
-fn finish(machine: &mut Machine, quiet: bool) -> Outcome {
+fn finish(machine: &mut Machine, options: &MachineOptions) -> Outcome {
     let start = Instant::now();
     let end = machine.run().map_err(|e| e.to_string())?;
     match &end {
@@ -101,7 +104,9 @@ fn finish(machine: &mut Machine, quiet: bool) -> Outcome {
         End::Strict(line) => say(&format!("stopped by --strict: {line}")),
         End::BugCheck(bug_check) => say(&bug_check_text(bug_check, machine.kernel().profile.arch.bits())),
     }
-    if !quiet {
+    registry::save(&options.registry, machine)?;
+    options.disk.leave(machine)?;
+    if !options.quiet {
         say(&view::summary(machine, start.elapsed()));
     }
     Ok(end.exit_code())
@@ -142,7 +147,7 @@ fn bug_check_text(bug_check: &BugCheck, bits: u32) -> String {
 
 pub(super) fn run(options: &RunOptions) -> Outcome {
     let mut machine = machine(&options.machine, &options.image, &options.args)?;
-    finish(&mut machine, options.machine.quiet)
+    finish(&mut machine, &options.machine)
 }
 
 pub(super) fn trace(options: &TraceOptions) -> Outcome {
@@ -172,7 +177,7 @@ pub(super) fn trace(options: &TraceOptions) -> Outcome {
         filter: options.filter.clone(),
     };
     machine.observe(Box::new(Recorder::new(sink, wants))).map_err(|e| e.to_string())?;
-    finish(&mut machine, options.machine.quiet)
+    finish(&mut machine, &options.machine)
 }
 
 /// Runs a program without its output, or boots only, and keeps what there is at its end.

@@ -3,11 +3,13 @@
 use guest::access;
 use kernel_model::Kernel;
 use kernel_model::body::Body;
+use kernel_model::cm::KeyId;
 use kernel_model::ke::EventKind;
 use kernel_model::ob::{Body as _, Directory, ObjectId, Waiter};
 use kernel_model::ps::{Job, Process, ProcessId, ThreadId};
 use kernel_model::se::{Token, TokenKind};
 
+use super::files::{file_lines, file_text};
 use crate::loader::base_name;
 
 /// A text that a guest chose, on one line: control characters are written as escapes.
@@ -51,7 +53,7 @@ fn thread(kernel: &Kernel, id: ThreadId) -> String {
     }
 }
 
-fn user(token: &Token) -> String {
+pub(super) fn user(token: &Token) -> String {
     token.user.sid.name().map_or_else(|| token.user.sid.to_string(), ToString::to_string)
 }
 
@@ -66,10 +68,11 @@ pub(super) fn title(kernel: &Kernel, id: ObjectId) -> String {
         return units(name);
     }
     match &object.body {
-        Body::File(file) => format!("console {}", format!("{:?}", file.stream).to_lowercase()),
+        Body::File(file) => file_text(kernel, file),
         Body::Process(body) => process(kernel, body.id),
         Body::Thread(body) => thread(kernel, body.id),
         Body::Token(token) => user(token),
+        Body::Key(body) => kernel.cm.path_of(body.node).map_or_else(|| "deleted key".into(), |path| printable(&path)),
         _ => String::new(),
     }
 }
@@ -120,7 +123,8 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
             section.attributes
         )],
         Body::IoCompletion(port) => vec![format!("{} queued", counted(port.packets.len(), "packet"))],
-        Body::File(file) => vec![format!("the console's {}", format!("{:?}", file.stream).to_lowercase())],
+        Body::File(file) => file_lines(kernel, file),
+        Body::Device(device) => vec![format!("{device:?}").to_lowercase()],
         Body::Job(job) => job_lines(kernel, job),
         Body::DebugObject(debug) => {
             vec![format!(
@@ -131,6 +135,7 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
         Body::Process(body) => process_lines(kernel, body.id, signaled),
         Body::Thread(body) => thread_lines(kernel, body.id, signaled),
         Body::Token(token) => token_lines(token),
+        Body::Key(body) => key_lines(kernel, body.node),
     }
 }
 
@@ -198,6 +203,22 @@ fn thread_lines(kernel: &Kernel, id: ThreadId, signaled: Option<bool>) -> Vec<St
     }
     if let Some(token) = t.impersonation {
         line += &format!(", impersonates with token {}", hex(kernel, kernel.address_of(token)));
+    }
+    vec![line]
+}
+
+fn key_lines(kernel: &Kernel, id: KeyId) -> Vec<String> {
+    let Some(node) = kernel.cm.get(id) else { return Vec::new() };
+    let mut line = format!("{}, {}", counted(node.child_count(), "subkey"), counted(node.values.len(), "value"));
+    for (holds, word) in [
+        (node.volatile, "volatile"),
+        (node.link, "a symbolic link"),
+        (node.fixed, "a hive's root"),
+        (node.deleted, "deleted"),
+    ] {
+        if holds {
+            line += &format!(", {word}");
+        }
     }
     vec![line]
 }

@@ -100,10 +100,10 @@ fn handle_row(kernel: &Kernel, (pid, process): (u32, &str), handle: Handle, entr
     })
 }
 
-/// The handles of every process.
-pub fn handles(snapshot: &Snapshot) -> HandleTables {
+/// The handles of every process; those of Windows' own only with `all`.
+pub fn handles(snapshot: &Snapshot, all: bool) -> HandleTables {
     let kernel = &snapshot.kernel;
-    let mut processes: Vec<&Process> = kernel.ps.iter().collect();
+    let mut processes: Vec<&Process> = kernel.ps.iter().filter(|p| all || !p.about.booted).collect();
     processes.sort_by_key(|p| p.id);
     let mut counts: Vec<(u32, String, usize)> =
         processes.iter().map(|p| (p.id.0, image(p), p.handles.count())).collect();

@@ -54,6 +54,11 @@ pub(super) fn at_path(kernel: &Kernel, path: &str, link_itself: bool) -> Result<
         Walk { path: &path_units, ignore_case: true, link_itself, device_map: kernel.ob.device_map, ..Walk::default() };
     match kernel.ob.lookup(&walk) {
         Ok(Lookup::Found(id)) => Ok(id),
+        Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Ok(object),
+        Ok(Lookup::Parse { object, .. }) => Err(match kernel.ob.type_of(object) {
+            Some(kernel_model::ob::ObjectType::Key) => "a key: trapgate reg shows keys".to_string(),
+            _ => "the device looks that up itself".to_string(),
+        }),
         Ok(Lookup::Missing { .. }) => Err("STATUS_OBJECT_NAME_NOT_FOUND".to_string()),
         Err(Unwind::Status(status)) => Err(status.to_string()),
         Err(other) => Err(format!("{other:?}")),

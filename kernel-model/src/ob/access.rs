@@ -89,6 +89,30 @@ impl Cx<'_> {
         }
     }
 
+    /// What a descriptor that stands for an object of a type lets the caller do; without one, everything.
+    ///
+    /// As [`Self::grant_existing`].
+    pub fn grant_by(
+        &self, security: Option<&SecurityDescriptor>, object_type: ObjectType, desired: AccessMask,
+    ) -> NtResult<AccessMask> {
+        let mapping = self.mapping_of(object_type)?;
+        let subject = self.subject()?;
+        let known = mapping.valid.0 | AccessMask::MAXIMUM_ALLOWED.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0;
+        let desired = desired.map_generic(&mapping);
+        if desired.0 & !known != 0 {
+            return Err(NtStatus::ACCESS_DENIED.into());
+        }
+        if self.kernel.ps.thread.kernel_mode {
+            let all = desired.intersects(AccessMask::MAXIMUM_ALLOWED);
+            return Ok(AccessMask((desired.0 | if all { mapping.all.0 } else { 0 }) & mapping.valid.0));
+        }
+        if desired.intersects(AccessMask::ACCESS_SYSTEM_SECURITY) && !subject.has_privilege(Privilege::SECURITY) {
+            return Err(NtStatus::PRIVILEGE_NOT_HELD.into());
+        }
+        let Granted { access, .. } = access_check(&subject, security, &Request::new(desired, &mapping))?;
+        Ok(AccessMask(access.0 & (mapping.valid.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0)))
+    }
+
     /// What comes with rights that are granted: a handle that may query or set a process or thread may query or set what
     /// is limited too ("Process Security and Access Rights", "Thread Security and Access Rights").
     fn with_implied(&self, id: ObjectId, granted: AccessMask) -> AccessMask {

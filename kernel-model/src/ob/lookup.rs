@@ -51,6 +51,13 @@ const TRAVERSE: AccessMask = AccessMask(2);
 pub enum Lookup {
     /// The object is there.
     Found(ObjectId),
+    /// An object that looks the rest of the path up itself.
+    Parse {
+        /// The object.
+        object: ObjectId,
+        /// What follows its name, from the separator on; empty if nothing does.
+        rest: ObjectName,
+    },
     /// Its directory is there, and no such name in it.
     Missing {
         /// The directory.
@@ -148,6 +155,10 @@ impl<B: Body> ObjectManager<B> {
                 };
             };
             let after = place.at + name.len();
+            if self.get(found).is_some_and(|object| object.body.parses()) {
+                let rest = path.get(after..).unwrap_or(&[]).to_vec();
+                return Ok(Step::End(Lookup::Parse { object: found, rest }));
+            }
             match (self.link_target(found), end) {
                 (Some(_), None) if walk.link_itself => return Ok(Step::End(Lookup::Found(found))),
                 (Some(target), _) => return Ok(Step::Link { target, after }),

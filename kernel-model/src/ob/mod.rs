@@ -19,7 +19,7 @@ mod wait_services;
 
 pub(crate) use access::SECURITY_GAP;
 pub use attributes::{Attributes, NameToOpen, read_name};
-pub use directory::{Directory, ObjectName};
+pub use directory::{Directory, ObjectName, same_name, upcase};
 pub use handle_table::{Closed, Entry, HandleAttributes, HandleTable, RefCache, key_of};
 pub use kernel_handles::{KERNEL_HANDLE_MASK, kernel_key, to_kernel_handle};
 pub use lookup::{Lookup, Traverse, Walk};

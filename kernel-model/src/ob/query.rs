@@ -138,7 +138,12 @@ fn name(cx: &mut Cx<'_>, object: ObjectId, out: &Out) -> NtResult {
     }
     let header = 2 * cx.kernel.width().bytes();
     let room = out.length as usize;
-    let Some(name) = ob.path_units(object) else {
+    let name = match body {
+        // The registry knows the names of keys.
+        Body::Key(key) => Some(cx.kernel.cm.path_units(key.node).ok_or(NtStatus::KEY_DELETED)?),
+        _ => ob.path_units(object),
+    };
+    let Some(name) = name else {
         return out.whole(cx, &vec![0; header]);
     };
     let text: Vec<u8> = name.iter().chain(&[0]).flat_map(|u| u.to_le_bytes()).collect();

@@ -23,7 +23,8 @@ macro_rules! object_types {
 object_types!(
     Type "Type", Directory "Directory", SymbolicLink "SymbolicLink", Job "Job", Process "Process", Thread "Thread",
     DebugObject "DebugObject", Event "Event", EventPair "EventPair", Mutant "Mutant", Semaphore "Semaphore",
-    Token "Token", Timer "Timer", KeyedEvent "KeyedEvent", IoCompletion "IoCompletion", File "File", Section "Section"
+    Token "Token", Timer "Timer", KeyedEvent "KeyedEvent", IoCompletion "IoCompletion", Device "Device", File "File",
+    Section "Section", Key "Key"
 );
 
 /// What the object manager knows of a type (`OBJECT_TYPE`).

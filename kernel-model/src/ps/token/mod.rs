@@ -11,10 +11,14 @@ mod layout;
 mod lowbox;
 mod object_security;
 mod open;
+mod primary;
 mod query;
 mod read;
 mod set;
 mod subject;
+
+pub(super) use impersonate::set_impersonation_token;
+pub(super) use primary::set_primary;
 
 use crate::service::Service;
 
@@ -22,6 +26,7 @@ use crate::service::Service;
 mod access {
     use guest::AccessMask;
 
+    pub const ASSIGN_PRIMARY: AccessMask = AccessMask(0x1);
     pub const DUPLICATE: AccessMask = AccessMask(0x2);
     pub const IMPERSONATE: AccessMask = AccessMask(0x4);
     pub const QUERY: AccessMask = AccessMask(0x8);

@@ -64,5 +64,6 @@ fn nt_set_security_object(
     if let Some(object) = cx.kernel.ob.get_mut(id) {
         object.security = Some(Arc::new(new));
     }
+    cx.key_security_changed(id)?;
     Ok(NtStatus::SUCCESS)
 }
