@@ -64,7 +64,7 @@ fn a_drivers_handle_is_out_of_the_programs_reach() {
     let words: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
     assert_eq!(words, [KERNEL as u32, (KERNEL >> 32) as u32, 0, 0]);
     // `trapgate handles` lists it with the System process.
-    let page = handles(&Snapshot::of(&machine));
+    let page = handles(&Snapshot::of(&machine), true);
     let row = page.rows.iter().find(|row| row.pid == 4).expect("a handle of the kernel's");
     assert_eq!((row.handle.as_str(), row.kind, row.process.as_str()), ("0xffffffff80000004", "Event", "System"));
 }
