@@ -1,6 +1,7 @@
 //! Trapgate's integration tests: one binary, one module a subject.
 
 mod audits;
+mod bad_arguments;
 mod bad_input;
 mod builds;
 mod cli;
@@ -43,6 +44,7 @@ mod registry_fuzz;
 mod returns;
 mod ring0;
 mod ring0_fuzz;
+mod ring0_handles;
 mod ring0_x86;
 mod schedules;
 mod security;

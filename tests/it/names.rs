@@ -319,3 +319,37 @@ fn private_namespaces() {
     assert_eq!(d.call("NtClose", &[third]), S::SUCCESS);
     assert_eq!(d.call("NtOpenPrivateNamespace", &[HANDLE, DIRECTORY_ALL, 0, at]), S::OBJECT_NAME_NOT_FOUND);
 }
+
+/// Who is not within a boundary makes and opens nothing there. Source: Microsoft Learn, "Object Namespaces" and
+/// `AddIntegrityLabelToBoundaryDescriptor`: a process makes namespaces of its own level or lower ones.
+#[test]
+fn boundaries_keep_others_out() {
+    use kernel_model::se::{Account, Sid};
+    let mut d = Direct::new();
+    let level = |level: u32| Sid::integrity(level).to_bytes();
+    let users = Sid::USERS.to_bytes();
+    let administrators = Sid::ADMINISTRATORS.to_bytes();
+    for (entries, user, administrator) in [
+        (vec![(1, b"n\0a\0".to_vec()), (2, users.clone())], S::SUCCESS, S::SUCCESS),
+        // The half of a split token that is not elevated has the group for denying only.
+        (vec![(1, b"n\0b\0".to_vec()), (2, administrators.clone())], S::ACCESS_DENIED, S::SUCCESS),
+        (vec![(1, b"n\0c\0".to_vec()), (2, users), (2, administrators)], S::ACCESS_DENIED, S::SUCCESS),
+        (vec![(1, b"n\0d\0".to_vec()), (3, level(0x1000))], S::SUCCESS, S::SUCCESS),
+        (vec![(1, b"n\0e\0".to_vec()), (3, level(0x2000))], S::SUCCESS, S::SUCCESS),
+        (vec![(1, b"n\0f\0".to_vec()), (3, level(0x3000))], S::ACCESS_DENIED, S::SUCCESS),
+        (vec![(1, b"n\0g\0".to_vec()), (2, level(0x1000))], S::INVALID_PARAMETER, S::INVALID_PARAMETER),
+        (vec![(1, b"n\0h\0".to_vec()), (2, vec![9, 9])], S::INVALID_PARAMETER, S::INVALID_PARAMETER),
+    ] {
+        for (who, expected) in [(Account::User, user), (Account::Administrator, administrator)] {
+            d.kernel.log_on(who);
+            let entries: Vec<(u32, &[u8])> = entries.iter().map(|(kind, bytes)| (*kind, bytes.as_slice())).collect();
+            let at = boundary(&mut d, &entries);
+            let status = d.call("NtCreatePrivateNamespace", &[HANDLE, DIRECTORY_ALL, 0, at]);
+            assert_eq!(status, expected, "{who:?} {entries:?}");
+            if status == S::SUCCESS {
+                let handle = d.u64(HANDLE);
+                assert_eq!(d.call("NtClose", &[handle]), S::SUCCESS);
+            }
+        }
+    }
+}

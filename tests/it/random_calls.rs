@@ -65,6 +65,13 @@ fn services(d: &Direct) -> Vec<(&'static str, usize)> {
         "Process",
         "Thread",
         "Job",
+        "Token",
+        "Security",
+        "AccessCheck",
+        "AuditAlarm",
+        "Privilege",
+        "Compare",
+        "UniqueId",
     ];
     // These stop the machine's one thread, or make it sleep.
     const NOT: &[&str] = &["NtDelayExecution", "NtTerminateThread"];
@@ -120,7 +127,7 @@ impl RandomCalls {
 fn call(d: &mut Direct, rng: &mut impl Choices, list: &[(&'static str, usize)]) {
     let handles: Vec<u64> = d.kernel.ps.process.handles.iter().map(|(h, _)| h.0).take(200).collect();
     let name = rng.of(&["\\F", "\\G\\H", "\\G", "\\BaseNamedObjects\\Local\\x", "I", "\\??\\Z:", "", "\\Loop\\"]);
-    let flags = rng.of(&[0, 0, 0x40, 0x80, 0x80, 0x2, 0x20, 0x10, 0x1000, 0x400]);
+    let flags = rng.of(&[0, 0, 0x40, 0x80, 0x80, 0x2, 0x20, 0x10, 0x1000, 0x400, 0x200, 0x280]);
     let root = if rng.below(6) == 0 && !handles.is_empty() { rng.of(&handles) } else { 0 };
     let attributes = d.attributes(name, flags, root);
     if rng.below(4) == 0 {
@@ -139,7 +146,10 @@ fn call(d: &mut Direct, rng: &mut impl Choices, list: &[(&'static str, usize)]) 
             *third = rng.of(&[0, attributes, attributes]);
         }
     }
+    // Now and then the caller is kernel code, which has handles of its own.
+    d.kernel.ps.thread.kernel_mode = rng.below(16) == 0;
     if let Answer::Blocked(wait) = d.answer_unchecked(service, &args) {
         d.kernel.finish_wait(&wait);
     }
+    d.kernel.ps.thread.kernel_mode = false;
 }

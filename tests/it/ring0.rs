@@ -14,19 +14,19 @@ use trapgate::{Config, End, Machine};
 use crate::support::config;
 
 /// Where the program of these tests leaves results.
-const RESULT: u64 = 0x1000_0800;
-const DRIVER: u64 = SystemMap::of(Arch::X64).driver;
+pub const RESULT: u64 = 0x1000_0800;
+pub const DRIVER: u64 = SystemMap::of(Arch::X64).driver;
 /// No handle.
 const BAD: u32 = 0x7770;
 
-type Steps = Result<(), IcedError>;
+pub type Steps = Result<(), IcedError>;
 
-fn profile() -> &'static Profile {
+pub fn profile() -> &'static Profile {
     Profile::default_profile()
 }
 
 /// Symbols of the kernel image, which lies at the same place in every machine of a profile.
-fn nt(name: &str) -> u64 {
+pub fn nt(name: &str) -> u64 {
     let built = guest::asm::ntoskrnl(profile()).expect("a kernel image");
     let (rva, _) = built.symbols.iter().find(|(_, n)| n == name).unwrap_or_else(|| panic!("no {name}"));
     SystemMap::of(Arch::X64).ntoskrnl + u64::from(*rva)
@@ -37,7 +37,7 @@ fn field(structure: &str, field: &str) -> i32 {
 }
 
 /// Assembles code for a place.
-fn code(at: u64, write: impl FnOnce(&mut CodeAssembler) -> Steps) -> Vec<u8> {
+pub fn code(at: u64, write: impl FnOnce(&mut CodeAssembler) -> Steps) -> Vec<u8> {
     let mut a = CodeAssembler::new(64).expect("a width");
     write(&mut a).expect("valid code");
     a.assemble(at).expect("it assembles")
@@ -52,7 +52,7 @@ fn close_once(a: &mut CodeAssembler) -> Steps {
     a.mov(dword_ptr(rcx), eax)
 }
 
-fn machine_for(program: Vec<u8>, driver: Vec<u8>) -> Machine {
+pub fn machine_for(program: Vec<u8>, driver: Vec<u8>) -> Machine {
     let mut page = program;
     page.push(0xf4);
     page.resize(0x1000, 0);
@@ -92,7 +92,7 @@ fn hook_close(a: &mut CodeAssembler, target: u64) -> Steps {
 }
 
 /// Runs to the program's `hlt`; what the call gave it.
-fn status(machine: &mut Machine) -> u32 {
+pub fn status(machine: &mut Machine) -> u32 {
     let end = machine.run().expect("no engine failure");
     assert!(matches!(&end, End::Crash(c) if c.code == NtStatus::PRIVILEGED_INSTRUCTION), "{end:x?}");
     let bytes = machine.peek(RESULT, 4).expect("the result");

@@ -198,6 +198,9 @@ fn thread_lines(kernel: &Kernel, id: ThreadId, signaled: Option<bool>) -> Vec<St
     let Some(t) = kernel.ps.thread(id) else { return Vec::new() };
     let ended = if signaled == Some(true) { format!("ended with {:08X}", t.exit_status.0) } else { "runs".into() };
     let mut line = format!("{}, TEB {}, {ended}", thread(kernel, id), hex(kernel, t.teb));
+    if !t.name.is_empty() {
+        line += &format!(", called {}", printable(&units(&t.name)));
+    }
     if let Some(token) = t.impersonation {
         line += &format!(", impersonates with token {}", hex(kernel, kernel.address_of(token)));
     }

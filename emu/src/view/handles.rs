@@ -62,9 +62,10 @@ const ATTRIBUTES: &[(HandleAttributes, &str)] = &[
 /// The id of the process that the kernel's handles are listed under.
 const SYSTEM: u32 = 4;
 
-/// Every handle there is, by process and value; the kernel's are the System process's.
-pub(super) fn all_handles(kernel: &Kernel) -> Vec<HandleRow> {
-    let mut processes: Vec<&Process> = kernel.ps.iter().collect();
+/// Every handle there is, by process and value, those of Windows' own processes only with `all`; the kernel's are
+/// listed as the System process's.
+pub(super) fn all_handles(kernel: &Kernel, all: bool) -> Vec<HandleRow> {
+    let mut processes: Vec<&Process> = kernel.ps.iter().filter(|p| all || !p.about.booted).collect();
     processes.sort_by_key(|p| p.id);
     let of_kernel = kernel.ob.kernel_handles.iter();
     let of_kernel =
@@ -113,9 +114,12 @@ pub fn handles(snapshot: &Snapshot, all: bool) -> HandleTables {
         None if of_kernel > 0 => counts.insert(0, (SYSTEM, "System".into(), of_kernel)),
         None => {}
     }
-    let mut rows = all_handles(kernel);
-    rows.retain(|row| counts.iter().any(|(pid, ..)| *pid == row.pid));
-    HandleTables { profile: kernel.profile.name, moment: snapshot.moment.clone(), processes: counts, rows }
+    HandleTables {
+        profile: kernel.profile.name,
+        moment: snapshot.moment.clone(),
+        processes: counts,
+        rows: all_handles(kernel, all),
+    }
 }
 
 impl HandleTables {

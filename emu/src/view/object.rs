@@ -158,7 +158,7 @@ pub fn object(snapshot: &Snapshot, what: &str) -> Result<ObjectPage, String> {
     let (name, stands_for) =
         if object.name.is_some() || id == kernel.ob.root() { (Some(title), None) } else { (None, Some(title)) };
     let address = hex(kernel, kernel.address_of(id));
-    let held = all_handles(kernel).into_iter().filter(|row| row.address == address);
+    let held = all_handles(kernel, true).into_iter().filter(|row| row.address == address);
     let flags =
         [Some(if object.permanent { "permanent" } else { "temporary" }), object.exclusive.then_some("exclusive")];
     let parts = Parts::OWNER | Parts::GROUP | Parts::DACL | Parts::SACL | Parts::LABEL;

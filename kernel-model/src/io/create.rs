@@ -319,7 +319,7 @@ impl Cx<'_> {
 
     /// Closes a handle that the kernel itself has opened.
     pub(super) fn close_own(&mut self, handle: Handle) {
-        if let Some(closed) = self.kernel.ps.process.handles.remove(handle) {
+        if let Some(closed) = self.remove_entry(self.kernel.ps.process.id, handle) {
             self.kernel.ob.handle_closed(closed.entry.object, closed.cached);
         }
     }

@@ -9,13 +9,12 @@ use super::attributes::NameToOpen;
 use super::directory::Directory;
 use crate::body::Body;
 use crate::cx::Cx;
+use crate::se::Sid;
 use crate::service::{NtResult, Service, Support, service};
 
-const NO_TOKEN: &str = "no token yet: nobody checks that the caller has the descriptor's SIDs";
-
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtCreatePrivateNamespace => nt_create_private_namespace, Support::Partial(NO_TOKEN)),
-    service!(NtOpenPrivateNamespace => nt_open_private_namespace, Support::Partial(NO_TOKEN)),
+    service!(NtCreatePrivateNamespace => nt_create_private_namespace, Support::Full),
+    service!(NtOpenPrivateNamespace => nt_open_private_namespace, Support::Full),
     service!(NtDeletePrivateNamespace => nt_delete_private_namespace, Support::Full),
 ];
 
@@ -37,7 +36,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// Reads a boundary descriptor, and checks that it holds together and has exactly one name.
 ///
-/// `STATUS_INVALID_PARAMETER`, `STATUS_ACCESS_VIOLATION`.
+/// `STATUS_INVALID_PARAMETER`, `STATUS_ACCESS_DENIED` for a caller outside the boundary, `STATUS_ACCESS_VIOLATION`.
 fn capture(cx: &mut Cx<'_>, descriptor: UserPtr<u8>) -> NtResult<Vec<u8>> {
     let mut header = [0; HEADER];
     cx.mem().read(descriptor.va, &mut header)?;
@@ -48,14 +47,20 @@ fn capture(cx: &mut Cx<'_>, descriptor: UserPtr<u8>) -> NtResult<Vec<u8>> {
     }
     let mut bytes = vec![0; total as usize];
     cx.mem().read(descriptor.va, &mut bytes)?;
-    if check_entries(&bytes, items).is_none() {
-        return Err(NtStatus::INVALID_PARAMETER.into());
-    }
-    Ok(bytes)
+    let members = check_entries(&bytes, items).ok_or(NtStatus::INVALID_PARAMETER)?;
+    // The caller must be within the boundary: somebody with each SID, and no lower than each level.
+    let subject = cx.subject()?;
+    let token = subject.acting()?;
+    let within = |sid: &Sid| match sid.integrity_level() {
+        Some(level) => token.integrity >= level,
+        None => token.has_sid(sid, false) || token.lowbox.as_ref().is_some_and(|lowbox| lowbox.package == *sid),
+    };
+    if members.iter().all(within) { Ok(bytes) } else { Err(NtStatus::ACCESS_DENIED.into()) }
 }
 
-fn check_entries(bytes: &[u8], items: u32) -> Option<()> {
-    let (mut at, mut names) = (HEADER, 0);
+/// The SIDs and levels of a descriptor that holds together.
+fn check_entries(bytes: &[u8], items: u32) -> Option<Vec<Sid>> {
+    let (mut at, mut names, mut members) = (HEADER, 0, Vec::new());
     for _ in 0..items {
         let (kind, size) = (u32_at(bytes, at)?, u32_at(bytes, at + 4)? as usize);
         let inside = size > ENTRY && at.checked_add(size)? <= bytes.len();
@@ -63,14 +68,22 @@ fn check_entries(bytes: &[u8], items: u32) -> Option<()> {
             return None;
         }
         names += u32::from(kind == NAME);
+        if kind != NAME {
+            let sid = Sid::parse(bytes.get(at + ENTRY..at + size)?).ok()?;
+            // A label is a level, and nothing else is.
+            if sid.integrity_level().is_some() != (kind == INTEGRITY_LEVEL) {
+                return None;
+            }
+            members.push(sid);
+        }
         at += size.next_multiple_of(8);
     }
-    (names == 1).then_some(())
+    (names == 1).then_some(members)
 }
 
 /// `NtCreatePrivateNamespace`: creates a directory that is found by a boundary descriptor.
 ///
-/// `STATUS_OBJECT_NAME_COLLISION`, `STATUS_INVALID_PARAMETER`.
+/// `STATUS_OBJECT_NAME_COLLISION`, `STATUS_INVALID_PARAMETER`, `STATUS_ACCESS_DENIED` outside the boundary.
 fn nt_create_private_namespace(
     cx: &mut Cx<'_>, namespace_handle: UserPtr<Handle>, desired_access: AccessMask,
     object_attributes: Option<UserPtr<ObjectAttributes>>, boundary_descriptor: UserPtr<u8>,
@@ -96,7 +109,7 @@ fn nt_create_private_namespace(
 
 /// `NtOpenPrivateNamespace`: opens the directory with a boundary descriptor.
 ///
-/// `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_INVALID_PARAMETER`, `STATUS_ACCESS_DENIED`.
+/// `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_INVALID_PARAMETER`, `STATUS_ACCESS_DENIED`, also outside the boundary.
 fn nt_open_private_namespace(
     cx: &mut Cx<'_>, namespace_handle: UserPtr<Handle>, desired_access: AccessMask,
     object_attributes: Option<UserPtr<ObjectAttributes>>, boundary_descriptor: UserPtr<u8>,

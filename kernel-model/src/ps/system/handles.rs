@@ -7,7 +7,11 @@ use guest::types::StructWriter;
 use super::Reply;
 use super::processes::in_order;
 use crate::cx::Cx;
+use crate::ob::to_kernel_handle;
 use crate::service::NtResult;
+
+/// The id of the System process.
+const SYSTEM: u32 = 4;
 
 /// `SYSTEM_HANDLE_INFORMATION`, or with `wide` `SYSTEM_HANDLE_INFORMATION_EX`: a count, then each handle, by process.
 ///
@@ -18,13 +22,16 @@ pub(super) fn handles(cx: &Cx<'_>, width: Width, wide: bool) -> NtResult<Reply> 
     }
     let (kernel, w) = (&*cx.kernel, width.bytes());
     let told = cx.sees_kernel_addresses();
-    let processes = in_order(kernel);
-    let count: usize = processes.iter().map(|p| p.handles.count()).sum();
+    // The kernel's own handles are listed with the System process's.
+    let of_kernel = &kernel.ob.kernel_handles;
+    let mut tables = vec![(u64::from(SYSTEM), of_kernel, true)];
+    tables.extend(in_order(kernel).into_iter().map(|p| (u64::from(p.id.0), &p.handles, false)));
+    let count: usize = tables.iter().map(|(_, table, _)| table.count()).sum();
     let head = if wide { 2 * w } else { w };
     let mut bytes = StructWriter::new(head, width).word(0, count as u64).finish();
-    for process in processes {
-        let id = u64::from(process.id.0);
-        for (handle, entry) in process.handles.iter() {
+    for (id, table, kernel_form) in tables {
+        for (key, entry) in table.iter() {
+            let handle = if kernel_form { to_kernel_handle(key) } else { key };
             let kind = kernel.ob.type_of(entry.object).and_then(|t| kernel.ob.type_info(t)).map_or(0, |t| t.index);
             let object = if told { kernel.address_of(entry.object) } else { 0 };
             let (access, attributes) = (u64::from(entry.granted.0), u64::from(entry.attributes.bits()));
