@@ -60,7 +60,7 @@ pub(crate) fn find(ob: &Ob, path: &str) -> Option<ObjectId> {
     let path: Vec<u16> = path.encode_utf16().collect();
     match ob.lookup(&Walk { path: &path, ..Walk::default() }) {
         Ok(Lookup::Found(id)) => Some(id),
-        Ok(Lookup::Parsed { object, rest }) if rest.is_empty() => Some(object),
+        Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Some(object),
         _ => None,
     }
 }

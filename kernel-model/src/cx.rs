@@ -204,7 +204,7 @@ impl Cx<'_> {
             Some(path) => match self.look_up(name, path, object_type)? {
                 Lookup::Found(existing) => return self.open_existing(existing, object_type, desired_access, name),
                 Lookup::Missing { directory, name } => Some((directory, name)),
-                Lookup::Parsed { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
             },
         };
         let granted = self.grant_new(object_type, desired_access)?;
@@ -263,7 +263,7 @@ impl Cx<'_> {
             Some(path) => match self.look_up(&name, path, T::TYPE)? {
                 Lookup::Found(object) => object,
                 Lookup::Missing { .. } => return Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
-                Lookup::Parsed { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
+                Lookup::Parse { .. } => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
             },
         };
         if self.kernel.ob.type_of(object) != Some(T::TYPE) {

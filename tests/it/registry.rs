@@ -2,6 +2,7 @@
 
 use guest::{NtStatus, Profile};
 use kernel_model::Answer;
+use kernel_model::schedule::Wake;
 
 use crate::desk::{BASE, Desk};
 
@@ -342,8 +343,58 @@ fn a_change_is_told_by_the_event() {
     // A synchronous call waits.
     let key = desk.open_key(&format!("{USER}\\Own"), READ).expect("open");
     let answer = desk.answer("NtNotifyChangeKey", &[key, 0, 0, 0, BLOCK, name, 0, 0, 0, 0]);
-    assert!(matches!(answer, Answer::Blocked(_)), "{answer:?}");
+    let Answer::Blocked(wait) = answer else { panic!("{answer:?}") };
     desk.kernel.check_invariants().expect("references");
+    // The calls that follow stand for another thread's.
+    desk.kernel.block(wait);
+    desk.create_key(&format!("{USER}\\Own\\Third"));
+    assert_eq!(desk.kernel.ps.thread.wake, Some(Wake::Status(S::NOTIFY_ENUM_DIR)), "its call is over");
+    assert_eq!(desk.u32(BLOCK), S::NOTIFY_ENUM_DIR.0);
+    desk.kernel.check_invariants().expect("references");
+}
+
+/// An APC is queued to the caller: routine, context, status block.
+#[test]
+fn a_change_is_told_by_an_apc() {
+    let mut desk = Desk::new("win10-22h2-x64");
+    let key = desk.create_key(&format!("{USER}\\Own"));
+    const BLOCK: u64 = BASE + 0x40;
+    let ask = [key, 0, 0x1234_5678, 77, BLOCK, 4, 0, 0, 0, 1];
+    assert_eq!(desk.call("NtNotifyChangeKey", &ask), S::PENDING);
+    assert!(desk.kernel.ps.thread.apcs.is_empty());
+    desk.set_value(key, "x", 1, b"");
+    let words: Vec<_> = desk.kernel.ps.thread.apcs.iter().map(|apc| apc.words).collect();
+    assert_eq!(words, [[0x1234_5678, 77, BLOCK, 0]]);
+}
+
+/// `NtQueryMultipleValueKey` with a 32-bit `KEY_VALUE_ENTRY` and a 64-bit one.
+#[test]
+fn several_values_are_read_at_once() {
+    for mut desk in desks() {
+        let key = desk.create_key(&format!("{USER}\\Test"));
+        desk.set_value(key, "five", 3, b"12345");
+        desk.set_value(key, "two", 0, b"67");
+        desk.clear();
+        let word = desk.word();
+        let size = (word + 12).next_multiple_of(word);
+        let names = [desk.string("FIVE"), desk.string("two")];
+        let entries = BASE + 0x80;
+        for (name, index) in names.into_iter().zip(0..) {
+            let name = desk.pointer(name);
+            desk.write(entries + index * size, &name);
+        }
+        desk.write(LENGTH, &64_u32.to_le_bytes());
+        desk.ok("NtQueryMultipleValueKey", &[key, entries, 2, OUT, LENGTH, LENGTH + 4]);
+        assert_eq!((desk.u32(LENGTH), desk.u32(LENGTH + 4)), (10, 10));
+        let second = entries + size + word;
+        assert_eq!([0, 4, 8].map(|at| desk.u32(second + at)), [2, 8, 0], "length, offset, type");
+        assert_eq!(desk.read(OUT, 10)[8..], *b"67");
+        desk.write(LENGTH, &9_u32.to_le_bytes());
+        let short = desk.call("NtQueryMultipleValueKey", &[key, entries, 2, OUT, LENGTH, LENGTH + 4]);
+        assert_eq!((short, desk.u32(LENGTH), desk.u32(LENGTH + 4)), (S::BUFFER_OVERFLOW, 5, 10));
+        let many = desk.call("NtQueryMultipleValueKey", &[key, entries, 0x1_0001, OUT, LENGTH, 0]);
+        assert_eq!(many, S::INSUFFICIENT_RESOURCES);
+    }
 }
 
 /// "Registry Keys Affected by WOW64", in the view of 32-bit programs.
@@ -395,4 +446,25 @@ fn every_build_has_its_registry() {
         assert_eq!(*build.data, bytes(&format!("{}\0", profile.version.2)), "{}", profile.name);
         desk.kernel.check_invariants().expect(profile.name);
     }
+}
+
+/// A hundred thousand siblings: made, found and listed at a cost that does not grow with their number. One by one it
+/// would be ten thousand million comparisons.
+#[test]
+fn a_hundred_thousand_siblings() {
+    let start = std::time::Instant::now();
+    let mut desk = Desk::new("win10-22h2-x64");
+    let parent = desk.create_key(&format!("{USER}\\Many"));
+    const COUNT: u32 = 100_000;
+    let name = |i: u32| format!("key {:05}", i * 7919 % COUNT);
+    for i in 0..COUNT {
+        let key = desk.create_key_in(parent, &name(i), ALL, 0).expect("a key");
+        desk.ok("NtClose", &[key]);
+    }
+    for i in 0..COUNT {
+        let key = desk.open_key_as(parent, &name(i), READ, 0).expect("a key");
+        desk.ok("NtClose", &[key]);
+        desk.ok("NtEnumerateKey", &[parent, i.into(), 0, OUT, ROOM, LENGTH]);
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use guest::NtStatus;
-use kernel_model::cm::{HiveKey, LINK_VALUE, MAX_DEPTH, REG_LINK, Registry, Value};
+use kernel_model::cm::{HiveKey, KeyId, LINK_VALUE, MAX_DEPTH, Node, REG_LINK, Registry, Value};
 use nt_hive::{Hive, KeyNode, KeyValue, NtHiveError, NtHiveNameString};
 
 use super::names::full_path;
@@ -151,5 +151,44 @@ pub fn mount(cm: &mut Registry, hive: &HiveFile) -> Result<(), MountError> {
         NtStatus::CHILD_MUST_BE_VOLATILE => wrong("what is in it does not last, and a hive does".into()),
         other => wrong(other.to_string()),
     };
-    cm.mount(parent, &name, root).map(|_| ()).map_err(told)
+    let mounted = cm.mount(parent, &name, root).map_err(told)?;
+    link_current_set(cm, mounted, &hive.path);
+    link_classes(cm, mounted, &hive.path);
+    Ok(())
+}
+
+fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+/// Puts a symbolic link into a key, as the system does at boot or when a user logs on: it is in no hive file.
+fn add_link(cm: &mut Registry, parent: KeyId, name: &str, target: &str) {
+    let Some(security) = cm.get(parent).map(|node| node.security.clone()) else { return };
+    let mut node = Node::new(&wide(name), security);
+    (node.link, node.volatile) = (true, true);
+    // Where the name is taken, it stays what it is.
+    if let Some(node) = cm.add(parent, node).ok().and_then(|id| cm.get_mut(id)) {
+        let data: Vec<u8> = wide(target).into_iter().flat_map(u16::to_le_bytes).collect();
+        node.values.set(&wide(LINK_VALUE), REG_LINK, data.into());
+    }
+}
+
+/// `CurrentControlSet` of a system hive: the set that `Select` says.
+fn link_current_set(cm: &mut Registry, hive: KeyId, path: &str) {
+    if !path.eq_ignore_ascii_case("\\REGISTRY\\MACHINE\\SYSTEM") {
+        return;
+    }
+    let select = cm.child(hive, &wide("Select")).and_then(|id| cm.get(id));
+    let current = select.and_then(|node| node.values.get(&wide("Current")));
+    let number = current.and_then(|value| <[u8; 4]>::try_from(&*value.data).ok()).map_or(1, u32::from_le_bytes);
+    add_link(cm, hive, "CurrentControlSet", &format!("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet{number:03}"));
+}
+
+/// `Software\Classes` of a user's hive: the hive of the user's classes.
+fn link_classes(cm: &mut Registry, hive: KeyId, path: &str) {
+    let classes = format!("{path}_Classes");
+    let software = cm.child(hive, &wide("Software"));
+    if let (Some(software), Some(_)) = (software, cm.find(&classes)) {
+        add_link(cm, software, "Classes", &classes);
+    }
 }

@@ -53,8 +53,8 @@ pub(super) fn at_path(kernel: &Kernel, path: &str, link_itself: bool) -> Result<
         Walk { path: &path_units, ignore_case: true, link_itself, device_map: kernel.ob.device_map, ..Walk::default() };
     match kernel.ob.lookup(&walk) {
         Ok(Lookup::Found(id)) => Ok(id),
-        Ok(Lookup::Parsed { object, rest }) if rest.is_empty() => Ok(object),
-        Ok(Lookup::Parsed { .. }) => Err("a key: trapgate reg shows keys".to_string()),
+        Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Ok(object),
+        Ok(Lookup::Parse { .. }) => Err("a key: trapgate reg shows keys".to_string()),
         Ok(Lookup::Missing { .. }) => Err("STATUS_OBJECT_NAME_NOT_FOUND".to_string()),
         Err(status) => Err(status.to_string()),
     }

@@ -33,7 +33,26 @@ pub struct HiveKey {
     pub children: Vec<HiveKey>,
 }
 
+/// How a hive file's bytes are read; `None`: they are damaged. Whoever makes a machine says how.
+pub type HiveReader = fn(&[u8]) -> Option<HiveKey>;
+
+/// The first bytes of a hive file.
+const SIGNATURE: &[u8] = b"regf";
+
 impl Registry {
+    /// `CmLoadKey`: puts a hive file's keys under a name that is free.
+    ///
+    /// `STATUS_NOT_REGISTRY_FILE`, `STATUS_REGISTRY_CORRUPT`, `STATUS_NOT_SUPPORTED` on a machine that reads no hives, and
+    /// the statuses of [`Self::mount`].
+    pub fn load(&mut self, parent: KeyId, name: &[u16], file: &[u8]) -> Result<KeyId, NtStatus> {
+        let read = self.hive_reader.ok_or(NtStatus::NOT_SUPPORTED)?;
+        if !file.starts_with(SIGNATURE) {
+            return Err(NtStatus::NOT_REGISTRY_FILE);
+        }
+        let root = read(file).ok_or(NtStatus::REGISTRY_CORRUPT)?;
+        self.mount(parent, name, root)
+    }
+
     /// Puts a hive's tree into a key, under a name that is free; its root cannot be deleted.
     ///
     /// The statuses of [`Self::add`].

@@ -104,7 +104,7 @@ impl Cx<'_> {
     /// The part of a name that leads through object directories to `\REGISTRY`.
     fn from_objects(&self, walk: &Walk<'_>) -> Result<From, NtStatus> {
         match self.kernel.ob.lookup(walk)? {
-            Lookup::Parsed { object, rest } => match self.kernel.ob.get(object).map(|object| &object.body) {
+            Lookup::Parse { object, rest } => match self.kernel.ob.get(object).map(|object| &object.body) {
                 Some(Body::Key(key)) => Ok(From { at: key.node, names: split(&rest) }),
                 _ => Err(NtStatus::OBJECT_TYPE_MISMATCH),
             },

@@ -42,11 +42,11 @@ pub enum Lookup {
         /// The name that is missing.
         name: ObjectName,
     },
-    /// The walk came to an object that reads the rest itself (its type's parse procedure).
-    Parsed {
+    /// An object that looks the rest of the path up itself.
+    Parse {
         /// The object.
         object: ObjectId,
-        /// The rest, without the separator before it.
+        /// What follows its name, from the separator on; empty if nothing does.
         rest: ObjectName,
     },
 }
@@ -130,8 +130,8 @@ impl<B: Body> ObjectManager<B> {
             };
             let after = place.at + name.len();
             if self.get(found).is_some_and(|object| object.body.parses()) {
-                let rest = path.get(after + 1..).unwrap_or(&[]).to_vec();
-                return Ok(Step::End(Lookup::Parsed { object: found, rest }));
+                let rest = path.get(after..).unwrap_or(&[]).to_vec();
+                return Ok(Step::End(Lookup::Parse { object: found, rest }));
             }
             match (self.link_target(found), end) {
                 (Some(_), None) if walk.link_itself => return Ok(Step::End(Lookup::Found(found))),

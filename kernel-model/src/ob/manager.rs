@@ -35,7 +35,7 @@ pub trait Body: Clone {
     fn directory_mut(&mut self) -> Option<&mut Directory>;
     /// The target of the symbolic link in it.
     fn link_target(&self) -> Option<&[u16]>;
-    /// Whether it reads the rest of a name itself.
+    /// Whether the object looks up what stands behind its own name itself (`OBJECT_TYPE.ParseProcedure`).
     fn parses(&self) -> bool;
     /// A directory as a body.
     fn from_directory(directory: Directory) -> Self;
