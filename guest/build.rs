@@ -33,6 +33,7 @@ fn main() {
     write("layouts.rs", layouts(&csv(&data.join("structs.csv"))));
     write("access.rs", access(&data));
     write("objects.rs", objects(&data));
+    write("processes.rs", processes(&csv(&data.join("processes.csv"))));
     write("registry.rs", registry(&data));
     write("kernel.rs", kernel_features(&csv(&data.join("kernel.csv"))));
 }
@@ -502,11 +503,60 @@ fn objects(data: &Path) -> String {
     for r in csv(&data.join("namespace.csv")) {
         let _ = writeln!(
             text,
-            "NamespaceRow {{ path: {:?}, kind: NameKind::{}, target: {:?}, builds: ({}, {}) }},",
-            r["path"], r["kind"], r["target"], r["first"], r["last"]
+            "NamespaceRow {{ path: {:?}, kind: NameKind::{}, target: {:?}, protection: {:?}, builds: ({}, {}) }},",
+            r["path"], r["kind"], r["target"], r["security"], r["first"], r["last"]
+        );
+    }
+    text.push_str("];\nstatic PROTECTIONS: &[ProtectionRow] = &[\n");
+    for r in csv(&data.join("protections.csv")) {
+        let _ = writeln!(
+            text,
+            "ProtectionRow {{ name: {:?}, sddl: {:?}, builds: ({}, {}) }},",
+            r["name"], r["sddl"], r["first"], r["last"]
         );
     }
     text + "];\n"
+}
+
+/// The processes that are there at boot.
+fn processes(rows: &Rows) -> String {
+    let mut text = String::from("static PROCESSES: &[ProcessRow] = &[\n");
+    for r in rows {
+        let starts: Vec<String> = r["starts"].split(' ').map(start).collect();
+        let protection = r["protection"].split(';').filter(|p| !p.is_empty());
+        let protection: Vec<String> = protection
+            .map(|p| p.split_once(':').map(|(build, value)| format!("({build}, 0x{value})")).expect("build:protection"))
+            .collect();
+        let critical = if r["critical"].is_empty() { "u32::MAX" } else { &r["critical"] };
+        let _ = writeln!(
+            text,
+            "ProcessRow {{ image: {:?}, builds: ({}, {}), pid: 0x{}, parent: 0x{}, session: {}, owner: Owner::{}, \
+             integrity: 0x{}, protection: &[{}], critical: {critical}, priority: {}, threads: {}, starts: &[{}], \
+             path: {:?}, command: {:?} }},",
+            r["image"],
+            r["first"],
+            r["last"],
+            r["pid"],
+            r["parent"],
+            r["session"],
+            r["account"],
+            r["integrity"],
+            protection.join(", "),
+            r["priority"],
+            r["threads"],
+            starts.join(", "),
+            r["path"],
+            r["command"],
+        );
+    }
+    text + "];\n"
+}
+
+/// `symbol/wait/priority`.
+fn start(text: &str) -> String {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [symbol, wait, priority] = parts[..] else { panic!("not symbol/wait/priority: {text}") };
+    format!("StartRow {{ symbol: {symbol:?}, wait: {wait:?}, priority: {priority} }}")
 }
 
 /// The registry at boot, and which of its keys the two views share.

@@ -6,6 +6,7 @@
 //! measures kernel dispatch alone.
 
 mod code;
+mod files;
 mod floor;
 mod gates;
 mod kernel;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     figures.extend(gates::gate_rates());
     figures.extend(subject::instruction_rates());
     figures.extend(objects::figures());
+    figures.extend(files::figures());
     figures.push(subject::creation());
     figures.push(memory::resident());
     let services = subject::instructions_per_call();

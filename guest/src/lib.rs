@@ -17,6 +17,7 @@ pub mod layout;
 pub mod mem;
 pub mod objects;
 pub mod pe;
+pub mod processes;
 pub mod profile;
 pub mod registers;
 pub mod registry;

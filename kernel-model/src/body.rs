@@ -4,7 +4,7 @@ use guest::NtStatus;
 
 use crate::cm::Key;
 use crate::ex::EventPair;
-use crate::io::{FileObject, IoCompletion};
+use crate::io::{Device, FileObject, IoCompletion};
 use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
 use crate::mm::Section;
 use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType, Waiter};
@@ -27,7 +27,8 @@ pub enum Body {
     KeyedEvent(KeyedEvent),
     Section(Section),
     IoCompletion(IoCompletion),
-    File(FileObject),
+    Device(Device),
+    File(Box<FileObject>),
     Job(Box<Job>),
     DebugObject(DebugObject),
     Process(ProcessObject),
@@ -50,6 +51,7 @@ impl ObjectBody for Body {
             Self::KeyedEvent(_) => ObjectType::KeyedEvent,
             Self::Section(_) => ObjectType::Section,
             Self::IoCompletion(_) => ObjectType::IoCompletion,
+            Self::Device(_) => ObjectType::Device,
             Self::File(_) => ObjectType::File,
             Self::Job(_) => ObjectType::Job,
             Self::DebugObject(_) => ObjectType::DebugObject,
@@ -73,7 +75,7 @@ impl ObjectBody for Body {
     }
 
     fn parses(&self) -> bool {
-        matches!(self, Self::Key(_))
+        matches!(self, Self::Key(_) | Self::Device(_))
     }
 
     fn from_directory(directory: Directory) -> Self {
@@ -100,13 +102,13 @@ impl ObjectBody for Body {
             Self::DebugObject(_) => Some(false),
             Self::Key(key) => Some(key.signaled()),
             // A file object is signalled while no operation is under way.
-            Self::File(_) => Some(true),
+            Self::File(file) => Some(file.signaled),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
             Self::Directory(_) | Self::SymbolicLink(_) | Self::Section(_) | Self::KeyedEvent(_) | Self::Token(_) => {
                 None
             }
             // ObpDefaultObject, which is always signalled.
-            Self::Type(_) => Some(true),
+            Self::Type(_) | Self::Device(_) => Some(true),
         }
     }
 
@@ -116,6 +118,7 @@ impl ObjectBody for Body {
             Self::EventPair(pair) => pair.satisfy(waiter.side),
             Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
             Self::Timer(timer) => timer.satisfy(waiter.now),
+            Self::File(file) => return Ok(file.take_awaited(waiter.thread)),
             Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
             Self::Key(key) => return Ok(key.answer()),
             _ => {}
@@ -129,13 +132,17 @@ impl ObjectBody for Body {
 
     #[inline]
     fn has_delete_procedure(&self) -> bool {
-        matches!(self, Self::Section(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_) | Self::Key(_))
+        match self {
+            Self::Section(_) | Self::File(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_) | Self::Key(_) => true,
+            Self::Token(token) => token.lowbox.is_some(),
+            _ => false,
+        }
     }
 
     #[inline]
     fn has_close_procedure(&self) -> bool {
         match self {
-            Self::Job(_) => true,
+            Self::Job(_) | Self::File(_) => true,
             Self::Key(key) => key.notify.is_some(),
             _ => false,
         }

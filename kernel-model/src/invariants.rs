@@ -23,9 +23,11 @@ impl Kernel {
     pub fn check_invariants(&self) -> Result<(), String> {
         self.ob.check()?;
         self.mm.check()?;
+        self.io.check()?;
         for process in self.ps.iter() {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
         }
+        self.ob.kernel_handles.check().map_err(|e| format!("the kernel's handles: {e}"))?;
         self.cm.check()?;
         self.check_keys()?;
         let expected = self.count_references();
@@ -67,6 +69,7 @@ impl Kernel {
             }
             match &object.body {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
+                Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Key(key) => {
                     let posts = key.notify.iter().flat_map(|notify| &notify.posts);
@@ -75,6 +78,7 @@ impl Kernel {
                 _ => {}
             }
         }
+        self.io.pointed().for_each(&mut point);
         for process in self.ps.iter().filter(|p| !p.buried) {
             point(process.object);
             process.jobs.iter().for_each(|job| point(*job));
@@ -93,12 +97,12 @@ impl Kernel {
         self.ps.iter().for_each(|process| all.entry(process.token).or_default().references += 1);
         let clients = self.ps.threads().filter_map(|thread| thread.impersonation);
         clients.for_each(|token| all.entry(token).or_default().references += 1);
-        for process in self.ps.iter() {
-            for (handle, entry) in process.handles.iter() {
+        for table in self.ps.iter().map(|p| &p.handles).chain([&self.ob.kernel_handles]) {
+            for (handle, entry) in table.iter() {
                 let counts = all.entry(entry.object).or_default();
                 counts.handles += 1;
                 counts.references += 1;
-                counts.cached += u64::from(process.handles.cached(handle).unwrap_or(0));
+                counts.cached += u64::from(table.cached(handle).unwrap_or(0));
             }
         }
         all

@@ -10,12 +10,12 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, Profile};
 
 use crate::body::Body;
 use crate::cm::Registry;
-use crate::cx::Cx;
-use crate::io::{Console, FileObject, Stream};
+use crate::cx::{Cx, Outside};
+use crate::io::{Console, FileObject, Io, Stream, Target};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
 use crate::ob::{Entry, HandleAttributes, ObjectManager, ObjectType};
-use crate::ps::Processes;
+use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
@@ -40,8 +40,14 @@ pub struct Kernel {
     pub console: Console,
     /// The registry.
     pub cm: Registry,
+    /// Files.
+    pub io: Io,
     /// Processes and threads.
     pub ps: Processes,
+    /// The machine is to end: a call has found the reason.
+    pub bug_check: Option<Box<BugCheck>>,
+    /// `PsLoadedModuleList`: the images in kernel space.
+    pub images: Vec<SystemImage>,
     /// Who runs when.
     pub scheduler: Scheduler,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
@@ -82,6 +88,8 @@ pub enum Answer {
     ThreadExit(NtStatus),
     /// The process has ended.
     ProcessExit(NtStatus),
+    /// The machine has.
+    BugCheck(Box<BugCheck>),
 }
 
 /// Why a number has no row to go on with.
@@ -152,7 +160,7 @@ impl Kernel {
 
     /// Opens a handle to a console stream in the current process.
     pub fn open_console(&mut self, stream: Stream) -> Result<Handle, NtStatus> {
-        let object = self.ob.create(Body::File(FileObject { stream }));
+        let object = self.ob.create(Body::File(Box::new(FileObject::new(Target::Console(stream)))));
         // FILE_GENERIC_READ for input, FILE_GENERIC_WRITE with FILE_READ_ATTRIBUTES for output.
         let granted = AccessMask(if stream == Stream::Input { 0x12_0089 } else { 0x12_0196 });
         let handles = &mut self.ps.process.handles;
@@ -231,10 +239,16 @@ impl Kernel {
 
     /// Runs the service of a call.
     #[inline]
-    pub fn execute(&mut self, ram: &mut dyn Phys, row: &Row, call: &Call) -> Answer {
+    pub fn execute(&mut self, ram: &mut dyn Outside, row: &Row, call: &Call) -> Answer {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
+        if self.io.has_closing() {
+            self.close_files(ram);
+        }
+        if let Some(bug_check) = self.bug_check.take() {
+            return Answer::BugCheck(bug_check);
+        }
         match result {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),
@@ -257,6 +271,11 @@ impl Kernel {
             } else if let Some(id) = self.ob.take_closed() {
                 match self.ob.type_of(id) {
                     Some(ObjectType::Key) => self.key_closed(id),
+                    // Its reference goes with it.
+                    Some(ObjectType::File) => {
+                        self.file_closed(id);
+                        continue;
+                    }
                     _ => self.job_closed(id),
                 }
                 self.ob.dereference(id);
@@ -271,6 +290,7 @@ impl Kernel {
     /// The delete procedures.
     fn deleted(&mut self, body: Body) {
         match body {
+            Body::File(file) => self.file_deleted(file),
             Body::Section(section) => self.mm.release_segment(section.segment),
             Body::Job(job) => {
                 if let Some((port, _)) = job.port {
@@ -287,6 +307,7 @@ impl Kernel {
                 let token = self.ps.other_threads.remove(&thread.id).and_then(|thread| thread.impersonation);
                 token.into_iter().for_each(|token| self.ob.dereference(token));
             }
+            Body::Token(token) => self.package_left(&token),
             _ => {}
         }
     }

@@ -7,6 +7,7 @@
 mod address;
 pub mod body;
 mod boot;
+mod boot_processes;
 pub mod cm;
 pub mod cx;
 mod end;
@@ -18,6 +19,7 @@ pub mod kernel;
 mod keys;
 pub mod mm;
 pub mod ob;
+pub mod packages;
 pub mod ps;
 pub mod schedule;
 pub mod se;

@@ -36,6 +36,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
+    config.user = options.user.log_on();
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
@@ -46,6 +47,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         DispatchChoice::Direct => Dispatch::Direct,
         DispatchChoice::Kernel => Dispatch::Kernel,
     };
+    options.disk.apply(&mut config);
     if let Some(path) = &options.driver {
         if config.dispatch == Dispatch::Direct {
             return Err(format!("{}: code in ring 0 needs --dispatch kernel", path.display()));
@@ -103,6 +105,7 @@ fn finish(machine: &mut Machine, options: &MachineOptions) -> Outcome {
         End::BugCheck(bug_check) => say(&bug_check_text(bug_check, machine.kernel().profile.arch.bits())),
     }
     registry::save(&options.registry, machine)?;
+    options.disk.leave(machine)?;
     if !options.quiet {
         say(&view::summary(machine, start.elapsed()));
     }

@@ -1,8 +1,9 @@
-//! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles` and `object` look at what it leaves;
-//! `reg` shows the registry; `number`, `stubs`, `ssdt` and `profiles` print data.
+//! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles`, `ps` and `object` look at what it
+//! leaves; `reg` shows the registry; `number`, `stubs`, `ssdt` and `profiles` print data.
 
 mod args;
 mod commands;
+mod disk;
 mod executive;
 mod files;
 mod names;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Ssdt(options) => pages::ssdt(options),
         Command::Objects(options) => executive::objects(options),
         Command::Handles(options) => executive::handles(options),
+        Command::Ps(options) => executive::ps(options),
         Command::Object(options) => executive::object(options),
         Command::Reg(options) => registry::reg(options),
         Command::Profiles(options) => pages::profiles(options),

@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use kernel_model::cx::Outside;
+use kernel_model::io::HostFolders;
 use kernel_model::mm::{Frame, Phys};
 use memmap2::{MmapMut, MmapRaw};
 
@@ -19,6 +21,8 @@ pub(super) const PRIVATE_FRAMES: usize = 2;
 pub struct Ram {
     map: Arc<MmapRaw>,
     frames: usize,
+    /// The host's folders that are mounted: what services find outside beside memory.
+    pub(crate) folders: Option<Box<dyn HostFolders>>,
     on_one_thread: PhantomData<*const ()>,
 }
 
@@ -27,7 +31,7 @@ impl Ram {
     pub fn new(frames: u32) -> std::io::Result<Self> {
         let frames = frames as usize;
         let map = MmapMut::map_anon((frames + PRIVATE_FRAMES) * FRAME)?;
-        Ok(Self { map: Arc::new(map.into()), frames, on_one_thread: PhantomData })
+        Ok(Self { map: Arc::new(map.into()), frames, folders: None, on_one_thread: PhantomData })
     }
 
     /// How many frames the kernel may use.
@@ -58,6 +62,15 @@ impl Ram {
         // SAFETY: the frame lies in the mapping, so an offset of at most a frame's length stays in bounds.
         let at = unsafe { self.map.as_mut_ptr().add(frame * FRAME + offset) };
         (at, len.min(FRAME - offset))
+    }
+}
+
+impl Outside for Ram {
+    fn folders(&mut self) -> Option<&mut dyn HostFolders> {
+        match &mut self.folders {
+            Some(folders) => Some(folders.as_mut()),
+            None => None,
+        }
     }
 }
 

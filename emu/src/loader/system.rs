@@ -192,6 +192,7 @@ pub(crate) fn load(
             symbols: Vec::new(),
         });
     }
+    super::about::tell_images(target, modules);
     Ok(system)
 }
 

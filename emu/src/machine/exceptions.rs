@@ -356,7 +356,9 @@ impl Machine {
         self.bug_check(BugCheckCode(code as u32), parameters, "KeBugCheckEx was called".into(), Some(caller))
     }
 
-    fn bug_check(&mut self, code: BugCheckCode, parameters: [u64; 4], what: String, rip: Option<u64>) -> End {
+    pub(super) fn bug_check(
+        &mut self, code: BugCheckCode, parameters: [u64; 4], what: String, rip: Option<u64>,
+    ) -> End {
         let place = rip.map(|rip| self.world.modules.describe(rip));
         End::BugCheck(Box::new(BugCheck { code, parameters, what, place, registers: self.cpu.registers() }))
     }

@@ -4,6 +4,7 @@ mod console;
 mod crash;
 mod end;
 mod exceptions;
+mod folders;
 mod interrupt;
 mod ring0;
 mod run;
@@ -18,11 +19,13 @@ use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::cm::Registry;
 use kernel_model::mm::Phys;
+use kernel_model::packages::LogOn;
 use kernel_model::ps::ThreadId;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
 pub use end::{BugCheck, Crash, End};
+pub use folders::{MappedFolder, open_folders};
 pub(crate) use run::trap_address;
 pub use stats::Stats;
 
@@ -64,6 +67,8 @@ pub struct Config {
     pub profile: &'static Profile,
     /// The process it runs.
     pub process: ProcessConfig,
+    /// Whom it runs as.
+    pub user: LogOn,
     /// Bytes of memory, the commit limit.
     pub memory: u64,
     /// Stop at a service nobody wrote.
@@ -76,6 +81,10 @@ pub struct Config {
     pub driver: Option<Driver>,
     /// Hive files that are put into the registry.
     pub hives: Vec<HiveFile>,
+    /// The host's folders that the guest sees.
+    pub folders: Vec<MappedFolder>,
+    /// Bytes on C:.
+    pub disk: u64,
 }
 
 impl Config {
@@ -94,12 +103,15 @@ impl Config {
                 win32k_lockdown: false,
                 aslr_seed: None,
             },
+            user: LogOn::default(),
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
             dispatch: Dispatch::default(),
             driver: None,
             hives: Vec::new(),
+            folders: Vec::new(),
+            disk: kernel_model::io::DEFAULT_DISK,
         }
     }
 
@@ -122,6 +134,14 @@ pub enum MachineError {
     /// The engine failed.
     #[error(transparent)]
     Cpu(#[from] CpuError),
+    /// A folder of the host's cannot be mounted.
+    #[error("{folder}: {why}")]
+    Folder {
+        /// The folder, as it was named.
+        folder: String,
+        /// Why not.
+        why: String,
+    },
     /// The host gives no memory.
     #[error("no memory for the guest: {0}")]
     Memory(std::io::Error),
@@ -140,6 +160,7 @@ pub struct Machine {
     registry_at_start: Registry,
     /// The calls that threads which do not run are in.
     parked: BTreeMap<ThreadId, Pending>,
+    mapped: Vec<MappedFolder>,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -177,12 +198,15 @@ impl Machine {
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
         kernel.cm.hive_reader = Some(|bytes| registry::read_hive(bytes).ok());
+        kernel.log_on_as(config.user);
         for hive in &config.hives {
             registry::mount(&mut kernel.cm, hive)?;
         }
         let registry_at_start = kernel.cm.clone();
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
+        let Target { kernel: files, ram: outside, .. } = &mut target;
+        folders::set_up(files, outside, config, &modules)?;
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
         let system = match config.dispatch {
             Dispatch::Direct => None,
@@ -205,8 +229,16 @@ impl Machine {
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
-        let mut machine =
-            Self { cpu, world, max_instructions, ended: None, fixup, parked: BTreeMap::new(), registry_at_start };
+        let mut machine = Self {
+            cpu,
+            world,
+            max_instructions,
+            ended: None,
+            fixup,
+            parked: BTreeMap::new(),
+            registry_at_start,
+            mapped: config.folders.clone(),
+        };
         if config.driver.is_some() {
             machine.start_driver()?;
         }
@@ -305,6 +337,15 @@ impl Machine {
         let written = self.world.kernel.mm.poke(&mut self.world.ram, va, bytes);
         self.forget();
         written == bytes.len()
+    }
+
+    /// A file's bytes by its full path in the guest, in memory or in a mounted folder; `None`: there is no such file.
+    pub fn file_bytes(&self, path: &str) -> Option<Vec<u8>> {
+        let kernel = &self.world.kernel;
+        match kernel.file_at(path).and_then(|place| kernel.file_bytes(place)) {
+            Some(bytes) => Some(bytes),
+            None => self.mapped.iter().find_map(|mapped| folders::bytes(mapped, path)),
+        }
     }
 
     /// What the guest has written to its console, if that is captured.

@@ -27,6 +27,7 @@ impl Machine {
         }
         let end = self.run_inner()?;
         self.ended = Some(end.clone());
+        self.world.kernel.end_files(&mut self.world.ram);
         self.drain_console();
         if let Some(observer) = &mut self.world.observer {
             let view = View { kernel: &self.world.kernel, ram: &self.world.ram, modules: &self.world.modules };
@@ -70,9 +71,18 @@ impl Machine {
             };
             self.forget();
             if let Some(end) = end {
-                return Ok(end);
+                return Ok(self.as_critical(end));
             }
         }
+    }
+
+    /// A critical process that an exception ends takes the machine with it.
+    fn as_critical(&mut self, end: End) -> End {
+        let End::Crash(crash) = &end else { return end };
+        let id = self.world.kernel.ps.process.id;
+        self.world.kernel.process_dies(id);
+        let Some(found) = self.world.kernel.bug_check.take() else { return end };
+        self.bug_check(found.code, found.parameters, format!("{} by {}", found.what, crash.code), Some(crash.address))
     }
 
     /// What 32-bit kernels answer beside system calls: `int 2Ah`, `KiGetTickCount`, the milliseconds since the start;
@@ -177,6 +187,11 @@ impl Machine {
                 Answer::ThreadExit(_) | Answer::ProcessExit(_) => {
                     self.observe_end(&pending, None);
                     return None;
+                }
+                Answer::BugCheck(found) => {
+                    self.observe_end(&pending, None);
+                    let rip = trap_address(&pending.call);
+                    return Some(self.bug_check(found.code, found.parameters, found.what, Some(rip)));
                 }
             }
         }

@@ -96,10 +96,8 @@ fn read_value(value: &KeyValue<'_, Bytes<'_>>, left: &mut Left) -> Result<Value,
     Ok(Value { name: units(&value.name()?), kind, data })
 }
 
-fn read_key(key: &KeyNode<'_, Bytes<'_>>, depth: u16, left: &mut Left) -> Result<HiveKey, HiveError> {
-    if depth >= MAX_DEPTH {
-        return Err(HiveError::TooDeep);
-    }
+/// A key without its subkeys.
+fn read_key(key: &KeyNode<'_, Bytes<'_>>, left: &mut Left) -> Result<HiveKey, HiveError> {
     left.take(0)?;
     let mut read = HiveKey { name: units(&key.name()?), ..HiveKey::default() };
     if let Some(class) = key.class_name() {
@@ -110,22 +108,38 @@ fn read_key(key: &KeyNode<'_, Bytes<'_>>, depth: u16, left: &mut Left) -> Result
             read.values.push(read_value(&value?, left)?);
         }
     }
-    if let Some(children) = key.subkeys() {
-        for child in children? {
-            read.children.push(read_key(&child?, depth + 1, left)?);
-        }
-    }
     // What the file says of a key's kind is not told; a link gives itself away.
     let link: Vec<u16> = LINK_VALUE.encode_utf16().collect();
     read.link = read.values.iter().any(|value| value.kind == REG_LINK && value.name == link);
     Ok(read)
 }
 
+/// A key with all below it: a loop, because a damaged file may nest keys as deep as it likes.
+fn read_tree(root: &KeyNode<'_, Bytes<'_>>, left: &mut Left) -> Result<HiveKey, HiveError> {
+    let mut done = read_key(root, left)?;
+    let mut open = Vec::new();
+    let mut children = root.subkeys().transpose()?;
+    loop {
+        if let Some(child) = children.as_mut().and_then(Iterator::next) {
+            if open.len() >= usize::from(MAX_DEPTH) {
+                return Err(HiveError::TooDeep);
+            }
+            let child = child?;
+            open.push((std::mem::replace(&mut done, read_key(&child, left)?), children));
+            children = child.subkeys().transpose()?;
+            continue;
+        }
+        let Some((mut above, rest)) = open.pop() else { return Ok(done) };
+        above.children.push(done);
+        (done, children) = (above, rest);
+    }
+}
+
 /// Reads a hive file's bytes. Descriptors and times are not read: keys get those of where they go.
 pub fn read_hive(bytes: &[u8]) -> Result<HiveKey, HiveError> {
     let hive = Hive::new(bytes)?;
     let mut left = Left { things: bytes.len() / LEAST, bytes: bytes.len() };
-    read_key(&hive.root_key_node()?, 0, &mut left)
+    read_tree(&hive.root_key_node()?, &mut left)
 }
 
 /// Puts a hive's keys where they go, in place of what is there.

@@ -96,7 +96,7 @@ impl View<'_> {
         let object = self.kernel.ob.get(*object)?;
         let kind = kernel_model::ob::Body::object_type(&object.body);
         if let (ObjectType::File, kernel_model::body::Body::File(file)) = (kind, &object.body) {
-            return Some(format!("File (console {})", format!("{:?}", file.stream).to_lowercase()));
+            return Some(format!("File ({})", crate::view::file_text(self.kernel, file)));
         }
         let path = object.name.as_ref().map(|(_, name)| String::from_utf16_lossy(name));
         Some(path.map_or(kind.name().to_string(), |p| format!("{} {p}", kind.name())))

@@ -9,6 +9,7 @@ use kernel_model::ob::{Body as _, Directory, ObjectId, Waiter};
 use kernel_model::ps::{Job, Process, ProcessId, ThreadId};
 use kernel_model::se::{Token, TokenKind};
 
+use super::files::{file_lines, file_text};
 use crate::loader::base_name;
 
 /// A text that a guest chose, on one line: control characters are written as escapes.
@@ -52,7 +53,7 @@ fn thread(kernel: &Kernel, id: ThreadId) -> String {
     }
 }
 
-fn user(token: &Token) -> String {
+pub(super) fn user(token: &Token) -> String {
     token.user.sid.name().map_or_else(|| token.user.sid.to_string(), ToString::to_string)
 }
 
@@ -67,7 +68,7 @@ pub(super) fn title(kernel: &Kernel, id: ObjectId) -> String {
         return units(name);
     }
     match &object.body {
-        Body::File(file) => format!("console {}", format!("{:?}", file.stream).to_lowercase()),
+        Body::File(file) => file_text(kernel, file),
         Body::Process(body) => process(kernel, body.id),
         Body::Thread(body) => thread(kernel, body.id),
         Body::Token(token) => user(token),
@@ -122,7 +123,8 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
             section.attributes
         )],
         Body::IoCompletion(port) => vec![format!("{} queued", counted(port.packets.len(), "packet"))],
-        Body::File(file) => vec![format!("the console's {}", format!("{:?}", file.stream).to_lowercase())],
+        Body::File(file) => file_lines(kernel, file),
+        Body::Device(device) => vec![format!("{device:?}").to_lowercase()],
         Body::Job(job) => job_lines(kernel, job),
         Body::DebugObject(debug) => {
             vec![format!(

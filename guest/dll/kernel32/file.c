@@ -1,13 +1,7 @@
 /* Handles that are read and written. */
-#include "kernel32.h"
+#include "files.h"
 
 #define STD_INPUT_HANDLE (-10)
-
-typedef struct {
-    ULONG_PTR Internal, InternalHigh;
-    ULONG Offset, OffsetHigh;
-    HANDLE hEvent;
-} OVERLAPPED;
 
 /* The handle that a handle or a `STD_…_HANDLE` number, in 32 bits or sign-extended, means: kernelbase takes the three
  * numbers for handles too. */

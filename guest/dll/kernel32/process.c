@@ -1,15 +1,5 @@
 /* The process and the thread: identity, ends, errors, the debugger's flag. */
-#include "kernel32.h"
-
-#define ProcessBasicInformation 0
-
-typedef struct {
-    NTSTATUS ExitStatus;
-    PEB *PebBaseAddress;
-    ULONG_PTR AffinityMask;
-    LONG BasePriority;
-    ULONG_PTR UniqueProcessId, InheritedFromUniqueProcessId;
-} PROCESS_BASIC_INFORMATION;
+#include "process.h"
 
 /* `ExitProcess`. */
 void NTAPI ExitProcess(ULONG code) { RtlExitUserProcess((NTSTATUS)code); }

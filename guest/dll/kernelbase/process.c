@@ -173,16 +173,6 @@ BOOL GetVersionExW(void *info) { return version(info, OSVERSIONINFOW_SIZE, OSVER
 BOOL GetVersionExA(void *info) { return version(info, 148, 156); }
 unsigned GetVersion(void) { return 9200u << 16 | 2 << 8 | 6; }
 
-#define FILE_TYPE_CHAR 2
-/* The console's handles are the only files there are. */
-unsigned GetFileType(HANDLE file) {
-    uintptr_t value = (uintptr_t)file & ~(uintptr_t)3;
-    const HANDLE *standard = &FIELD(HANDLE, process_parameters(), STANDARD_INPUT);
-    for (int i = 0; i < 3; i++)
-        if (value && value == ((uintptr_t)standard[i] & ~(uintptr_t)3)) return FILE_TYPE_CHAR;
-    return (unsigned)fail(ERROR_INVALID_HANDLE);
-}
-
 typedef int (*Filter)(void *);
 static Filter filter;
 /* Kept and given back; no exception is dispatched to it yet. */

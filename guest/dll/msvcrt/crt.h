@@ -52,6 +52,31 @@ API size_t RtlSizeHeap(HANDLE, unsigned, void *);
 API unsigned TlsAlloc(void);
 API void *TlsGetValue(unsigned);
 API int TlsSetValue(unsigned, void *);
+API unsigned RtlNtStatusToDosError(NTSTATUS);
+API unsigned GetLastError(void);
+API HANDLE CreateFileW(const wchar_t *, unsigned, unsigned, void *, unsigned, unsigned, HANDLE);
+API int CreatePipe(HANDLE *, HANDLE *, void *, unsigned);
+API int DuplicateHandle(HANDLE, HANDLE, HANDLE, HANDLE *, unsigned, int, unsigned);
+API int SetFilePointerEx(HANDLE, int64_t, int64_t *, unsigned);
+API int GetFileSizeEx(HANDLE, int64_t *);
+API int SetEndOfFile(HANDLE);
+API int FlushFileBuffers(HANDLE);
+API unsigned GetFileType(HANDLE);
+API int GetFileInformationByHandle(HANDLE, void *);
+API unsigned GetFileAttributesW(const wchar_t *);
+API int GetFileAttributesExW(const wchar_t *, unsigned, void *);
+API int SetFileAttributesW(const wchar_t *, unsigned);
+API int DeleteFileW(const wchar_t *);
+API int MoveFileExW(const wchar_t *, const wchar_t *, unsigned);
+API int CreateDirectoryW(const wchar_t *, void *);
+API int RemoveDirectoryW(const wchar_t *);
+API int SetCurrentDirectoryW(const wchar_t *);
+API unsigned GetCurrentDirectoryW(unsigned, wchar_t *);
+API unsigned GetCurrentDirectoryA(unsigned, char *);
+API unsigned GetFullPathNameA(const char *, unsigned, char *, char **);
+API unsigned GetTempFileNameW(const wchar_t *, const wchar_t *, unsigned, wchar_t *);
+API unsigned GetTempPathW(unsigned, wchar_t *);
+API int MultiByteToWideChar(unsigned, unsigned, const char *, int, wchar_t *, int);
 
 #define STATUS_INVALID_HANDLE ((NTSTATUS)0xc0000008)
 #define STATUS_END_OF_FILE ((NTSTATUS)0xc0000011)
@@ -62,7 +87,13 @@ API int TlsSetValue(unsigned, void *);
 /* errno values */
 enum {
     EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EBADF = 9, ECHILD = 10, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
-    EEXIST = 17, EINVAL = 22, EMFILE = 24, ENOSPC = 28, ESPIPE = 29, EDOM = 33, ERANGE = 34, EILSEQ = 42,
+    EEXIST = 17, EXDEV = 18, EINVAL = 22, EMFILE = 24, ENOSPC = 28, ESPIPE = 29, EPIPE = 32, EDOM = 33, ERANGE = 34,
+    ENOTEMPTY = 41, EILSEQ = 42,
+};
+/* How files are opened */
+enum {
+    O_APPEND = 8, O_TEMPORARY = 0x40, O_NOINHERIT = 0x80, O_CREAT = 0x100, O_TRUNC = 0x200, O_EXCL = 0x400, O_TEXT = 0x4000,
+    O_BINARY = 0x8000,
 };
 
 /* What each thread has of its own. */
@@ -112,7 +143,18 @@ int _read(int, void *, unsigned);
 int _write(int, const void *, unsigned);
 int _close(int);
 int crt_fd_open(int);
+int crt_is_text(int);
+int crt_open(const wchar_t *, int, int);
+int crt_failed(void);
+wchar_t *crt_wide(const char *);
+int _isatty(int);
+intptr_t _get_osfhandle(int);
+int64_t _lseeki64(int, int64_t, int);
+/* open.c */
+FILE *crt_stream(int);
+void crt_note_fill(FILE *);
 /* stream.c */
+int crt_drop(FILE *);
 void crt_put(FILE *, const char *, size_t);
 void crt_settle(FILE *);
 int fflush(FILE *);

@@ -1,8 +1,8 @@
 /* Streams over the descriptors.
  *
  * A stream that is written holds its text between `_base` and `_ptr` and keeps `_cnt` at 0, so that a program's
- * macros come here for every character. The streams are the console: a line is written when it ends, everything
- * before the program reads, and at the end; stderr is written at once. setvbuf can change that.
+ * macros come here for every character. What is a console is written line by line, when the program reads, and at the end;
+ * stderr at once; a file when its buffer is full. setvbuf can change that. How streams are opened is in open.c.
  */
 #include "crt.h"
 
@@ -42,10 +42,23 @@ static int flush_written(FILE *f) {
     return _write(f->_file, f->_base, count) < 0 ? bad(f) : 0;
 }
 
+/* Writes what is left to be written, and forgets what was read ahead. */
+int crt_drop(FILE *f) {
+    int result = flush_written(f);
+    f->_ptr = f->_base;
+    f->_cnt = 0;
+    return result;
+}
+
 int fflush(FILE *f) {
-    if (f) return flush_written(f);
+    if (f) {
+        int result = flush_written(f);
+        /* A stream for both may be read next. */
+        if (f->_flag & _IORW) f->_flag &= ~_IOWRT;
+        return result;
+    }
     int result = 0;
-    for (f = _iob; f < _iob + STREAMS; f++) result |= flush_written(f);
+    for (int i = 0; (f = crt_stream(i)); i++) result |= flush_written(f);
     return result;
 }
 
@@ -53,13 +66,20 @@ void crt_flush_all(void) { fflush(NULL); }
 
 int _flushall(void) {
     int open = 0;
-    for (FILE *f = _iob; f < _iob + STREAMS; f++) open += (f->_flag & (_IOREAD | _IOWRT | _IORW)) != 0;
+    FILE *f;
+    for (int i = 0; (f = crt_stream(i)); i++) open += (f->_flag & (_IOREAD | _IOWRT | _IORW)) != 0;
     fflush(NULL);
     return open;
 }
 
 /* Adds to what is written; whoever is done with a call settles. */
 void crt_put(FILE *f, const char *bytes, size_t count) {
+    /* At the end of the file a stream for both may go over to writing by itself. */
+    if (f->_flag & _IORW && f->_flag & _IOREAD && f->_flag & _IOEOF) {
+        f->_flag &= ~(_IOREAD | _IOEOF);
+        f->_ptr = f->_base;
+        f->_cnt = 0;
+    }
     if (!(f->_flag & (_IOWRT | _IORW)) || f->_flag & _IOREAD) {
         errno = EBADF;
         bad(f);
@@ -68,6 +88,11 @@ void crt_put(FILE *f, const char *bytes, size_t count) {
     f->_flag |= _IOWRT;
     if (!prepare(f)) {
         bad(f);
+        return;
+    }
+    /* What would fill the buffer goes by it. */
+    if (f->_flag & IO_FULL && count >= (size_t)f->_bufsiz && count < INT_MAX) {
+        if (flush_written(f) || _write(f->_file, bytes, (unsigned)count) < 0) bad(f);
         return;
     }
     for (; count; count--, bytes++) {
@@ -134,7 +159,8 @@ int _filbuf(FILE *f) {
     f->_cnt = 0;
     if (!prepare(f)) return bad(f);
     f->_flag |= _IOREAD;
-    flush_written(stdout);
+    if (_isatty(f->_file)) flush_written(stdout);
+    crt_note_fill(f);
     int got = _read(f->_file, f->_base, f->_flag & _IONBF ? 1 : (unsigned)f->_bufsiz);
     if (got <= 0) {
         f->_flag |= got ? _IOERR : _IOEOF;
@@ -203,7 +229,20 @@ size_t fread(void *data, size_t size, size_t count, FILE *f) {
         errno = EINVAL;
         return 0;
     }
-    for (int c; got < whole && (c = fgetc(f)) != EOF;) ((char *)data)[got++] = (char)c;
+    while (got < whole) {
+        size_t take = whole - got;
+        if (f->_flag & _IOWRT || f->_cnt <= 0) {
+            int c = _filbuf(f);
+            if (c == EOF) break;
+            ((char *)data)[got++] = (char)c;
+            continue;
+        }
+        if (take > (size_t)f->_cnt) take = (size_t)f->_cnt;
+        memcpy((char *)data + got, f->_ptr, take);
+        f->_ptr += take;
+        f->_cnt -= (int)take;
+        got += take;
+    }
     return got / size;
 }
 
@@ -237,81 +276,6 @@ int feof(FILE *f) { return f->_flag & _IOEOF; }
 int ferror(FILE *f) { return f->_flag & _IOERR; }
 void clearerr(FILE *f) { f->_flag &= ~(_IOEOF | _IOERR); }
 int _fileno(FILE *f) { return f->_file; }
-
-int fclose(FILE *f) {
-    if (!(f->_flag & (_IOREAD | _IOWRT | _IORW))) return EOF;
-    int result = flush_written(f);
-    if (f->_flag & _IOMYBUF) free(f->_base);
-    if (_close(f->_file)) result = EOF;
-    memset(f, 0, sizeof *f);
-    return result;
-}
-
-int _fcloseall(void) {
-    int closed = 0;
-    for (FILE *f = _iob + 3; f < _iob + STREAMS; f++)
-        if (f->_flag & (_IOREAD | _IOWRT | _IORW)) closed += !fclose(f);
-    return closed;
-}
-
-FILE *_fdopen(int fd, const char *mode) {
-    if (!mode || !*mode || !strchr("rwa", *mode)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    if (!crt_fd_open(fd)) {
-        errno = EBADF;
-        return NULL;
-    }
-    for (FILE *f = _iob + 3; f < _iob + STREAMS; f++) {
-        if (f->_flag) continue;
-        f->_flag = strchr(mode, '+') ? _IORW : *mode == 'r' ? _IOREAD : _IOWRT;
-        f->_file = fd;
-        return f;
-    }
-    errno = EMFILE;
-    return NULL;
-}
-
-/* There is no file system to open anything in. */
-static FILE *no_file(void) {
-    errno = ENOENT;
-    return NULL;
-}
-FILE *fopen(const char *path, const char *mode) {
-    if (path && mode && *mode && strchr("rwa", *mode)) return no_file();
-    errno = EINVAL;
-    return NULL;
-}
-FILE *_wfopen(const wchar_t *path, const wchar_t *mode) { return (void)path, (void)mode, no_file(); }
-FILE *tmpfile(void) { return no_file(); }
-FILE *freopen(const char *path, const char *mode, FILE *f) {
-    (void)path, (void)mode;
-    fclose(f);
-    return no_file();
-}
-int fopen_s(FILE **result, const char *path, const char *mode) {
-    if (!result) return EINVAL;
-    *result = fopen(path, mode);
-    return errno;
-}
-
-/* The console cannot seek. */
-static int no_seek(FILE *f) {
-    flush_written(f);
-    errno = ESPIPE;
-    return -1;
-}
-int fseek(FILE *f, int offset, int origin) { return (void)offset, (void)origin, no_seek(f); }
-int _fseeki64(FILE *f, int64_t offset, int origin) { return (void)offset, (void)origin, no_seek(f); }
-int ftell(FILE *f) { return no_seek(f); }
-int64_t _ftelli64(FILE *f) { return no_seek(f); }
-int fgetpos(FILE *f, int64_t *position) { return (void)position, no_seek(f); }
-int fsetpos(FILE *f, const int64_t *position) { return (void)position, no_seek(f); }
-void rewind(FILE *f) {
-    no_seek(f);
-    clearerr(f);
-}
 
 void perror(const char *text) {
     extern char *strerror(int);

@@ -26,3 +26,12 @@ PVOID LdrpImageDirectory(PVOID base, ULONG index, ULONG *size);
 /* ldr.c */
 LDR_DATA_TABLE_ENTRY *LdrpFindEntry(PVOID base);
 PVOID LdrpFindModule(const void *name, ULONG length, ULONG width);
+/* export.c */
+NTSTATUS LdrpFindExport(PVOID image, const char *name, ULONG length, ULONG ordinal, PVOID *address);
+/* critical.c */
+extern RTL_CRITICAL_SECTION LdrpLoaderLock;
+/* fls.c */
+void RtlpFlsEndThread(void);
+/* thread.c */
+void LdrpInitializeThread(void);
+void LdrpResetLoaderLock(void);

@@ -57,16 +57,23 @@ impl Registry {
     ///
     /// The statuses of [`Self::add`].
     pub fn mount(&mut self, parent: KeyId, name: &[u16], root: HiveKey) -> Result<KeyId, NtStatus> {
-        let id = self.graft(parent, HiveKey { name: name.to_vec(), ..root }, true);
-        if id.is_err() {
-            if let Some(half) = self.child(parent, name) {
-                self.delete_tree(half);
+        let (id, children) = self.graft(parent, HiveKey { name: name.to_vec(), ..root }, true)?;
+        // A loop, because a file may nest keys as deep as it likes.
+        let mut left: Vec<(KeyId, HiveKey)> = children.into_iter().map(|child| (id, child)).collect();
+        while let Some((above, key)) = left.pop() {
+            match self.graft(above, key, false) {
+                Ok((id, children)) => left.extend(children.into_iter().map(|child| (id, child))),
+                Err(status) => {
+                    self.delete_tree(id);
+                    return Err(status);
+                }
             }
         }
-        id
+        Ok(id)
     }
 
-    fn graft(&mut self, parent: KeyId, key: HiveKey, fixed: bool) -> Result<KeyId, NtStatus> {
+    /// Puts one key into another; what is to be put into it.
+    fn graft(&mut self, parent: KeyId, key: HiveKey, fixed: bool) -> Result<(KeyId, Vec<HiveKey>), NtStatus> {
         let above = self.live(parent)?.security.clone();
         let security = key.security.map_or(above, Arc::new);
         let (class, last_write, link) = (key.class, key.last_write, key.link);
@@ -77,10 +84,7 @@ impl Registry {
                 node.values.set(&value.name, value.kind, value.data);
             }
         }
-        for child in key.children {
-            self.graft(id, child, false)?;
-        }
-        Ok(id)
+        Ok((id, key.children))
     }
 }
 

@@ -8,6 +8,7 @@ use super::wow64::{View, redirect};
 use crate::body::Body;
 use crate::cx::Cx;
 use crate::ob::{Attributes, Lookup, NameToOpen, ObjectName, Walk};
+use crate::service::NtResult;
 
 const SEPARATOR: u16 = b'\\' as u16;
 /// How many symbolic links one look-up follows, as with objects.
@@ -42,16 +43,16 @@ impl Cx<'_> {
     /// `STATUS_OBJECT_NAME_NOT_FOUND`, whichever key on the way is missing; `STATUS_INVALID_PARAMETER` for a name of
     /// more than 255 units; `STATUS_KEY_DELETED`, `STATUS_OBJECT_TYPE_MISMATCH` for what is no key,
     /// `STATUS_INVALID_HANDLE`, and the statuses of looking an object's name up.
-    pub(super) fn find_key(&mut self, name: &NameToOpen, view: View, link_itself: bool) -> Result<Place, NtStatus> {
+    pub(super) fn find_key(&mut self, name: &NameToOpen, view: View, link_itself: bool) -> NtResult<Place> {
         let mut from = self.start(name)?;
         for _ in 0..MAX_REPARSE {
             if view == View::Narrow {
                 self.narrow(&mut from);
             }
-            match self.walk(&from, link_itself)? {
+            match self.walk_keys(&from, link_itself)? {
                 Ok(place) => return Ok(place),
                 Err((_, _)) if name.attributes.contains(Attributes::DONT_REPARSE) => {
-                    return Err(NtStatus::REPARSE_POINT_ENCOUNTERED);
+                    return Err(NtStatus::REPARSE_POINT_ENCOUNTERED.into());
                 }
                 Err((link, used)) => {
                     let rest = from.names.split_off(used.min(from.names.len()));
@@ -60,22 +61,24 @@ impl Cx<'_> {
                 }
             }
         }
-        Err(NtStatus::OBJECT_NAME_NOT_FOUND)
+        Err(NtStatus::OBJECT_NAME_NOT_FOUND.into())
     }
 
-    fn start(&mut self, name: &NameToOpen) -> Result<From, NtStatus> {
+    fn start(&mut self, name: &NameToOpen) -> NtResult<From> {
         let path = name.name.as_deref().unwrap_or(&[]);
         if let Some(root) = name.root {
             if let Some(at) = self.root_key(root)? {
                 if path.first() == Some(&SEPARATOR) {
-                    return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD);
+                    return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD.into());
                 }
                 return Ok(From { at, names: split(path) });
             }
         }
         let root = name.root.map(|root| self.use_handle(root)).transpose()?.map(|entry| entry.object);
         if path.is_empty() {
-            return Err(if root.is_some() { NtStatus::OBJECT_TYPE_MISMATCH } else { NtStatus::OBJECT_PATH_SYNTAX_BAD });
+            let status =
+                if root.is_some() { NtStatus::OBJECT_TYPE_MISMATCH } else { NtStatus::OBJECT_PATH_SYNTAX_BAD };
+            return Err(status.into());
         }
         self.from_objects(&Walk {
             root,
@@ -84,6 +87,7 @@ impl Cx<'_> {
             no_links: name.attributes.contains(Attributes::DONT_REPARSE),
             device_map: self.kernel.ob.device_map,
             link_itself: false,
+            traverse: self.traverse(name)?,
         })
     }
 
@@ -102,21 +106,21 @@ impl Cx<'_> {
     }
 
     /// The part of a name that leads through object directories to `\REGISTRY`.
-    fn from_objects(&self, walk: &Walk<'_>) -> Result<From, NtStatus> {
+    fn from_objects(&self, walk: &Walk<'_>) -> NtResult<From> {
         match self.kernel.ob.lookup(walk)? {
             Lookup::Parse { object, rest } => match self.kernel.ob.get(object).map(|object| &object.body) {
                 Some(Body::Key(key)) => Ok(From { at: key.node, names: split(&rest) }),
-                _ => Err(NtStatus::OBJECT_TYPE_MISMATCH),
+                _ => Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
             },
-            Lookup::Found(_) => Err(NtStatus::OBJECT_TYPE_MISMATCH),
-            Lookup::Missing { .. } => Err(NtStatus::OBJECT_NAME_NOT_FOUND),
+            Lookup::Found(_) => Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
+            Lookup::Missing { .. } => Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
         }
     }
 
     /// Where a symbolic link leads.
     ///
     /// `STATUS_OBJECT_NAME_NOT_FOUND` for one without a target.
-    fn follow(&self, link: KeyId) -> Result<From, NtStatus> {
+    fn follow(&self, link: KeyId) -> NtResult<From> {
         let name: ObjectName = LINK_VALUE.encode_utf16().collect();
         let value = self.kernel.cm.live(link)?.values.get(&name).filter(|value| value.kind == REG_LINK);
         let value = value.ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)?;
@@ -126,7 +130,7 @@ impl Cx<'_> {
 
     /// Walks down to the end of the names, or to a link that is to be followed and how many names led to it.
     #[allow(clippy::type_complexity)]
-    fn walk(&self, from: &From, link_itself: bool) -> Result<Result<Place, (KeyId, usize)>, NtStatus> {
+    fn walk_keys(&self, from: &From, link_itself: bool) -> Result<Result<Place, (KeyId, usize)>, NtStatus> {
         let cm = &self.kernel.cm;
         let mut at = from.at;
         for (index, name) in from.names.iter().enumerate() {

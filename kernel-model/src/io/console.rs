@@ -13,13 +13,6 @@ pub enum Stream {
     Error,
 }
 
-/// `FILE_OBJECT`, as far as the console needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileObject {
-    /// The stream.
-    pub stream: Stream,
-}
-
 /// What was written and not yet shown, and what was typed and not yet read.
 #[derive(Clone, Debug, Default)]
 pub struct Console {

@@ -1,14 +1,62 @@
-//! The I/O manager: file objects and completion ports. So far there is one device, the console.
+//! The I/O manager: devices, volumes and file objects, operations on them, and completion ports.
 
+mod boot;
+mod close;
 mod completion;
 mod console;
+mod control;
+mod create;
+mod data;
+mod directory;
+mod file;
+mod host;
+mod journal;
+mod lock;
+mod mailslot;
+mod name;
+mod notify;
+mod open;
+mod pending;
+mod pipe;
+mod pipe_data;
+mod query;
 mod read_write;
+mod rename;
+mod rights;
+mod set;
+mod share;
+mod tree;
+mod volume;
+mod volume_info;
+mod wildcard;
 
+pub use boot::{DEFAULT_DISK, Mount};
 pub use completion::{IoCompletion, Packet};
-pub use console::{Console, FileObject, Stream};
+pub use console::{Console, Stream};
+pub use data::Data;
+pub use file::{Device, FileObject, Io, Target};
+pub use host::{HostEntry, HostFolders, HostPath, Times};
+pub use journal::{Change, Journal};
+pub use name::{FilePath, Name, is_dos_special, is_legal, key, name_of};
+pub use pipe::PipeEnd;
+pub use volume::{Kind, Node, NodeId, Place, Volume};
 
 use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
-    read_write::SERVICES.iter().chain(completion::SERVICES)
+    let tables = [
+        create::SERVICES,
+        read_write::SERVICES,
+        query::SERVICES,
+        set::SERVICES,
+        directory::SERVICES,
+        volume_info::SERVICES,
+        lock::SERVICES,
+        notify::SERVICES,
+        control::SERVICES,
+        pipe::SERVICES,
+        mailslot::SERVICES,
+        completion::SERVICES,
+    ];
+    tables.into_iter().flatten()
 }

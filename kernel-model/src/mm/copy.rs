@@ -33,6 +33,14 @@ fn nt_write_virtual_memory(
     copy(cx, process, guest::access::process::VM_WRITE, buffer, base_address, size, bytes_written)
 }
 
+impl Cx<'_> {
+    /// Whether a handle names a process whose address space is empty.
+    fn is_empty(&mut self, process: Handle, access: guest::AccessMask) -> Result<bool, NtStatus> {
+        let id = self.process_of(process, access)?;
+        Ok(self.kernel.ps.get(id).is_some_and(|process| process.about.booted))
+    }
+}
+
 fn copy(
     cx: &mut Cx<'_>, process: Handle, access: guest::AccessMask, from: u64, to: u64, size: u64,
     count: Option<UserPtr<Word>>,
@@ -49,7 +57,12 @@ fn copy(
     let mut done = 0;
     let mut status = NtStatus::SUCCESS;
     if size > 0 {
-        cx.require_current_process(process, access)?;
+        // Nothing is mapped in the processes that were made at boot.
+        if process != Handle::CURRENT_PROCESS && cx.is_empty(process, access)? {
+            status = NtStatus::PARTIAL_COPY;
+        } else {
+            cx.require_current_process(process, access)?;
+        }
         let mut mem = cx.mem();
         let mut chunk = vec![0; size.min(CHUNK) as usize];
         while done < size && status == NtStatus::SUCCESS {

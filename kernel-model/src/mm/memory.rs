@@ -395,6 +395,12 @@ impl Memory {
         last.is_some_and(|last| (va / PAGE_SIZE..=last / PAGE_SIZE).all(may))
     }
 
+    /// Whether pages without an execute right cannot be executed from now on.
+    pub fn set_no_execute(&mut self, no_execute: bool) {
+        self.invalidate.tlb = true;
+        self.space.no_execute = no_execute;
+    }
+
     /// Pages committed now.
     pub fn committed(&self) -> u64 {
         self.committed

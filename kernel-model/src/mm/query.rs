@@ -46,7 +46,8 @@ fn nt_query_virtual_memory(
     if base_address > mem.memory.space.limits.highest {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
-    cx.require_current_process(process, guest::access::process::QUERY_LIMITED_INFORMATION)?;
+    let access = cx.process_query();
+    cx.require_current_process(process, access)?;
     let bytes = basic_information(&cx.kernel.mm, base_address / PAGE_SIZE, width);
     let mut mem = cx.mem();
     mem.write(buffer.va, &bytes)?;

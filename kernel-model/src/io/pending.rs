@@ -1,0 +1,201 @@
+//! Operations: how one begins, ends at once or later, and is cancelled (an `IRP`, as far as it shows).
+
+use guest::types::IoStatusBlock;
+use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
+
+use super::completion::{IoCompletion, Packet};
+use super::lock::Lock;
+use crate::body::Body;
+use crate::cx::Cx;
+use crate::ke::Event;
+use crate::ob::{ObjectId, WaitBlock, WaitKind, block_on};
+use crate::service::{NtResult, Unwind};
+
+/// `EVENT_MODIFY_STATE`.
+const MODIFY_STATE: AccessMask = AccessMask(2);
+/// `FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`.
+const SKIP_PORT: u32 = 1;
+/// `FILE_SKIP_SET_EVENT_ON_HANDLE`.
+const SKIP_HANDLE: u32 = 2;
+/// The most operations that may be under way: each is memory of the host's.
+const MAX_PENDING: usize = 1 << 16;
+
+/// What an operation was called with, whatever it does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Op {
+    pub file: ObjectId,
+    pub event: Option<ObjectId>,
+    pub context: u64,
+    pub iosb: UserPtr<IoStatusBlock>,
+}
+
+/// What an operation waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// A lock.
+    Lock(Lock),
+    /// A change in a directory: where the answer goes.
+    Notify { buffer: u64, length: u32 },
+    /// Bytes: where they go.
+    Read { buffer: u64, length: u32 },
+    /// Room for bytes, of which so many have been taken.
+    Write { bytes: Vec<u8>, taken: usize },
+    /// Somebody who connects.
+    Listen,
+}
+
+/// An operation that is under way.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    pub(super) op: Op,
+    pub(super) kind: Kind,
+    /// The thread that began it.
+    thread: u32,
+}
+
+impl Pending {
+    /// The event that it holds on to.
+    pub(crate) fn event(&self) -> Option<ObjectId> {
+        self.op.event
+    }
+}
+
+impl Op {
+    /// Checks what every operation checks once its file is known: status block, APC, event.
+    pub(super) fn begin(
+        cx: &mut Cx<'_>, file: ObjectId, event: Handle, apc: u64, context: u64, iosb: UserPtr<IoStatusBlock>,
+    ) -> NtResult<Self> {
+        cx.mem().probe(iosb)?;
+        let event = match event {
+            Handle::NULL => None,
+            handle => {
+                let id = cx.reference_id::<Event>(handle, MODIFY_STATE)?;
+                cx.reset_event(id);
+                Some(id)
+            }
+        };
+        if apc != 0 {
+            return Err(Unwind::unsupported("ApcRoutine"));
+        }
+        Ok(Self { file, event, context, iosb })
+    }
+
+    /// Completes the operation at once: the status block, the event, the port.
+    pub(super) fn finish(self, cx: &mut Cx<'_>, status: NtStatus, information: u64) -> NtResult {
+        let block = IoStatusBlock { status: status.0, information };
+        cx.mem().store(self.iosb, &block)?;
+        if let Some(event) = self.event {
+            cx.set_event(event);
+        }
+        let file = cx.file_mut(self.file)?;
+        file.signaled = true;
+        if !status.is_error() && file.notification & SKIP_PORT == 0 {
+            cx.post_completion(self.file, self.context, block);
+        }
+        Ok(status)
+    }
+
+    /// The same for a file that is not synchronous, whose operations are all told to be under way.
+    pub(super) fn finish_later(self, cx: &mut Cx<'_>, status: NtStatus, information: u64) -> NtResult {
+        let ends = status == NtStatus::SUCCESS || status == NtStatus::END_OF_FILE;
+        if !ends || cx.file(self.file)?.is_synchronous() {
+            return self.finish(cx, status, information);
+        }
+        let block = IoStatusBlock { status: status.0, information };
+        cx.mem().store(self.iosb, &block)?;
+        if let Some(event) = self.event {
+            cx.set_event(event);
+        }
+        cx.file_mut(self.file)?.signaled = true;
+        cx.post_completion(self.file, self.context, block);
+        Ok(NtStatus::PENDING)
+    }
+
+    /// Leaves the operation under way; a synchronous file's thread waits for its end.
+    ///
+    /// `STATUS_PENDING`, `STATUS_INSUFFICIENT_RESOURCES`.
+    pub(super) fn pend(self, cx: &mut Cx<'_>, kind: Kind) -> NtResult {
+        if cx.kernel.io.pending.len() >= MAX_PENDING {
+            return Err(NtStatus::INSUFFICIENT_RESOURCES.into());
+        }
+        let thread = cx.waiter().thread;
+        let synchronous = cx.file(self.file)?.is_synchronous();
+        if !synchronous && cx.kernel.ps.process.wow64_peb.is_some() {
+            // wow64.dll's copy of the status block is gone by then.
+            return Err(Unwind::unsupported("an operation of a 32-bit program that ends later"));
+        }
+        if let Some(event) = self.event {
+            cx.kernel.ob.reference(event);
+        }
+        cx.kernel.io.pending.push(Pending { op: self, kind, thread });
+        let file = cx.file_mut(self.file)?;
+        file.signaled = false;
+        if !synchronous {
+            return Ok(NtStatus::PENDING);
+        }
+        file.awaited = Some((thread, NtStatus::PENDING));
+        block_on(cx, WaitBlock { objects: vec![self.file], kind: WaitKind::Any }, false, None)
+    }
+}
+
+impl Cx<'_> {
+    pub(super) fn set_event(&mut self, id: ObjectId) {
+        if let Some(Body::Event(event)) = self.kernel.ob.get_mut(id).map(|object| &mut object.body) {
+            event.set();
+        }
+    }
+
+    pub(super) fn reset_event(&mut self, id: ObjectId) {
+        if let Some(Body::Event(event)) = self.kernel.ob.get_mut(id).map(|object| &mut object.body) {
+            event.reset();
+        }
+    }
+
+    /// Tells a file's port of an operation that has a context.
+    fn post_completion(&mut self, file: ObjectId, context: u64, status: IoStatusBlock) {
+        let Some((port, key)) = self.file(file).ok().and_then(|file| file.port).filter(|_| context != 0) else { return };
+        if let Some(Body::IoCompletion(queue)) = self.kernel.ob.get_mut(port).map(|object| &mut object.body) {
+            let queue: &mut IoCompletion = queue;
+            // A port that is full loses it: Windows would have no memory either.
+            let _ = queue.post(Packet { key, context, status });
+        }
+    }
+
+    /// Ends an operation that was under way.
+    pub(super) fn complete_pending(&mut self, at: usize, status: NtStatus, information: u64) {
+        if at >= self.kernel.io.pending.len() {
+            return;
+        }
+        let Pending { op, thread, .. } = self.kernel.io.pending.remove(at);
+        let block = IoStatusBlock { status: status.0, information };
+        // Whoever has freed its status block is not told.
+        let _ = self.mem().store(op.iosb, &block);
+        if let Some(event) = op.event {
+            self.set_event(event);
+            self.kernel.ob.dereference(event);
+        }
+        if let Ok(file) = self.file_mut(op.file) {
+            if file.notification & SKIP_HANDLE == 0 || op.event.is_none() {
+                file.signaled = true;
+            }
+            if file.awaited == Some((thread, NtStatus::PENDING)) {
+                file.awaited = Some((thread, status));
+            }
+        }
+        self.post_completion(op.file, op.context, block);
+    }
+
+    /// Cancels operations of a file: all of a thread's, all, or that with a status block; how many there were.
+    pub(super) fn cancel(&mut self, file: ObjectId, thread: Option<u32>, iosb: Option<u64>) -> usize {
+        let mut count = 0;
+        while let Some(at) = self.kernel.io.pending.iter().position(|pending| {
+            pending.op.file == file
+                && thread.is_none_or(|thread| pending.thread == thread)
+                && iosb.is_none_or(|iosb| pending.op.iosb.va == iosb)
+        }) {
+            self.complete_pending(at, NtStatus::CANCELLED, 0);
+            count += 1;
+        }
+        count
+    }
+}
