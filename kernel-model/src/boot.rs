@@ -105,6 +105,7 @@ pub(crate) fn process(
         protection: Protection::default(),
         peb: 0,
         wow64_peb: None,
+        dispatchers: Default::default(),
         width: profile.arch.width(),
         sysexit_to: 0,
         win32k_lockdown: false,

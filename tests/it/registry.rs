@@ -468,3 +468,43 @@ fn a_hundred_thousand_siblings() {
     }
     assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
 }
+
+/// A key is saved into a file of the guest's, loaded from there under another name, and unloaded.
+#[test]
+fn hives_go_through_files() {
+    let mut desk = Desk::new("win10-22h2-x64");
+    desk.kernel.cm.hive_reader = Some(|bytes| trapgate::registry::read_hive(bytes).ok());
+    let file = r"\??\C:\Users\user\test.hiv";
+    let key = desk.create_key(&format!("{USER}\\Own"));
+    desk.create_key_in(key, "Sub", ALL, 0).expect("a key");
+    desk.set_value(key, "value", 1, &bytes("text\0"));
+    desk.clear();
+    let attributes = desk.attributes(file, CASE_INSENSITIVE, 0, 0);
+    let block = BASE + 0x40;
+    desk.ok("NtCreateFile", &[HANDLE, 0x12_019f, attributes, block, 0, 0x80, 7, 5, 0x60, 0, 0]);
+    let handle = desk.read_pointer(HANDLE);
+    assert_eq!(desk.call("NtSaveKey", &[key, handle]), S::PRIVILEGE_NOT_HELD);
+    let place = desk.rooted(0, r"\REGISTRY\USER\Loaded", CASE_INSENSITIVE);
+    assert_eq!(desk.call("NtLoadKey", &[place, place]), S::PRIVILEGE_NOT_HELD);
+    for privilege in [kernel_model::se::Privilege::BACKUP, kernel_model::se::Privilege::RESTORE] {
+        desk.kernel.hold(privilege);
+    }
+    desk.ok("NtSaveKey", &[key, handle]);
+    desk.ok("NtClose", &[handle]);
+    let place = desk.rooted(0, r"\REGISTRY\USER\Loaded", CASE_INSENSITIVE);
+    let source = desk.attributes(file, CASE_INSENSITIVE, 0, 0);
+    desk.ok("NtLoadKey", &[place, source]);
+    assert_eq!(desk.call("NtLoadKey", &[place, source]), S::OBJECT_NAME_COLLISION);
+    let loaded = desk.open_key(r"\REGISTRY\USER\Loaded", READ).expect("the hive");
+    assert_eq!(desk.value(loaded, "VALUE"), Ok((1, bytes("text\0"))));
+    assert_eq!(desk.subkeys(loaded), ["Sub"]);
+    let place = desk.rooted(0, r"\REGISTRY\USER\Loaded", CASE_INSENSITIVE);
+    assert_eq!(desk.call("NtUnloadKey", &[place]), S::CANNOT_DELETE, "it is open");
+    desk.ok("NtClose", &[loaded]);
+    desk.ok("NtUnloadKey", &[place]);
+    assert_eq!(desk.open_key(r"\REGISTRY\USER\Loaded", READ), Err(S::OBJECT_NAME_NOT_FOUND));
+    let place = desk.rooted(0, &format!("{USER}\\Own\\Hive"), CASE_INSENSITIVE);
+    let source = desk.attributes(file, CASE_INSENSITIVE, 0, 0);
+    assert_eq!(desk.call("NtLoadKey", &[place, source]), S::INVALID_PARAMETER, "only beside other hives");
+    desk.kernel.check_invariants().expect("the registry holds together");
+}

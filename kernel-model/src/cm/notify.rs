@@ -179,9 +179,10 @@ impl Cx<'_> {
         notify.missed = posts.is_empty();
         for post in posts {
             let status = NtStatus::NOTIFY_ENUM_DIR;
-            // Another process's memory is not there to be written; its event is set all the same.
-            if let Some(block) = post.status_block.filter(|_| post.process == self.kernel.ps.process.id) {
-                let _ = self.mem().store(block, &IoStatusBlock { status: status.0, information: 0 });
+            // Where the block cannot be written any more, the event is set all the same.
+            if let Some(block) = post.status_block {
+                let told = IoStatusBlock { status: status.0, information: 0 };
+                let _ = self.attached(post.process, |cx| cx.mem().store(block, &told));
             }
             self.kernel.finish_post(post, status);
         }

@@ -7,6 +7,7 @@ use guest::mem::Width;
 use guest::registers::UserState;
 
 use super::about::{ProcessAbout, ThreadAbout};
+use super::dispatchers::Dispatchers;
 use super::teb::TebSlots;
 use super::wow64::Wow64Ways;
 use crate::mm::UserStack;
@@ -68,6 +69,8 @@ pub struct Process {
     pub width: Width,
     /// `KiFastSystemCallRet`, where `sysexit` goes; 0 on a 64-bit kernel.
     pub sysexit_to: u32,
+    /// Where its threads are sent in user mode.
+    pub dispatchers: Dispatchers,
     /// `DisallowWin32kSystemCalls`: none of its threads can become a GUI thread.
     pub win32k_lockdown: bool,
     /// The image's file name.

@@ -7,7 +7,6 @@ use super::layout::USED;
 use super::{access, read};
 use crate::cx::Cx;
 use crate::ob::ObjectId;
-use crate::ps::thread_name::{NAME_INFORMATION, set_name};
 use crate::ps::{ThreadId, ThreadObject};
 use crate::se::{Group, Level, Luid, Privilege, Token, TokenKind};
 use crate::service::{NtResult, Service, Support, service};
