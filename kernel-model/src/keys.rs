@@ -36,7 +36,7 @@ impl Kernel {
             self.ob.dereference(waiter);
         }
         if let Some((routine, context)) = post.apc.filter(|_| status == NtStatus::NOTIFY_ENUM_DIR) {
-            let words = [routine, context, post.status_block.va, 0];
+            let words = [routine, context, post.status_block.map_or(0, |block| block.va), 0];
             // A thread that has ended is not told.
             let _ = self.queue_apc(ThreadId(post.thread), Apc { words, special: false, timer: None });
         }

@@ -2,6 +2,7 @@
 
 use guest::{NtStatus, Profile};
 use kernel_model::Answer;
+use kernel_model::schedule::Wake;
 
 use crate::desk::{BASE, Desk};
 
@@ -342,8 +343,58 @@ fn a_change_is_told_by_the_event() {
     // A synchronous call waits.
     let key = desk.open_key(&format!("{USER}\\Own"), READ).expect("open");
     let answer = desk.answer("NtNotifyChangeKey", &[key, 0, 0, 0, BLOCK, name, 0, 0, 0, 0]);
-    assert!(matches!(answer, Answer::Blocked(_)), "{answer:?}");
+    let Answer::Blocked(wait) = answer else { panic!("{answer:?}") };
     desk.kernel.check_invariants().expect("references");
+    // The calls that follow stand for another thread's.
+    desk.kernel.block(wait);
+    desk.create_key(&format!("{USER}\\Own\\Third"));
+    assert_eq!(desk.kernel.ps.thread.wake, Some(Wake::Status(S::NOTIFY_ENUM_DIR)), "its call is over");
+    assert_eq!(desk.u32(BLOCK), S::NOTIFY_ENUM_DIR.0);
+    desk.kernel.check_invariants().expect("references");
+}
+
+/// An APC is queued to the caller: routine, context, status block.
+#[test]
+fn a_change_is_told_by_an_apc() {
+    let mut desk = Desk::new("win10-22h2-x64");
+    let key = desk.create_key(&format!("{USER}\\Own"));
+    const BLOCK: u64 = BASE + 0x40;
+    let ask = [key, 0, 0x1234_5678, 77, BLOCK, 4, 0, 0, 0, 1];
+    assert_eq!(desk.call("NtNotifyChangeKey", &ask), S::PENDING);
+    assert!(desk.kernel.ps.thread.apcs.is_empty());
+    desk.set_value(key, "x", 1, b"");
+    let words: Vec<_> = desk.kernel.ps.thread.apcs.iter().map(|apc| apc.words).collect();
+    assert_eq!(words, [[0x1234_5678, 77, BLOCK, 0]]);
+}
+
+/// `NtQueryMultipleValueKey` with a 32-bit `KEY_VALUE_ENTRY` and a 64-bit one.
+#[test]
+fn several_values_are_read_at_once() {
+    for mut desk in desks() {
+        let key = desk.create_key(&format!("{USER}\\Test"));
+        desk.set_value(key, "five", 3, b"12345");
+        desk.set_value(key, "two", 0, b"67");
+        desk.clear();
+        let word = desk.word();
+        let size = (word + 12).next_multiple_of(word);
+        let names = [desk.string("FIVE"), desk.string("two")];
+        let entries = BASE + 0x80;
+        for (name, index) in names.into_iter().zip(0..) {
+            let name = desk.pointer(name);
+            desk.write(entries + index * size, &name);
+        }
+        desk.write(LENGTH, &64_u32.to_le_bytes());
+        desk.ok("NtQueryMultipleValueKey", &[key, entries, 2, OUT, LENGTH, LENGTH + 4]);
+        assert_eq!((desk.u32(LENGTH), desk.u32(LENGTH + 4)), (10, 10));
+        let second = entries + size + word;
+        assert_eq!([0, 4, 8].map(|at| desk.u32(second + at)), [2, 8, 0], "length, offset, type");
+        assert_eq!(desk.read(OUT, 10)[8..], *b"67");
+        desk.write(LENGTH, &9_u32.to_le_bytes());
+        let short = desk.call("NtQueryMultipleValueKey", &[key, entries, 2, OUT, LENGTH, LENGTH + 4]);
+        assert_eq!((short, desk.u32(LENGTH), desk.u32(LENGTH + 4)), (S::BUFFER_OVERFLOW, 5, 10));
+        let many = desk.call("NtQueryMultipleValueKey", &[key, entries, 0x1_0001, OUT, LENGTH, 0]);
+        assert_eq!(many, S::INSUFFICIENT_RESOURCES);
+    }
 }
 
 /// "Registry Keys Affected by WOW64", in the view of 32-bit programs.
@@ -395,4 +446,65 @@ fn every_build_has_its_registry() {
         assert_eq!(*build.data, bytes(&format!("{}\0", profile.version.2)), "{}", profile.name);
         desk.kernel.check_invariants().expect(profile.name);
     }
+}
+
+/// A hundred thousand siblings: made, found and listed at a cost that does not grow with their number. One by one it
+/// would be ten thousand million comparisons.
+#[test]
+fn a_hundred_thousand_siblings() {
+    let start = std::time::Instant::now();
+    let mut desk = Desk::new("win10-22h2-x64");
+    let parent = desk.create_key(&format!("{USER}\\Many"));
+    const COUNT: u32 = 100_000;
+    let name = |i: u32| format!("key {:05}", i * 7919 % COUNT);
+    for i in 0..COUNT {
+        let key = desk.create_key_in(parent, &name(i), ALL, 0).expect("a key");
+        desk.ok("NtClose", &[key]);
+    }
+    for i in 0..COUNT {
+        let key = desk.open_key_as(parent, &name(i), READ, 0).expect("a key");
+        desk.ok("NtClose", &[key]);
+        desk.ok("NtEnumerateKey", &[parent, i.into(), 0, OUT, ROOM, LENGTH]);
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+/// A key is saved into a file of the guest's, loaded from there under another name, and unloaded.
+#[test]
+fn hives_go_through_files() {
+    let mut desk = Desk::new("win10-22h2-x64");
+    desk.kernel.cm.hive_reader = Some(|bytes| trapgate::registry::read_hive(bytes).ok());
+    let file = r"\??\C:\Users\user\test.hiv";
+    let key = desk.create_key(&format!("{USER}\\Own"));
+    desk.create_key_in(key, "Sub", ALL, 0).expect("a key");
+    desk.set_value(key, "value", 1, &bytes("text\0"));
+    desk.clear();
+    let attributes = desk.attributes(file, CASE_INSENSITIVE, 0, 0);
+    let block = BASE + 0x40;
+    desk.ok("NtCreateFile", &[HANDLE, 0x12_019f, attributes, block, 0, 0x80, 7, 5, 0x60, 0, 0]);
+    let handle = desk.read_pointer(HANDLE);
+    assert_eq!(desk.call("NtSaveKey", &[key, handle]), S::PRIVILEGE_NOT_HELD);
+    let place = desk.rooted(0, r"\REGISTRY\USER\Loaded", CASE_INSENSITIVE);
+    assert_eq!(desk.call("NtLoadKey", &[place, place]), S::PRIVILEGE_NOT_HELD);
+    for privilege in [kernel_model::se::Privilege::BACKUP, kernel_model::se::Privilege::RESTORE] {
+        desk.kernel.hold(privilege);
+    }
+    desk.ok("NtSaveKey", &[key, handle]);
+    desk.ok("NtClose", &[handle]);
+    let place = desk.rooted(0, r"\REGISTRY\USER\Loaded", CASE_INSENSITIVE);
+    let source = desk.attributes(file, CASE_INSENSITIVE, 0, 0);
+    desk.ok("NtLoadKey", &[place, source]);
+    assert_eq!(desk.call("NtLoadKey", &[place, source]), S::OBJECT_NAME_COLLISION);
+    let loaded = desk.open_key(r"\REGISTRY\USER\Loaded", READ).expect("the hive");
+    assert_eq!(desk.value(loaded, "VALUE"), Ok((1, bytes("text\0"))));
+    assert_eq!(desk.subkeys(loaded), ["Sub"]);
+    let place = desk.rooted(0, r"\REGISTRY\USER\Loaded", CASE_INSENSITIVE);
+    assert_eq!(desk.call("NtUnloadKey", &[place]), S::CANNOT_DELETE, "it is open");
+    desk.ok("NtClose", &[loaded]);
+    desk.ok("NtUnloadKey", &[place]);
+    assert_eq!(desk.open_key(r"\REGISTRY\USER\Loaded", READ), Err(S::OBJECT_NAME_NOT_FOUND));
+    let place = desk.rooted(0, &format!("{USER}\\Own\\Hive"), CASE_INSENSITIVE);
+    let source = desk.attributes(file, CASE_INSENSITIVE, 0, 0);
+    assert_eq!(desk.call("NtLoadKey", &[place, source]), S::INVALID_PARAMETER, "only beside other hives");
+    desk.kernel.check_invariants().expect("the registry holds together");
 }

@@ -62,6 +62,18 @@ fn a_hive_is_read_as_it_was_written() {
     let machine = again.find(r"\REGISTRY\MACHINE").expect("a key");
     let mounted = again.mount(machine, &wide("Sample"), read).expect("it fits");
     assert_eq!(save(&again, mounted).len(), file.len());
+    // As NtLoadKey will.
+    again.hive_reader = Some(|bytes| read_hive(bytes).ok());
+    let users = again.find(r"\REGISTRY\USER").expect("a key");
+    let loaded = again.load(users, &wide("S-1-5-99"), &file).expect("a hive");
+    assert_eq!(again.below(loaded).len(), again.below(mounted).len());
+    for (bytes, expected) in [
+        (&b"MZ"[..], guest::NtStatus::NOT_REGISTRY_FILE),
+        (&file[..5000], guest::NtStatus::REGISTRY_CORRUPT),
+        (&file, guest::NtStatus::OBJECT_NAME_COLLISION),
+    ] {
+        assert_eq!(again.load(users, &wide("S-1-5-99"), bytes), Err(expected));
+    }
     // The registry's own hives can be saved too.
     for hive in ["SOFTWARE", "SYSTEM", "SAM", "SECURITY"] {
         let id = cm.find(&format!(r"\REGISTRY\MACHINE\{hive}")).expect("a hive");
@@ -127,6 +139,16 @@ fn a_hive_file_takes_the_place_of_a_key() {
     assert_eq!(rows[0]["path"], "HKEY_LOCAL_MACHINE\\SOFTWARE\\Values");
     assert_eq!(rows[0]["class"], "A class");
     assert!(rows[0]["security"].as_str().is_some_and(|sddl| sddl.starts_with("O:BAG:SYD:P(A;CI;KA;;;BA)")), "{rows:?}");
+    // A system hive gets the link to its current control set.
+    let system = scratch("system.hiv");
+    let id = cm.find(r"\REGISTRY\MACHINE\SYSTEM").expect("a hive");
+    let mut without = cm.clone();
+    without.delete(without.find(r"\REGISTRY\MACHINE\SYSTEM\CurrentControlSet").expect("the link")).expect("no subkeys");
+    std::fs::write(&system, save(&without, id)).expect("a file");
+    let option = format!("HKLM\\SYSTEM={}", system.display());
+    let (code, stdout, _) = run(&["reg", "--hive", &option, "HKLM\\SYSTEM\\CurrentControlSet"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains(r"\REGISTRY\MACHINE\SYSTEM\ControlSet001"), "{stdout}");
     // New places too.
     let option = format!("HKU\\S-1-5-99={}", file.display());
     let (code, ..) = run(&["reg", "--hive", &option, "HKU\\S-1-5-99\\Many\\key 1199"]);

@@ -209,6 +209,7 @@ impl Machine {
         };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
+        kernel.cm.hive_reader = Some(|bytes| registry::read_hive(bytes).ok());
         kernel.log_on_as(config.user);
         for hive in &config.hives {
             registry::mount(&mut kernel.cm, hive)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use guest::NtStatus;
-use kernel_model::cm::{HiveKey, LINK_VALUE, MAX_DEPTH, REG_LINK, Registry, Value};
+use kernel_model::cm::{HiveKey, KeyId, LINK_VALUE, MAX_DEPTH, Node, REG_LINK, Registry, Value};
 use nt_hive::{Hive, KeyNode, KeyValue, NtHiveError, NtHiveNameString};
 
 use super::names::full_path;
@@ -96,10 +96,8 @@ fn read_value(value: &KeyValue<'_, Bytes<'_>>, left: &mut Left) -> Result<Value,
     Ok(Value { name: units(&value.name()?), kind, data })
 }
 
-fn read_key(key: &KeyNode<'_, Bytes<'_>>, depth: u16, left: &mut Left) -> Result<HiveKey, HiveError> {
-    if depth >= MAX_DEPTH {
-        return Err(HiveError::TooDeep);
-    }
+/// A key without its subkeys.
+fn read_key(key: &KeyNode<'_, Bytes<'_>>, left: &mut Left) -> Result<HiveKey, HiveError> {
     left.take(0)?;
     let mut read = HiveKey { name: units(&key.name()?), ..HiveKey::default() };
     if let Some(class) = key.class_name() {
@@ -110,22 +108,38 @@ fn read_key(key: &KeyNode<'_, Bytes<'_>>, depth: u16, left: &mut Left) -> Result
             read.values.push(read_value(&value?, left)?);
         }
     }
-    if let Some(children) = key.subkeys() {
-        for child in children? {
-            read.children.push(read_key(&child?, depth + 1, left)?);
-        }
-    }
     // What the file says of a key's kind is not told; a link gives itself away.
     let link: Vec<u16> = LINK_VALUE.encode_utf16().collect();
     read.link = read.values.iter().any(|value| value.kind == REG_LINK && value.name == link);
     Ok(read)
 }
 
+/// A key with all below it: a loop, because a damaged file may nest keys as deep as it likes.
+fn read_tree(root: &KeyNode<'_, Bytes<'_>>, left: &mut Left) -> Result<HiveKey, HiveError> {
+    let mut done = read_key(root, left)?;
+    let mut open = Vec::new();
+    let mut children = root.subkeys().transpose()?;
+    loop {
+        if let Some(child) = children.as_mut().and_then(Iterator::next) {
+            if open.len() >= usize::from(MAX_DEPTH) {
+                return Err(HiveError::TooDeep);
+            }
+            let child = child?;
+            open.push((std::mem::replace(&mut done, read_key(&child, left)?), children));
+            children = child.subkeys().transpose()?;
+            continue;
+        }
+        let Some((mut above, rest)) = open.pop() else { return Ok(done) };
+        above.children.push(done);
+        (done, children) = (above, rest);
+    }
+}
+
 /// Reads a hive file's bytes. Descriptors and times are not read: keys get those of where they go.
 pub fn read_hive(bytes: &[u8]) -> Result<HiveKey, HiveError> {
     let hive = Hive::new(bytes)?;
     let mut left = Left { things: bytes.len() / LEAST, bytes: bytes.len() };
-    read_key(&hive.root_key_node()?, 0, &mut left)
+    read_tree(&hive.root_key_node()?, &mut left)
 }
 
 /// Puts a hive's keys where they go, in place of what is there.
@@ -151,5 +165,44 @@ pub fn mount(cm: &mut Registry, hive: &HiveFile) -> Result<(), MountError> {
         NtStatus::CHILD_MUST_BE_VOLATILE => wrong("what is in it does not last, and a hive does".into()),
         other => wrong(other.to_string()),
     };
-    cm.mount(parent, &name, root).map(|_| ()).map_err(told)
+    let mounted = cm.mount(parent, &name, root).map_err(told)?;
+    link_current_set(cm, mounted, &hive.path);
+    link_classes(cm, mounted, &hive.path);
+    Ok(())
+}
+
+fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+/// Puts a symbolic link into a key, as the system does at boot or when a user logs on: it is in no hive file.
+fn add_link(cm: &mut Registry, parent: KeyId, name: &str, target: &str) {
+    let Some(security) = cm.get(parent).map(|node| node.security.clone()) else { return };
+    let mut node = Node::new(&wide(name), security);
+    (node.link, node.volatile) = (true, true);
+    // Where the name is taken, it stays what it is.
+    if let Some(node) = cm.add(parent, node).ok().and_then(|id| cm.get_mut(id)) {
+        let data: Vec<u8> = wide(target).into_iter().flat_map(u16::to_le_bytes).collect();
+        node.values.set(&wide(LINK_VALUE), REG_LINK, data.into());
+    }
+}
+
+/// `CurrentControlSet` of a system hive: the set that `Select` says.
+fn link_current_set(cm: &mut Registry, hive: KeyId, path: &str) {
+    if !path.eq_ignore_ascii_case("\\REGISTRY\\MACHINE\\SYSTEM") {
+        return;
+    }
+    let select = cm.child(hive, &wide("Select")).and_then(|id| cm.get(id));
+    let current = select.and_then(|node| node.values.get(&wide("Current")));
+    let number = current.and_then(|value| <[u8; 4]>::try_from(&*value.data).ok()).map_or(1, u32::from_le_bytes);
+    add_link(cm, hive, "CurrentControlSet", &format!("\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet{number:03}"));
+}
+
+/// `Software\Classes` of a user's hive: the hive of the user's classes.
+fn link_classes(cm: &mut Registry, hive: KeyId, path: &str) {
+    let classes = format!("{path}_Classes");
+    let software = cm.child(hive, &wide("Software"));
+    if let (Some(software), Some(_)) = (software, cm.find(&classes)) {
+        add_link(cm, software, "Classes", &classes);
+    }
 }

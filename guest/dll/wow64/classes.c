@@ -3,7 +3,8 @@
 
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
-       QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS };
+       QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS,
+       QUERY_MULTIPLE_VALUES = 17 };
 
 #define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
 #define PROCESS_WOW64_INFORMATION 26
@@ -259,6 +260,40 @@ static NTSTATUS query_token(CALL *call) {
     return Wow64pCopy(pointer(call->slots[2]), native.bytes, length);
 }
 
+/* NtQueryMultipleValueKey: an array of names that the kernel fills in. More of them than this are not asked for. */
+#define MOST_VALUES 128
+#define STATUS_INSUFFICIENT_RESOURCES ((NTSTATUS)0xC000009A)
+typedef struct {
+    ULONG64 ValueName;
+    ULONG DataLength, DataOffset, Type, pad;
+} KEY_VALUE_ENTRY64;
+typedef struct {
+    ULONG ValueName, DataLength, DataOffset, Type;
+} KEY_VALUE_ENTRY32;
+
+static NTSTATUS query_multiple_values(CALL *call) {
+    KEY_VALUE_ENTRY64 native[MOST_VALUES];
+    UNICODE_STRING64 names[MOST_VALUES];
+    KEY_VALUE_ENTRY32 entry;
+    UNICODE_STRING32 name;
+    ULONG count = call->slots[2], at = call->slots[1];
+    if (count > MOST_VALUES) return STATUS_INSUFFICIENT_RESOURCES;
+    for (ULONG i = 0; i < count; i++) {
+        NTSTATUS status = Wow64pCopy(&entry, pointer(at + i * sizeof entry), sizeof entry);
+        if (NT_SUCCESS(status)) status = Wow64pCopy(&name, pointer(entry.ValueName), sizeof name);
+        if (!NT_SUCCESS(status)) return status;
+        names[i] = (UNICODE_STRING64){name.Length, name.MaximumLength, name.Buffer};
+        native[i] = (KEY_VALUE_ENTRY64){(ULONG64)&names[i], entry.DataLength, entry.DataOffset, entry.Type, 0};
+    }
+    call->native[1] = (ULONG64)native;
+    NTSTATUS status = service(call);
+    for (ULONG i = 0; i < count; i++) {
+        NTSTATUS fault = Wow64pCopy(pointer(at + i * sizeof entry + 4), &native[i].DataLength, 3 * sizeof(ULONG));
+        if (!NT_SUCCESS(fault)) return fault;
+    }
+    return status;
+}
+
 /* Calls with one or two widened words in place of the buffer, which argument 2 is. */
 static NTSTATUS set_words(CALL *call, ULONG count, int is_signed) {
     ULONG words[2];
@@ -354,6 +389,7 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case ALLOCATE_VIRTUAL_MEMORY: return allocate_virtual_memory(call);
     case MAP_VIEW: return map_view(call);
     case QUERY_TOKEN: return query_token(call);
+    case QUERY_MULTIPLE_VALUES: return query_multiple_values(call);
     case SET_PROCESS: return set_process(call);
     case SET_THREAD: return set_thread(call);
     case SET_FILE: return set_file(call);

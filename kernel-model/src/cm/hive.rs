@@ -33,21 +33,47 @@ pub struct HiveKey {
     pub children: Vec<HiveKey>,
 }
 
+/// How a hive file's bytes are read; `None`: they are damaged. Whoever makes a machine says how.
+pub type HiveReader = fn(&[u8]) -> Option<HiveKey>;
+
+/// The first bytes of a hive file.
+const SIGNATURE: &[u8] = b"regf";
+
 impl Registry {
+    /// `CmLoadKey`: puts a hive file's keys under a name that is free.
+    ///
+    /// `STATUS_NOT_REGISTRY_FILE`, `STATUS_REGISTRY_CORRUPT`, `STATUS_NOT_SUPPORTED` on a machine that reads no hives, and
+    /// the statuses of [`Self::mount`].
+    pub fn load(&mut self, parent: KeyId, name: &[u16], file: &[u8]) -> Result<KeyId, NtStatus> {
+        let read = self.hive_reader.ok_or(NtStatus::NOT_SUPPORTED)?;
+        if !file.starts_with(SIGNATURE) {
+            return Err(NtStatus::NOT_REGISTRY_FILE);
+        }
+        let root = read(file).ok_or(NtStatus::REGISTRY_CORRUPT)?;
+        self.mount(parent, name, root)
+    }
+
     /// Puts a hive's tree into a key, under a name that is free; its root cannot be deleted.
     ///
     /// The statuses of [`Self::add`].
     pub fn mount(&mut self, parent: KeyId, name: &[u16], root: HiveKey) -> Result<KeyId, NtStatus> {
-        let id = self.graft(parent, HiveKey { name: name.to_vec(), ..root }, true);
-        if id.is_err() {
-            if let Some(half) = self.child(parent, name) {
-                self.delete_tree(half);
+        let (id, children) = self.graft(parent, HiveKey { name: name.to_vec(), ..root }, true)?;
+        // A loop, because a file may nest keys as deep as it likes.
+        let mut left: Vec<(KeyId, HiveKey)> = children.into_iter().map(|child| (id, child)).collect();
+        while let Some((above, key)) = left.pop() {
+            match self.graft(above, key, false) {
+                Ok((id, children)) => left.extend(children.into_iter().map(|child| (id, child))),
+                Err(status) => {
+                    self.delete_tree(id);
+                    return Err(status);
+                }
             }
         }
-        id
+        Ok(id)
     }
 
-    fn graft(&mut self, parent: KeyId, key: HiveKey, fixed: bool) -> Result<KeyId, NtStatus> {
+    /// Puts one key into another; what is to be put into it.
+    fn graft(&mut self, parent: KeyId, key: HiveKey, fixed: bool) -> Result<(KeyId, Vec<HiveKey>), NtStatus> {
         let above = self.live(parent)?.security.clone();
         let security = key.security.map_or(above, Arc::new);
         let (class, last_write, link) = (key.class, key.last_write, key.link);
@@ -58,10 +84,7 @@ impl Registry {
                 node.values.set(&value.name, value.kind, value.data);
             }
         }
-        for child in key.children {
-            self.graft(id, child, false)?;
-        }
-        Ok(id)
+        Ok((id, key.children))
     }
 }
 

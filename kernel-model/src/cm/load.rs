@@ -1,5 +1,4 @@
-//! Hives from and into files: `NtSaveKey`, `NtLoadKey`, `NtUnloadKey`, `NtRestoreKey` and their relatives. What needs the
-//! file itself is refused by name.
+//! Hives from and into files: `NtSaveKey`, `NtLoadKey`, `NtUnloadKey` and their relatives.
 
 use guest::types::ObjectAttributes;
 use guest::{AccessMask, Handle, NtStatus, UserPtr};
@@ -12,15 +11,16 @@ use crate::ob::NameToOpen;
 use crate::se::Privilege;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const NO_FILES: &str = "rights, names and parameters are checked; no files are read or written yet";
+const GAP: &str =
+    "descriptors and times of hive files are not read; changes of a loaded hive are not written back; no flags";
 
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtSaveKey => nt_save_key, Support::Partial(NO_FILES)),
-    service!(NtSaveKeyEx => nt_save_key_ex, Support::Partial(NO_FILES)),
-    service!(NtSaveMergedKeys => nt_save_merged_keys, Support::Partial(NO_FILES)),
-    service!(NtLoadKey => nt_load_key, Support::Partial(NO_FILES)),
-    service!(NtLoadKey2 => nt_load_key_2, Support::Partial(NO_FILES)),
-    service!(NtRestoreKey => nt_restore_key, Support::Partial(NO_FILES)),
+    service!(NtSaveKey => nt_save_key, Support::Partial("the latest format, whichever is asked for")),
+    service!(NtSaveKeyEx => nt_save_key_ex, Support::Partial("the latest format, whichever is asked for")),
+    service!(NtSaveMergedKeys => nt_save_merged_keys, Support::Partial("checked, and refused by name")),
+    service!(NtLoadKey => nt_load_key, Support::Partial(GAP)),
+    service!(NtLoadKey2 => nt_load_key_2, Support::Partial(GAP)),
+    service!(NtRestoreKey => nt_restore_key, Support::Partial("checked, and refused by name")),
     service!(NtUnloadKey => nt_unload_key, Support::Full),
     service!(NtUnloadKey2 => nt_unload_key_2, Support::Full),
 ];
@@ -32,7 +32,8 @@ const FORCE_UNLOAD: u32 = 1;
 
 /// `NtSaveKey`: writes a key and what is below it into a file.
 ///
-/// `STATUS_PRIVILEGE_NOT_HELD` without `SeBackupPrivilege`; `STATUS_INVALID_HANDLE`, `STATUS_KEY_DELETED`.
+/// `STATUS_PRIVILEGE_NOT_HELD` without `SeBackupPrivilege`; `STATUS_INVALID_HANDLE`, `STATUS_KEY_DELETED`; the statuses of
+/// writing a file.
 fn nt_save_key(cx: &mut Cx<'_>, key: Handle, file: Handle) -> NtResult {
     nt_save_key_ex(cx, key, file, 1)
 }
@@ -45,9 +46,10 @@ fn nt_save_key_ex(cx: &mut Cx<'_>, key: Handle, file: Handle, format: u32) -> Nt
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
     cx.require_privilege(Privilege::BACKUP)?;
-    cx.key(key, AccessMask(0))?;
-    cx.use_handle(file)?;
-    Err(Unwind::unsupported("FileHandle of NtSaveKey: hives are not written into files"))
+    let id = cx.key(key, AccessMask(0))?;
+    let bytes = super::hive::save(&cx.kernel.cm, id);
+    cx.write_whole_file(file, &bytes)?;
+    Ok(NtStatus::SUCCESS)
 }
 
 /// `NtSaveMergedKeys`: writes two keys as if the first lay over the second.
@@ -72,7 +74,9 @@ fn target(cx: &mut Cx<'_>, attributes: UserPtr<ObjectAttributes>) -> NtResult<Pl
 
 /// `NtLoadKey`: puts a hive file's keys under a name.
 ///
-/// `STATUS_PRIVILEGE_NOT_HELD` without `SeRestorePrivilege`; `STATUS_OBJECT_NAME_COLLISION`, and the statuses of names.
+/// `STATUS_PRIVILEGE_NOT_HELD` without `SeRestorePrivilege`; `STATUS_OBJECT_NAME_COLLISION`, `STATUS_INVALID_PARAMETER` for a
+/// place that is not in `\REGISTRY\MACHINE` or `USER`, `STATUS_NOT_REGISTRY_FILE`, `STATUS_REGISTRY_CORRUPT`, and the statuses of
+/// names and of reading a file.
 fn nt_load_key(
     cx: &mut Cx<'_>, target_key: UserPtr<ObjectAttributes>, source_file: UserPtr<ObjectAttributes>,
 ) -> NtResult {
@@ -83,15 +87,22 @@ fn nt_load_key(
 ///
 /// Those of `NtLoadKey`.
 fn nt_load_key_2(
-    cx: &mut Cx<'_>, target_key: UserPtr<ObjectAttributes>, source_file: UserPtr<ObjectAttributes>, _flags: u32,
+    cx: &mut Cx<'_>, target_key: UserPtr<ObjectAttributes>, source_file: UserPtr<ObjectAttributes>, flags: u32,
 ) -> NtResult {
     cx.require_privilege(Privilege::RESTORE)?;
-    let place = target(cx, target_key)?;
-    NameToOpen::capture(&mut cx.mem(), Some(source_file))?;
-    match place {
-        Place::Found(_) => Err(NtStatus::OBJECT_NAME_COLLISION.into()),
-        Place::Missing(..) => Err(Unwind::unsupported("SourceFile of NtLoadKey: hives are not read from files")),
+    if flags != 0 {
+        return Err(Unwind::unsupported(format!("Flags {flags:#x} of NtLoadKey2")));
     }
+    let Place::Missing(parent, name) = target(cx, target_key)? else {
+        return Err(NtStatus::OBJECT_NAME_COLLISION.into());
+    };
+    let above = cx.kernel.cm.live(parent)?;
+    if !above.fixed || above.depth != 1 {
+        return Err(NtStatus::INVALID_PARAMETER.into());
+    }
+    let bytes = cx.read_whole_by_name(source_file)?;
+    cx.kernel.cm.load(parent, &name, &bytes)?;
+    Ok(NtStatus::SUCCESS)
 }
 
 /// `NtRestoreKey`: replaces what is below a key by a hive file's keys.

@@ -16,7 +16,7 @@ mod transaction;
 mod value;
 mod wow64;
 
-pub use hive::{HiveKey, save};
+pub use hive::{HiveKey, HiveReader, save};
 pub use key::{Key, Waiting, access};
 pub use node::{KeyId, Node, Value, Values, compare_names};
 pub use notify::{Notify, Post};

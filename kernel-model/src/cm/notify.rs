@@ -11,7 +11,7 @@ use crate::ke::Event;
 use crate::ob::{ObjectId, WaitBlock, WaitKind, block_on};
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const GAP: &str = "no Buffer, which Windows does not fill either; one key at a time";
+const GAP: &str = "no Buffer, which Windows does not fill either; one key at a time; no status block of a WOW64 program that does not wait";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtNotifyChangeKey => nt_notify_change_key, Support::Partial(GAP)),
@@ -32,6 +32,9 @@ pub(super) mod filter {
 /// `EVENT_MODIFY_STATE`.
 const MODIFY_STATE: AccessMask = AccessMask(2);
 
+/// The most calls of one handle that wait to be told. Source: none; Windows' is the pool's.
+const MOST_POSTS: usize = 0x1_0000;
+
 /// What one handle is told about. Its first call decides; later ones ask again.
 #[derive(Clone, Debug)]
 pub struct Notify {
@@ -49,8 +52,9 @@ pub struct Post {
     process: ProcessKey,
     /// The caller.
     pub(crate) thread: u32,
-    /// Where the status goes.
-    pub(crate) status_block: UserPtr<IoStatusBlock>,
+    /// Where the status goes: for a 32-bit program of a 64-bit build only while it waits, because wow64.dll's copy of the
+    /// block is gone when its call has returned.
+    pub(crate) status_block: Option<UserPtr<IoStatusBlock>>,
     /// Routine and context of the APC that is queued to the caller.
     pub(crate) apc: Option<(u64, u64)>,
     /// The event that is set.
@@ -64,7 +68,8 @@ pub struct Post {
 ///
 /// `STATUS_PENDING` (the event is set later), `STATUS_NOTIFY_ENUM_DIR` (something changed), `STATUS_NOTIFY_CLEANUP` (the
 /// handle was closed); `STATUS_INVALID_PARAMETER` for an unknown filter, `STATUS_ACCESS_DENIED` without `KEY_NOTIFY`,
-/// `STATUS_INVALID_HANDLE`, `STATUS_KEY_DELETED`.
+/// `STATUS_INVALID_HANDLE`, `STATUS_KEY_DELETED`, `STATUS_INSUFFICIENT_RESOURCES`.
+#[expect(clippy::too_many_arguments, reason = "NtNotifyChangeKey has ten")]
 fn nt_notify_change_key(
     cx: &mut Cx<'_>, key: Handle, event: Handle, apc_routine: u64, apc_context: u64,
     status_block: UserPtr<IoStatusBlock>, completion_filter: u32, watch_tree: bool, _buffer: UserPtr<u8>,
@@ -86,7 +91,8 @@ fn nt_notify_change_key(
         return Err(NtStatus::INVALID_HANDLE.into());
     };
     let first = body.notify.is_none();
-    let missed = std::mem::take(&mut body.notify.get_or_insert_with(|| Box::new(state)).missed);
+    let notify = body.notify.get_or_insert_with(|| Box::new(state));
+    let (missed, posts) = (std::mem::take(&mut notify.missed), notify.posts.len());
     if first {
         cx.kernel.cm.watches.entry(id).or_default().push(object);
     }
@@ -99,10 +105,14 @@ fn nt_notify_change_key(
         cx.mem().store(status_block, &IoStatusBlock { status: status.0, information: 0 })?;
         return Ok(status);
     }
+    if posts >= MOST_POSTS {
+        return Err(NtStatus::INSUFFICIENT_RESOURCES.into());
+    }
     let waiter = if waits { Some(cx.kernel.new_waiter(id)) } else { None };
     event.into_iter().for_each(|event| cx.kernel.ob.reference(event));
     let apc = (apc_routine != 0).then_some((apc_routine, apc_context));
     let (process, thread) = (cx.kernel.ps.process.id, cx.kernel.ps.thread.id.0);
+    let status_block = Some(status_block).filter(|_| waits || cx.kernel.ps.process.wow64_peb.is_none());
     let post = Post { process, thread, status_block, apc, event, waiter };
     if let Some(Body::Key(body)) = cx.kernel.ob.get_mut(object).map(|o| &mut o.body) {
         body.notify.iter_mut().for_each(|notify| notify.posts.push(post));
@@ -116,7 +126,7 @@ fn nt_notify_change_key(
 /// `NtNotifyChangeMultipleKeys`: the same, for a second key too.
 ///
 /// Those of `NtNotifyChangeKey`.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "NtNotifyChangeMultipleKeys has twelve")]
 fn nt_notify_change_multiple_keys(
     cx: &mut Cx<'_>, key: Handle, count: u32, _subordinate: UserPtr<u8>, event: Handle, apc_routine: u64,
     apc_context: u64, status_block: UserPtr<IoStatusBlock>, completion_filter: u32, watch_tree: bool,
@@ -170,9 +180,10 @@ impl Cx<'_> {
         notify.missed = posts.is_empty();
         for post in posts {
             let status = NtStatus::NOTIFY_ENUM_DIR;
-            // Another process's memory is not there to be written; its event is set all the same.
-            if post.process == self.kernel.ps.process.id {
-                let _ = self.mem().store(post.status_block, &IoStatusBlock { status: status.0, information: 0 });
+            // Where the block cannot be written any more, the event is set all the same.
+            if let Some(block) = post.status_block {
+                let told = IoStatusBlock { status: status.0, information: 0 };
+                let _ = self.attached(post.process, |cx| cx.mem().store(block, &told));
             }
             self.kernel.finish_post(post, status);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use guest::NtStatus;
 
+use super::hive::HiveReader;
 use super::node::{KeyId, Node, compare_names};
 use crate::ob::{ObjectId, ObjectName};
 
@@ -26,13 +27,15 @@ pub struct Registry {
     bytes: u64,
     /// Key objects that wait for changes, by the key that they are of.
     pub(super) watches: BTreeMap<KeyId, Vec<ObjectId>>,
+    /// What reads hive files.
+    pub hive_reader: Option<HiveReader>,
 }
 
 impl Registry {
     /// A registry of one key, its root.
     pub fn new(root: Node) -> Self {
         let nodes = vec![Some(Arc::new(Node { fixed: true, volatile: true, ..root }))];
-        Self { nodes, free: Vec::new(), root: KeyId(0), bytes: 0, watches: BTreeMap::new() }
+        Self { nodes, free: Vec::new(), root: KeyId(0), bytes: 0, watches: BTreeMap::new(), hive_reader: None }
     }
 
     /// `\REGISTRY`.

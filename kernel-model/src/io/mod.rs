@@ -28,6 +28,7 @@ mod share;
 mod tree;
 mod volume;
 mod volume_info;
+mod whole;
 mod wildcard;
 
 pub use boot::{DEFAULT_DISK, Mount};
