@@ -100,6 +100,12 @@ pub mod process {
     use super::AccessMask;
 
     pub const TERMINATE: AccessMask = AccessMask(0x1);
+    pub const CREATE_THREAD: AccessMask = AccessMask(0x2);
+    pub const SUSPEND_RESUME: AccessMask = AccessMask(0x800);
+    pub const THREAD_SUSPEND_RESUME: AccessMask = AccessMask(0x2);
+    pub const THREAD_ALERT: AccessMask = AccessMask(0x4);
+    pub const THREAD_GET_CONTEXT: AccessMask = AccessMask(0x8);
+    pub const THREAD_SET_CONTEXT: AccessMask = AccessMask(0x10);
     pub const VM_OPERATION: AccessMask = AccessMask(0x8);
     pub const VM_READ: AccessMask = AccessMask(0x10);
     pub const VM_WRITE: AccessMask = AccessMask(0x20);

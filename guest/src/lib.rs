@@ -18,6 +18,7 @@ pub mod mem;
 pub mod objects;
 pub mod pe;
 pub mod profile;
+pub mod registers;
 pub mod services;
 pub mod status;
 pub mod stub;

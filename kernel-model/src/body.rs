@@ -86,6 +86,7 @@ impl ObjectBody for Body {
     fn signaled(&self, waiter: Waiter) -> Option<bool> {
         match self {
             Self::Event(event) => Some(event.signaled),
+            Self::EventPair(pair) => pair.side_signaled(waiter.side),
             Self::Mutant(mutant) => Some(mutant.signaled(waiter.thread)),
             Self::Semaphore(semaphore) => Some(semaphore.count > 0),
             Self::Timer(timer) => Some(timer.signaled(waiter.now)),
@@ -102,7 +103,6 @@ impl ObjectBody for Body {
             Self::Directory(_)
             | Self::SymbolicLink(_)
             | Self::Section(_)
-            | Self::EventPair(_)
             | Self::KeyedEvent(_)
             | Self::Token(_) => None,
             // ObpDefaultObject, which is always signalled.
@@ -113,6 +113,7 @@ impl ObjectBody for Body {
     fn satisfy(&mut self, waiter: Waiter) -> Result<NtStatus, NtStatus> {
         match self {
             Self::Event(event) => event.satisfy(),
+            Self::EventPair(pair) => pair.satisfy(waiter.side),
             Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
             Self::Timer(timer) => timer.satisfy(waiter.now),
             Self::File(file) => return Ok(file.take_awaited(waiter.thread)),

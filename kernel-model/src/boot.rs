@@ -11,12 +11,13 @@ use crate::ke::{Clock, Event, EventKind, KeyedEvent};
 use crate::kernel::{Kernel, services};
 use crate::mm::{Limits, Memory};
 use crate::ob::{HandleTable, Lookup, ObjectId, ObjectManager, RefCache, Types, Walk};
-use crate::ps::{Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject};
+use crate::ps::{Process, ProcessId, ProcessObject, Processes, TebSlots, Thread, ThreadId, ThreadObject, ThreadState};
+use crate::schedule::Scheduler;
 use crate::se::{Account, Assign, Monitor, Protection, Token, assign_security};
 use crate::service::ServiceTable;
 
 /// The ids of the first process and its thread.
-const FIRST_PROCESS: u32 = 0x1000;
+pub(crate) const FIRST_PROCESS: ProcessId = ProcessId(0x1000);
 const FIRST_THREAD: u32 = 0x1004;
 /// The parent: explorer.exe, say; it has an id and nothing else.
 const PARENT: u32 = 0xf00;
@@ -80,21 +81,17 @@ fn process(profile: &Profile, ob: &mut Ob, id: ProcessId, parent: ProcessId, tok
         win32k_lockdown: false,
         image: image.to_string(),
         exit_status: NtStatus::PENDING,
+        buried: false,
+        stack: [0; 2],
+        tebs: TebSlots::default(),
+        thread_start: 0,
+        wow64_ways: None,
+        highest: u64::MAX,
     }
 }
 
 fn thread(ob: &mut Ob, id: ThreadId, process: ProcessId) -> Thread {
-    Thread {
-        id,
-        process,
-        object: ob.create(Body::Thread(ThreadObject { id, ended: false })),
-        impersonation: None,
-        teb: 0,
-        gui: false,
-        kernel_mode: false,
-        wait: None,
-        exit_status: NtStatus::PENDING,
-    }
+    Thread::new(id, process, ob.create(Body::Thread(ThreadObject { id, ended: false })))
 }
 
 fn make_token(ob: &mut Ob, token: Token) -> ObjectId {
@@ -119,12 +116,13 @@ impl Kernel {
     /// A booted kernel with one process that has no memory yet, and `frames` frames of physical memory.
     pub fn new(profile: &'static Profile, frames: u32, image: &str) -> Self {
         let mut ob = namespace(profile);
-        let (id, thread_id) = (ProcessId(FIRST_PROCESS), ThreadId(FIRST_THREAD));
+        let (id, thread_id) = (FIRST_PROCESS, ThreadId(FIRST_THREAD));
         let mut se = Monitor::default();
         se.mandatory = profile.version.2 >= SESSION_ZERO_ISOLATION;
         let token = make_token(&mut ob, se.logon(Account::User));
         let process = process(profile, &mut ob, id, ProcessId(PARENT), token, image);
-        let thread = thread(&mut ob, thread_id, id);
+        let mut thread = thread(&mut ob, thread_id, id);
+        thread.state = ThreadState::Running;
         secure(&mut ob, &[process.object, thread.object, token], token);
         let mut kernel = Self {
             profile,
@@ -135,7 +133,15 @@ impl Kernel {
             mm: Memory::new(frames, Limits::new(profile)),
             console: Console::default(),
             io: Io::default(),
-            ps: Processes { process, thread, others: Default::default(), other_threads: Default::default() },
+            scheduler: Scheduler::default(),
+            single_threaded: false,
+            ps: Processes {
+                process,
+                thread,
+                others: Default::default(),
+                other_threads: Default::default(),
+                first_exit: None,
+            },
         };
         kernel.boot_files();
         kernel

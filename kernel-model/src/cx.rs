@@ -1,6 +1,7 @@
 //! What a service works with: the kernel, physical memory, and the doors from guest values to kernel ones.
 
 use guest::access::process as access;
+use guest::registers::UserState;
 use guest::types::ObjectAttributes;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
@@ -39,6 +40,13 @@ impl Cx<'_> {
         let width = self.kernel.width();
         let kernel = self.kernel.ps.thread.kernel_mode;
         UserMemory { memory: &mut self.kernel.mm, ram: self.ram, width, kernel }
+    }
+
+    /// The registers of the calling thread. The first time the call is made again, when they are at hand. What is written
+    /// there counts where the call ends in [`Unwind::Resume`].
+    pub fn user_state(&mut self) -> NtResult<&mut UserState> {
+        let thread = &mut self.kernel.ps.thread;
+        if thread.state_at_hand { Ok(&mut thread.user) } else { Err(Unwind::NeedState) }
     }
 
     /// Probes where a new handle is to go, and sets it to NULL, which is what a failing call leaves there.

@@ -6,46 +6,101 @@ use guest::types::IoStatusBlock;
 use crate::body::Body;
 use crate::io::Packet;
 use crate::kernel::Kernel;
-use crate::ob::ObjectId;
-use crate::ps::{LIMIT_KILL_ON_JOB_CLOSE, ProcessId, ThreadId};
+use crate::boot::FIRST_PROCESS;
+use crate::ob::{ObjectId, ObjectType};
+use crate::ps::{LIMIT_KILL_ON_JOB_CLOSE, ProcessId, ThreadId, ThreadState};
 
 /// `JOB_OBJECT_MSG_*`.
 const ACTIVE_PROCESS_ZERO: u64 = 4;
 const EXIT_PROCESS: u64 = 7;
 
 impl Kernel {
-    /// Signals a process and its threads, abandons the mutants that they own, and takes it out of its jobs' counts.
-    /// Handles, and what else it holds, stay: the process that runs is looked at when its machine has stopped.
-    pub(crate) fn signal_end(&mut self, id: ProcessId, status: NtStatus) {
-        let Some(process) = self.ps.get_mut(id) else { return };
+    /// `PspExitThread`, as far as others can tell: the thread is signalled, waits for nothing, and the mutants that it
+    /// owns are abandoned. A process whose last thread it was ends with its status.
+    pub(crate) fn end_thread(&mut self, id: ThreadId, status: NtStatus) {
+        let Some(thread) = self.ps.thread(id).filter(|t| !t.has_ended()) else { return };
+        let (object, process, state) = (thread.object, thread.process, thread.state);
+        self.unwait(id);
+        if state == ThreadState::Ready {
+            self.unready(id);
+        }
+        if let Some(thread) = self.ps.thread_mut(id) {
+            thread.exit_status = status;
+            thread.state = ThreadState::Terminated;
+            thread.apcs.clear();
+        }
+        self.abandon_mutants(id);
+        if let Some(Body::Thread(thread)) = self.ob.get_mut(object).map(|o| &mut o.body) {
+            thread.ended = true;
+        }
+        if !self.ps.threads().any(|t| t.process == process && !t.has_ended()) {
+            self.signal_process(process, status);
+        }
+        self.bury(id);
+    }
+
+    /// Lets go of a thread that has ended, unless it still is the running one; of its process too, if no thread of it
+    /// is left.
+    pub(crate) fn bury(&mut self, id: ThreadId) {
+        let Some(thread) = self.ps.thread(id).filter(|t| t.has_ended() && id != self.ps.thread.id) else { return };
+        let (object, process) = (thread.object, thread.process);
+        self.free_thread_memory(id, process);
+        self.ob.dereference(object);
+        self.bury_process(process);
+        self.run_down();
+    }
+
+    /// `MmDeleteTeb`, and the stack that was made with the thread.
+    fn free_thread_memory(&mut self, id: ThreadId, process: ProcessId) {
+        let Some(thread) = self.ps.thread_mut(id) else { return };
+        let (teb, stacks) = (std::mem::take(&mut thread.teb), std::mem::take(&mut thread.stacks));
+        let alive = self.ps.get(process).is_some_and(|p| p.exit_status == NtStatus::PENDING);
+        if !alive || teb == 0 {
+            return;
+        }
+        let running = self.ps.process.id;
+        self.mm.switch_space(running.0, process.0);
+        stacks.into_iter().for_each(|stack| self.mm.delete_stack(stack));
+        if let Some(process) = self.ps.get_mut(process) {
+            process.tebs.give_back(&mut self.mm, teb);
+        }
+        self.mm.switch_space(process.0, running.0);
+    }
+
+    /// Signals a process that has ended, and takes it out of its jobs' counts. Handles, and what else it holds, stay: the
+    /// process that runs is looked at when its machine has stopped.
+    fn signal_process(&mut self, id: ProcessId, status: NtStatus) {
+        let Some(process) = self.ps.get_mut(id).filter(|p| p.exit_status == NtStatus::PENDING) else { return };
         process.exit_status = status;
         let (object, jobs) = (process.object, process.jobs.clone());
-        let threads: Vec<(ThreadId, ObjectId)> =
-            self.ps.threads().filter(|t| t.process == id).map(|t| (t.id, t.object)).collect();
-        for &(thread, thread_object) in &threads {
-            if let Some(thread) = self.ps.thread_mut(thread) {
-                thread.exit_status = status;
-                thread.wait = None;
-            }
-            if let Some(Body::Thread(thread)) = self.ob.get_mut(thread_object).map(|o| &mut o.body) {
-                thread.ended = true;
-            }
-        }
-        self.abandon_mutants(&threads);
         if let Some(Body::Process(process)) = self.ob.get_mut(object).map(|o| &mut o.body) {
             process.ended = true;
+        }
+        if id == FIRST_PROCESS {
+            self.ps.first_exit = Some(status);
         }
         for job in jobs {
             self.leave_job(job, id);
         }
     }
 
-    fn abandon_mutants(&mut self, threads: &[(ThreadId, ObjectId)]) {
-        let owned = |body: &Body| matches!(body, Body::Mutant(m) if m.owner.is_some());
+    /// `PspTerminateProcess`: every thread of a process ends, and it with them.
+    pub(crate) fn signal_end(&mut self, id: ProcessId, status: NtStatus) {
+        // It is told its status first: the last thread's is not its own.
+        self.signal_process(id, status);
+        let threads: Vec<ThreadId> = self.ps.threads().filter(|t| t.process == id).map(|t| t.id).collect();
+        threads.into_iter().for_each(|thread| self.end_thread(thread, status));
+    }
+
+    fn abandon_mutants(&mut self, thread: ThreadId) {
+        if self.ob.type_info(ObjectType::Mutant).is_none_or(|info| info.objects == 0) {
+            return;
+        }
+        let owned = |body: &Body| matches!(body, Body::Mutant(m) if m.owner == Some(thread.0));
         let mutants: Vec<ObjectId> = self.ob.iter().filter(|(_, o)| owned(&o.body)).map(|(id, _)| id).collect();
         for id in mutants {
             if let Some(Body::Mutant(mutant)) = self.ob.get_mut(id).map(|o| &mut o.body) {
-                threads.iter().for_each(|(thread, _)| mutant.abandon(thread.0));
+                mutant.abandon(thread.0);
             }
         }
     }
@@ -79,7 +134,17 @@ impl Kernel {
             return;
         }
         self.signal_end(id, status);
+        self.run_down();
+    }
+
+    /// Closes the handles of a process that has ended and does not run, gives its memory back, and lets go of it.
+    fn bury_process(&mut self, id: ProcessId) {
+        let over = self.ps.get(id).is_some_and(|p| p.exit_status != NtStatus::PENDING && !p.buried);
+        if !over || id == self.ps.process.id || self.ps.threads().any(|t| t.process == id && !t.has_ended()) {
+            return;
+        }
         let Some(process) = self.ps.get_mut(id) else { return };
+        process.buried = true;
         let (object, jobs) = (process.object, std::mem::take(&mut process.jobs));
         let mut handles = std::mem::take(&mut process.handles);
         let open: Vec<_> = handles.iter().map(|(handle, _)| handle).collect();
@@ -87,10 +152,8 @@ impl Kernel {
             self.ob.handle_closed(closed.entry.object, closed.cached);
         }
         jobs.into_iter().for_each(|job| self.ob.dereference(job));
-        let threads: Vec<ObjectId> = self.ps.threads().filter(|t| t.process == id).map(|t| t.object).collect();
-        threads.into_iter().for_each(|thread| self.ob.dereference(thread));
+        self.mm.delete_space(self.ps.process.id.0, id.0);
         self.ob.dereference(object);
-        self.run_down();
     }
 
     /// `PspCloseJob`: the last handle to a job was closed.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use guest::NtStatus;
-
 use crate::body::Body;
 use crate::kernel::Kernel;
 use crate::ob::ObjectId;
+use crate::service::WaitOn;
 
 /// What the counts of one object should be.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -61,13 +60,18 @@ impl Kernel {
             }
         }
         self.io.pointed().for_each(&mut point);
-        for process in self.ps.iter().filter(|p| p.exit_status == NtStatus::PENDING || p.id == self.ps.process.id) {
+        for process in self.ps.iter().filter(|p| !p.buried) {
             point(process.object);
             process.jobs.iter().for_each(|job| point(*job));
         }
         for thread in self.ps.threads() {
-            if thread.exit_status == NtStatus::PENDING || thread.id == self.ps.thread.id {
+            if !thread.has_ended() || thread.id == self.ps.thread.id {
                 point(thread.object);
+            }
+            match thread.wait.as_ref().map(|wait| &wait.on) {
+                Some(WaitOn::Objects { objects, .. }) => objects.iter().for_each(|&id| point(ObjectId(id))),
+                Some(&(WaitOn::Again(id) | WaitOn::Key { event: id, .. })) => point(ObjectId(id)),
+                _ => {}
             }
         }
         // A token goes when the process or thread itself is deleted.

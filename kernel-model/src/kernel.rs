@@ -13,8 +13,9 @@ use crate::cx::{Cx, Outside};
 use crate::io::{Console, FileObject, Io, Stream, Target};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
-use crate::ob::{Body as _, Entry, HandleAttributes, ObjectManager, WaitBlock, Waiter};
+use crate::ob::{Entry, HandleAttributes, ObjectManager};
 use crate::ps::Processes;
+use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
 use crate::{ex, io, ke, mm, ob, ps};
@@ -40,6 +41,10 @@ pub struct Kernel {
     pub io: Io,
     /// Processes and threads.
     pub ps: Processes,
+    /// Who runs when.
+    pub scheduler: Scheduler,
+    /// There can be only one thread: kernel code runs in ring 0, and has one stack.
+    pub single_threaded: bool,
 }
 
 /// A call as it arrived.
@@ -68,6 +73,12 @@ pub enum Answer {
     Blocked(Wait),
     /// The host is to supply console input.
     NeedInput,
+    /// The model wants the thread's registers, and is then called again.
+    NeedState,
+    /// The thread goes on with the registers that the model has of it.
+    Resume,
+    /// The thread has ended.
+    ThreadExit(NtStatus),
     /// The process has ended.
     ProcessExit(NtStatus),
 }
@@ -117,8 +128,8 @@ impl Answer {
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitEnd {
-    /// The call returns this status.
-    Status(NtStatus),
+    /// Something has.
+    Woken(Wake),
     /// Nothing can ever end it.
     Deadlock,
 }
@@ -230,16 +241,22 @@ impl Kernel {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),
             Err(Unwind::NeedInput) => Answer::NeedInput,
+            Err(Unwind::NeedState) => Answer::NeedState,
+            Err(Unwind::Resume) => Answer::Resume,
             Err(Unwind::Unsupported(what)) => Answer::NotImplemented(Some(what)),
+            Err(Unwind::ThreadExit(status)) => Answer::ThreadExit(status),
             Err(Unwind::ProcessExit(status)) => Answer::ProcessExit(status),
         }
     }
 
-    /// Calls the delete and close procedures of the objects that a call has left without references or handles.
+    /// Wakes whom a call has let go on, and calls the delete and close procedures of the objects that it has left without
+    /// references or handles.
     #[inline]
     pub fn run_down(&mut self) {
         loop {
-            if let Some(id) = self.ob.take_closed() {
+            if let Some(id) = self.ob.take_touched() {
+                self.satisfy_waits(id);
+            } else if let Some(id) = self.ob.take_closed() {
                 if matches!(self.ob.get(id).map(|object| &object.body), Some(Body::File(_))) {
                     self.file_closed(id);
                     continue;
@@ -275,35 +292,6 @@ impl Kernel {
             }
             _ => {}
         }
-    }
-
-    /// Ends a wait of the only thread there is: time passes until a timer that it waits on expires, or until its
-    /// deadline.
-    pub fn finish_wait(&mut self, wait: &Wait) -> WaitEnd {
-        if let Some(block) = self.ps.thread.wait.take() {
-            while let Some(due) = self.next_timer(&block, wait.deadline) {
-                self.clock.advance_to(due);
-                let waiter = Waiter { thread: self.ps.thread.id.0, now: self.clock.interrupt_time() };
-                if let Some(status) = ob::try_wait(&mut self.ob, &block, waiter) {
-                    return WaitEnd::Status(status);
-                }
-            }
-        }
-        match wait.deadline {
-            Some(deadline) => {
-                self.clock.advance_to(deadline);
-                WaitEnd::Status(wait.timeout_status)
-            }
-            None => WaitEnd::Deadlock,
-        }
-    }
-
-    /// When the next timer expires that could end a wait before its deadline. A timer that has expired and is not
-    /// due again cannot.
-    fn next_timer(&self, block: &WaitBlock, deadline: Option<u64>) -> Option<u64> {
-        let now = self.clock.interrupt_time();
-        let due = block.objects.iter().filter_map(|&id| self.ob.get(id)?.body.due());
-        due.filter(|&due| due > now && deadline.is_none_or(|end| due <= end)).min()
     }
 
     /// The registers a call returns with.

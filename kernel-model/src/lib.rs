@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod mm;
 pub mod ob;
 pub mod ps;
+pub mod schedule;
 pub mod se;
 pub mod service;
 

@@ -5,6 +5,7 @@ use guest::convention::{Gate, TrapRegs};
 use guest::mem::PAGE_SIZE;
 use guest::{NtStatus, Profile};
 use kernel_model::kernel::WaitEnd;
+use kernel_model::schedule::Wake;
 use kernel_model::mm::{Frame, Phys, Protect, Vad, VadKind};
 use kernel_model::service::Args;
 use kernel_model::{Answer, Call, Kernel};
@@ -111,8 +112,8 @@ impl Direct {
         match self.answer(service, args) {
             Answer::Status(status) => status,
             Answer::Blocked(wait) => match self.kernel.finish_wait(&wait) {
-                WaitEnd::Status(status) => status,
-                WaitEnd::Deadlock => panic!("{service} {args:x?} waits for ever"),
+                WaitEnd::Woken(Wake::Status(status)) => status,
+                end => panic!("{service} {args:x?}: the wait ends in {end:?}"),
             },
             other => panic!("{service} {args:x?} = {other:?}"),
         }

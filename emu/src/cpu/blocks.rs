@@ -38,6 +38,8 @@ pub(super) struct Block {
     pub writes_msr: bool,
     /// It is 32-bit code.
     pub is_32: bool,
+    /// The address space it is in ([`space_key`]).
+    pub space: u64,
 }
 
 impl Block {
@@ -53,7 +55,7 @@ impl Block {
 
     /// What it is known by: the same bytes are another block for code of another width.
     pub(super) fn key(&self) -> u64 {
-        self.address ^ mode_key(self.is_32)
+        self.address ^ mode_key(self.is_32) ^ self.space
     }
 
     /// Whether an address is in it.
@@ -78,6 +80,12 @@ const SLOTS: usize = 1 << 13;
 /// What tells blocks of 32-bit code from others: a bit that no user address has.
 pub(super) const fn mode_key(is_32: bool) -> u64 {
     if is_32 { 1 << 63 } else { 0 }
+}
+
+/// What tells blocks of one address space from those of another: bits between those of user addresses and that of
+/// [`mode_key`]. Process ids are multiples of 4.
+pub(super) const fn space_key(process: u32) -> u64 {
+    ((process >> 2 & 0x3fff) as u64) << 48
 }
 
 /// What counting needs of a block, small enough that many fit the host's cache.

@@ -4,6 +4,7 @@ use std::ffi::c_int;
 
 use guest::Arch;
 use guest::mem::Access;
+use guest::registers::UserState;
 use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::uc_x86_mmr;
 
@@ -24,6 +25,8 @@ struct Selectors {
     kernel_code: u64,
     kernel_data: u64,
     user_code: u64,
+    /// Of 32-bit code on a 64-bit kernel; 0: there is none.
+    compatible_code: u64,
     user_data: u64,
     gs: u64,
     teb: u64,
@@ -42,6 +45,7 @@ const X64: Selectors = Selectors {
     kernel_code: 0x10,
     kernel_data: 0x18,
     user_code: 0x33,
+    compatible_code: 0x23,
     user_data: 0x2b,
     gs: 0x2b,
     teb: 0x53,
@@ -60,6 +64,7 @@ const X86: Selectors = Selectors {
     kernel_code: 0x08,
     kernel_data: 0x10,
     user_code: 0x1b,
+    compatible_code: 0,
     user_data: 0x23,
     gs: 0,
     teb: 0x3b,
@@ -113,9 +118,6 @@ fn enter(s: &Selectors) -> Vec<u8> {
     code.extend([0x31, 0xc0, 0x48, 0xcf]);
     code
 }
-/// The x87 control word and MXCSR that Windows x64 gives a new thread: all exceptions masked, x87 precision 53 bits.
-const FPU_CONTROL: u64 = 0x27f;
-const MXCSR: u64 = 0x1f80;
 
 /// Writes the CPU's own pages and starts the engine into ring 3. It stops at address 0, where nothing is
 /// mapped: that is the end of the way in. It goes into ring 0 first, by the same way, and learns what the rings differ
@@ -133,10 +135,19 @@ pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch) -> Result
     go(engine, ram, [s.kernel_code, s.kernel_data])?;
     let kernel = engine.save().map_err(failed)?;
     engine.restore(&reset).map_err(failed)?;
+    let compatible = match s.compatible_code {
+        0 => None,
+        code => {
+            go(engine, ram, [code, s.user_data])?;
+            let context = engine.save().map_err(failed)?;
+            engine.restore(&reset).map_err(failed)?;
+            Some(context)
+        }
+    };
     go(engine, ram, [s.user_code, s.user_data])?;
     let expected = [s.user_code, s.user_data, s.kernel_code, s.kernel_data];
-    let ring_0 = Ring0::calibrate(engine, &kernel, expected)?;
-    engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[FPU_CONTROL, MXCSR]);
+    let ring_0 = Ring0::calibrate(engine, &kernel, compatible.as_ref(), expected)?;
+    engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[UserState::X87[0].into(), UserState::MXCSR.into()]);
     Ok(ring_0)
 }
 

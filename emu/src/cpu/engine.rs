@@ -19,7 +19,7 @@ use super::exceptions::LastException;
 use super::ffi::Engine;
 use super::hooks;
 use super::ram::Ram;
-use super::registers::{self, Reg, RegisterFile};
+use super::registers::{self, Reg, RegisterFile, UserState};
 use super::ring::{self, Entry, Msr};
 use super::shared::{Shared, StopAt};
 use super::trap::Trap;
@@ -370,12 +370,37 @@ impl Cpu {
 
     /// Every register.
     pub fn registers(&self) -> RegisterFile {
-        RegisterFile::read(&self.engine)
+        registers::read(&self.engine)
     }
 
     /// Sets every register.
     pub fn set_registers(&mut self, file: &RegisterFile) {
-        file.write(&self.engine);
+        registers::write(&self.engine, file);
+        self.shared.jump();
+    }
+
+    /// All that user code has in the CPU, but the debug registers.
+    pub fn user_state(&self) -> UserState {
+        registers::read_state(&self.engine)
+    }
+
+    /// Has other user code go on. Of the selectors only CS counts, which tells the width; the bases of FS and GS are
+    /// [`Cpu::set_fs_base`]'s and [`Cpu::set_gs_base`]'s.
+    pub fn set_user_state(&mut self, state: &UserState) {
+        if registers::code_selector(&self.engine) != state.segments.cs {
+            let Shared { ring_0, window, .. } = &mut *self.shared;
+            if let Some(way) = ring_0.as_mut().or(window.as_mut()) {
+                way.set_user_code(&self.engine, state.segments.cs);
+            }
+        }
+        registers::write_state(&self.engine, state);
+        self.shared.jump();
+    }
+
+    /// Another address space is in place: translations are forgotten, and its code is told from others'.
+    pub fn set_space(&mut self, process: u32) {
+        self.engine.flush_tlb();
+        self.shared.space = blocks::space_key(process);
         self.shared.jump();
     }
 

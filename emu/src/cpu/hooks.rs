@@ -328,12 +328,11 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
     let run = |engine: &Engine, shared: &mut Shared, client: &mut dyn Client| {
         let before = shared.block();
         let (bits, ring) = if shared.mode_known {
-            (if shared.mode == 0 { 64 } else { 32 }, if shared.is_ring_0() { 0 } else { 3 })
+            (if shared.mode_is_32() { 32 } else { 64 }, if shared.is_ring_0() { 0 } else { 3 })
         } else {
             registers::mode(engine)
         };
-        shared.mode = blocks::mode_key(bits == 32);
-        shared.mode_known = true;
+        shared.set_mode(bits == 32);
         if ring == 3 && shared.is_ring_0() {
             shared.left_ring_0();
             if client.left_kernel(&Insn { engine, address, size }) == Flow::Stop {
@@ -345,7 +344,7 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
             }
         }
         let known = shared.blocks.get(address, shared.mode, size).copied();
-        let block = known.unwrap_or_else(|| decode(client, bits, address, size));
+        let block = known.unwrap_or_else(|| Block { space: shared.space, ..decode(client, bits, address, size) });
         let again = u64::from(shared.repeating == address);
         if again == 0 && before.is_restarted_by(&block) {
             shared.retired = retired_at(shared, client, address, bits);

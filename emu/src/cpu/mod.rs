@@ -30,7 +30,7 @@ use guest::system::KernelGate;
 pub use boot::descriptors;
 pub use engine::{Cpu, CpuError, Options};
 pub use ram::Ram;
-pub use registers::{Reg, RegisterFile};
+pub use registers::{Reg, RegisterFile, UserState};
 pub use ring::{Entry, Msr};
 pub use trap::{Insn, KernelCall, Trap};
 

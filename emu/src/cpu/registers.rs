@@ -10,44 +10,28 @@ use unicorn_engine::RegisterX86 as R;
 use super::boot;
 use super::ffi::Engine;
 
-macro_rules! registers {
-    ($($name:ident = $text:literal => $uc:ident),* $(,)?) => {
-        /// A 64-bit register.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[allow(missing_docs)]
-        pub enum Reg { $($name),* }
+pub use guest::registers::{Reg, RegisterFile, Segments, UserState};
 
-        impl Reg {
-            /// Every register of a [`RegisterFile`], in its order.
-            pub const ALL: &'static [Reg] = &[$(Reg::$name),*];
-
-            /// The name in lower case.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
-            }
-        }
-
-        impl Reg {
-            /// The name it has in 64-bit or 32-bit code; `None` where it is out of reach.
-            pub fn name_in(self, bits: u32) -> Option<String> {
-                match (bits, self.name().strip_prefix('r')) {
-                    (64, _) => Some(self.name().to_string()),
-                    (_, Some(rest)) if !rest.starts_with(|c: char| c.is_ascii_digit()) => Some(format!("e{rest}")),
-                    _ => None,
-                }
-            }
-        }
-
-        const IDS: [c_int; Reg::ALL.len()] = [$(R::$uc as c_int),*];
-    };
-}
-registers! {
-    Rax = "rax" => RAX, Rbx = "rbx" => RBX, Rcx = "rcx" => RCX, Rdx = "rdx" => RDX,
-    Rsi = "rsi" => RSI, Rdi = "rdi" => RDI, Rbp = "rbp" => RBP, Rsp = "rsp" => RSP,
-    R8 = "r8" => R8, R9 = "r9" => R9, R10 = "r10" => R10, R11 = "r11" => R11,
-    R12 = "r12" => R12, R13 = "r13" => R13, R14 = "r14" => R14, R15 = "r15" => R15,
-    Rip = "rip" => RIP, Rflags = "rflags" => RFLAGS,
-}
+const IDS: [c_int; Reg::ALL.len()] = [
+    R::RAX as c_int,
+    R::RBX as c_int,
+    R::RCX as c_int,
+    R::RDX as c_int,
+    R::RSI as c_int,
+    R::RDI as c_int,
+    R::RBP as c_int,
+    R::RSP as c_int,
+    R::R8 as c_int,
+    R::R9 as c_int,
+    R::R10 as c_int,
+    R::R11 as c_int,
+    R::R12 as c_int,
+    R::R13 as c_int,
+    R::R14 as c_int,
+    R::R15 as c_int,
+    R::RIP as c_int,
+    R::RFLAGS as c_int,
+];
 
 const XMM: [c_int; 16] = [
     R::XMM0 as c_int,
@@ -68,41 +52,68 @@ const XMM: [c_int; 16] = [
     R::XMM15 as c_int,
 ];
 
-/// The general registers, RIP, RFLAGS and XMM0-15, all at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct RegisterFile {
-    values: [u64; Reg::ALL.len()],
-    /// XMM0-15, low half first.
-    pub xmm: [[u64; 2]; 16],
+/// Reads every register of a file.
+pub(super) fn read(engine: &Engine) -> RegisterFile {
+    let mut file = read_general(engine);
+    engine.read_wide(&XMM, &mut file.xmm);
+    file
 }
 
-impl RegisterFile {
-    /// A register's value.
-    pub fn get(&self, reg: Reg) -> u64 {
-        self.values[reg as usize]
-    }
+/// Writes every register of a file.
+pub(super) fn write(engine: &Engine, file: &RegisterFile) {
+    engine.write(&IDS, &file.values);
+    engine.write_wide(&XMM, &file.xmm);
+}
 
-    /// Sets a register.
-    pub fn set(&mut self, reg: Reg, value: u64) {
-        self.values[reg as usize] = value;
-    }
+const SEGMENTS: [c_int; 6] =
+    [R::CS as c_int, R::SS as c_int, R::DS as c_int, R::ES as c_int, R::FS as c_int, R::GS as c_int];
+const FLOATING: [c_int; 4] = [R::MXCSR as c_int, R::FPCW as c_int, R::FPSW as c_int, R::FPTAG as c_int];
+const X87: [c_int; 8] = [
+    R::FP0 as c_int,
+    R::FP1 as c_int,
+    R::FP2 as c_int,
+    R::FP3 as c_int,
+    R::FP4 as c_int,
+    R::FP5 as c_int,
+    R::FP6 as c_int,
+    R::FP7 as c_int,
+];
 
-    /// Every register but XMM, with its name.
-    pub fn iter(&self) -> impl Iterator<Item = (Reg, u64)> + '_ {
-        Reg::ALL.iter().map(|&reg| (reg, self.get(reg)))
+/// Reads all that user code has, but the debug registers.
+pub(super) fn read_state(engine: &Engine) -> UserState {
+    let mut selectors = [0; 6];
+    engine.read(&SEGMENTS, &mut selectors);
+    let [cs, ss, ds, es, fs, gs] = selectors.map(|v| v as u16);
+    let mut floating = [0; 4];
+    engine.read(&FLOATING, &mut floating);
+    let [mxcsr, control, status, tag] = floating;
+    // An 80-bit register is told as ten bytes.
+    let mut x87 = [[0; 2]; 8];
+    engine.read_wide(&X87, &mut x87);
+    let st = x87.map(|[low, high]| {
+        let bytes = [low.to_le_bytes(), high.to_le_bytes()];
+        std::array::from_fn(|i| bytes.as_flattened().get(i).copied().unwrap_or(0))
+    });
+    UserState {
+        file: read(engine),
+        segments: Segments { cs, ss, ds, es, fs, gs },
+        mxcsr: mxcsr as u32,
+        x87: [control as u16, status as u16, tag as u16],
+        st,
+        debug: [0; 6],
     }
+}
 
-    pub(super) fn read(engine: &Engine) -> Self {
-        let mut file = Self::default();
-        engine.read(&IDS, &mut file.values);
-        engine.read_wide(&XMM, &mut file.xmm);
-        file
-    }
-
-    pub(super) fn write(&self, engine: &Engine) {
-        engine.write(&IDS, &self.values);
-        engine.write_wide(&XMM, &self.xmm);
-    }
+/// Writes all that user code has, but selectors and the debug registers.
+pub(super) fn write_state(engine: &Engine, state: &UserState) {
+    let [control, status, tag] = state.x87.map(u64::from);
+    engine.write(&FLOATING, &[state.mxcsr.into(), control, status, tag]);
+    let word = |st: &[u8; 10], at: usize| {
+        let bytes: [u8; 8] = std::array::from_fn(|i| st.get(at + i).copied().unwrap_or(0));
+        u64::from_le_bytes(bytes)
+    };
+    engine.write_wide(&X87, &state.st.map(|st| [word(&st, 0), word(&st, 8)]));
+    write(engine, &state.file);
 }
 
 /// The general registers without XMM, for the instruction trace.
@@ -117,11 +128,16 @@ pub(super) fn bits(engine: &Engine) -> u32 {
     mode(engine).0
 }
 
-/// How the code that runs is decoded, 64 or 32, and its ring. Any code segment but the two 64-bit ones is a 32-bit one.
-pub(super) fn mode(engine: &Engine) -> (u32, u8) {
+/// CS.
+pub(super) fn code_selector(engine: &Engine) -> u16 {
     let mut v = [0];
     engine.read(&[R::CS as c_int], &mut v);
-    let cs = v[0] & 0xffff;
+    v[0] as u16
+}
+
+/// How the code that runs is decoded, 64 or 32, and its ring. Any code segment but the two 64-bit ones is a 32-bit one.
+pub(super) fn mode(engine: &Engine) -> (u32, u8) {
+    let cs = u64::from(code_selector(engine));
     (if boot::CODE_64.contains(&cs) { 64 } else { 32 }, cs as u8 & 3)
 }
 

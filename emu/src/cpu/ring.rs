@@ -91,11 +91,35 @@ pub(super) struct Ring0 {
     window: Context,
     /// Where RAX is in the context.
     base: usize,
-    /// CS, SS and the flags of the mode, as ring 0 has them.
+    kernel: Mode,
+    /// User code of both widths, where there are two.
+    user: [Mode; 2],
+    msrs: Option<EntryMsrs>,
+}
+
+/// CS, SS and the flags that belong to them, as the context has them in one mode.
+#[derive(Clone, Copy)]
+struct Mode {
     cs: [u8; SEGMENT],
     ss: [u8; SEGMENT],
     hflags: [u8; 4],
-    msrs: Option<EntryMsrs>,
+}
+
+impl Mode {
+    fn of(context: &[u8], base: usize) -> Self {
+        let segment = |at: usize| std::array::from_fn(|i| context.get(base + at + i).copied().unwrap_or(0));
+        Self { cs: segment(CS), ss: segment(SS), hflags: word(context, base + HFLAGS).to_le_bytes() }
+    }
+
+    fn selector(&self) -> u16 {
+        word(&self.cs, 0) as u16
+    }
+
+    fn put(&self, context: &mut [u8], base: usize) {
+        put(context, base + HFLAGS, &self.hflags);
+        put(context, base + CS, &self.cs);
+        put(context, base + SS, &self.ss);
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -113,35 +137,29 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 }
 
 impl Ring0 {
-    /// Finds out what differs between the rings. `kernel` is a context of ring 0, and the engine stands in ring 3 with
-    /// the same general registers and flags.
-    pub(super) fn calibrate(engine: &Engine, kernel: &Context, selectors: [u64; 4]) -> Result<Self, String> {
+    /// Finds out what differs between the rings. `kernel` is a context of ring 0, `compatible` one of user code of the
+    /// other width, and the engine stands in ring 3; all with the same general registers and flags.
+    pub(super) fn calibrate(
+        engine: &Engine, kernel: &Context, compatible: Option<&Context>, selectors: [u64; 4],
+    ) -> Result<Self, String> {
         let user = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
         let base = locate(engine)?;
         let (r0, r3) = (kernel.bytes(), user.bytes());
-        // What lies before the registers is Unicorn's own.
-        let words = (base / 4..r0.len().min(r3.len()) / 4).map(|i| 4 * i);
-        let differ: Vec<usize> = words.filter(|&at| word(r0, at) != word(r3, at)).collect();
-        let known = |at: usize| {
-            let of = at.wrapping_sub(base);
-            of == HFLAGS || (CS..CS + SEGMENT).contains(&of) || (SS..SS + SEGMENT).contains(&of)
-        };
-        if let Some(strange) = differ.iter().find(|&&at| !known(at)) {
-            return Err(format!("the contexts of ring 0 and 3 differ at {strange:#x}, RAX being at {base:#x}"));
-        }
+        only_mode_differs(r0, r3, base)?;
+        let other = compatible.map_or(r3, Context::bytes);
+        only_mode_differs(other, r3, base)?;
         let found = [(r3, CS), (r3, SS), (r0, CS), (r0, SS)].map(|(ring, at)| u64::from(word(ring, base + at)));
         if found != selectors || [word(r0, base + HFLAGS) & 3, word(r3, base + HFLAGS) & 3] != [0, 3] {
             return Err(format!("selectors {found:x?} where {selectors:x?} were expected"));
         }
-        let segment = |at: usize| std::array::from_fn(|i| r0.get(base + at + i).copied().unwrap_or(0));
-        let hflags = word(r0, base + HFLAGS).to_le_bytes();
+        let (kernel, user) = (Mode::of(r0, base), [r3, other].map(|context| Mode::of(context, base)));
         // From now on CR8 reads what was written to it.
         let mut own = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
         let bits = word(own.bytes(), base + HFLAGS2) | OWN_CR8;
         put(own.bytes_mut(), base + HFLAGS2, &bits.to_le_bytes());
         engine.restore(&own).map_err(|e| format!("restoring the context: {e:?}"))?;
         own.shorten(base + WINDOW)?;
-        Ok(Self { window: own, base, cs: segment(CS), ss: segment(SS), hflags, msrs: None })
+        Ok(Self { window: own, base, kernel, user, msrs: None })
     }
 
     /// A ring-0 register has been written: what is known of the ways in may be wrong.
@@ -206,6 +224,15 @@ impl Ring0 {
         engine.write(&[R::RAX as c_int], &[value]);
     }
 
+    /// Has ring 3 go on with a code segment of the other width, if it is one.
+    pub(super) fn set_user_code(&mut self, engine: &Engine, cs: u16) {
+        let Some(mode) = self.user.iter().find(|mode| mode.selector() == cs) else { return };
+        engine.save_to(&mut self.window);
+        mode.put(self.window.bytes_mut(), self.base);
+        // It has just been saved from this engine, so restoring cannot fail for a reason of ours.
+        let _ = engine.restore(&self.window);
+    }
+
     /// Goes into ring 0. `after`: what the engine adds to RIP when the hook returns that this is called from.
     pub(super) fn enter(&mut self, engine: &Engine, entry: &Entry, after: u64) {
         engine.save_to(&mut self.window);
@@ -226,9 +253,7 @@ impl Ring0 {
             // 1 and -1 stand for a clear and a set flag.
             put(bytes, base + DF, &1_u32.to_le_bytes());
         }
-        put(bytes, base + HFLAGS, &self.hflags);
-        put(bytes, base + CS, &self.cs);
-        put(bytes, base + SS, &self.ss);
+        self.kernel.put(bytes, base);
         // It has just been saved from this engine, so restoring cannot fail for a reason of ours.
         let _ = engine.restore(&self.window);
         if entry.clears & COMPUTED_FLAGS != 0 {
@@ -236,6 +261,19 @@ impl Ring0 {
             engine.read(&[R::RFLAGS as c_int], &mut flags);
             engine.write(&[R::RFLAGS as c_int], &[flags[0] & !entry.clears]);
         }
+    }
+}
+
+/// That two contexts differ in nothing but their mode. What lies before the registers is Unicorn's own.
+fn only_mode_differs(a: &[u8], b: &[u8], base: usize) -> Result<(), String> {
+    let known = |at: usize| {
+        let of = at.wrapping_sub(base);
+        of == HFLAGS || (CS..CS + SEGMENT).contains(&of) || (SS..SS + SEGMENT).contains(&of)
+    };
+    let words = (base / 4..a.len().min(b.len()) / 4).map(|i| 4 * i);
+    match words.filter(|&at| word(a, at) != word(b, at)).find(|&at| !known(at)) {
+        Some(strange) => Err(format!("two modes' contexts differ at {strange:#x}, RAX being at {base:#x}")),
+        None => Ok(()),
     }
 }
 

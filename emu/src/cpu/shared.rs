@@ -28,8 +28,10 @@ pub(super) struct Shared {
     /// Up to where counting is all that a plain block needs: the limit, or 0 while `repeating` says something or the
     /// code's width and ring are to be asked for.
     pub plain_limit: u64,
-    /// [`blocks::mode_key`] of the code that runs.
+    /// [`blocks::mode_key`] of the code that runs, and `space`.
     pub mode: u64,
+    /// [`blocks::space_key`] of the address space.
+    pub space: u64,
     /// Nothing has changed CS since `mode` was found out.
     pub mode_known: bool,
     pub blocks: BlockCache,
@@ -95,6 +97,7 @@ impl Shared {
             gdt_page: 0,
             plain_limit: 0,
             mode: 0,
+            space: 0,
             mode_known: false,
             current: HERE,
             here: Block::default(),
@@ -111,7 +114,20 @@ impl Shared {
     /// Whether the code that runs is 32-bit code.
     pub(super) fn runs_32(&self, engine: &Engine) -> bool {
         // Without counting nobody has asked yet.
-        if self.counting { self.mode != 0 } else { registers::bits(engine) == 32 }
+        if self.counting { self.mode_is_32() } else { registers::bits(engine) == 32 }
+    }
+
+    /// The width of the code that runs is known.
+    #[inline]
+    pub(super) fn set_mode(&mut self, is_32: bool) {
+        self.mode = blocks::mode_key(is_32) | self.space;
+        self.mode_known = true;
+    }
+
+    /// Whether `mode` is that of 32-bit code.
+    #[inline]
+    pub(super) fn mode_is_32(&self) -> bool {
+        self.mode & blocks::mode_key(true) != 0
     }
 
     /// Where the block that runs ends; `None`: nobody knows.
@@ -188,8 +204,7 @@ impl Shared {
         let Some(ring_0) = &mut self.ring_0 else { return };
         ring_0.enter(engine, entry, after);
         self.entered_at.get_or_insert(self.retired);
-        self.mode = blocks::mode_key(self.arch == Arch::X86);
-        self.mode_known = true;
+        self.set_mode(self.arch == Arch::X86);
         self.set_repeating(NOT_REPEATING);
     }
 

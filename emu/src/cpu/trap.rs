@@ -63,7 +63,7 @@ impl Trap<'_> {
 
     /// Every register, RIP at or after the instruction as the gate has it.
     pub fn registers(&self) -> RegisterFile {
-        let mut file = RegisterFile::read(self.engine);
+        let mut file = registers::read(self.engine);
         file.set(super::Reg::Rip, self.regs.rip);
         file
     }

@@ -33,7 +33,7 @@ pub(super) fn block(kernel: Arch, program: Arch) -> Vec<u8> {
     let (before, after) = VARIABLES.split_at_checked(at).unwrap_or((VARIABLES, &[]));
     let all = before.iter().chain(processor(kernel, program)).chain(after);
     let text: String = all.flat_map(|v| [*v, "\0"]).collect();
-    super::writer::wide(&text)
+    guest::layout::wide(&text)
 }
 
 /// Joins a program's path and arguments so that `CommandLineToArgvW` takes them apart again: quotes where

@@ -6,7 +6,7 @@ use kernel_model::Kernel;
 use kernel_model::ke::clock::{QPC_FREQUENCY, TICK};
 use kernel_model::mm::{Protect, VadKind};
 
-use super::writer::{StructBuilder, wide};
+use guest::layout::{StructBuilder, wide};
 use super::{Module, Target};
 use crate::cpu::Ram;
 

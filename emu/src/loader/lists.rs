@@ -5,7 +5,7 @@ use kernel_model::mm::Protect;
 
 use super::environment;
 use super::modules::Modules;
-use super::writer::{StructBuilder, wide};
+use guest::layout::{StructBuilder, wide};
 use super::{ProcessConfig, Side, Target};
 
 /// `LDRP_*` flags of an ordinary loaded image: static link, entry processed, process attach called.

@@ -15,8 +15,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-use guest::layout::BuildLayouts;
-use guest::mem::Width;
+use guest::layout::Side;
 use guest::pe::PeError;
 use guest::{Arch, Handle, NtStatus, Profile};
 use kernel_model::Kernel;
@@ -151,30 +150,6 @@ pub enum LoadError {
         /// The assembler's reason.
         error: String,
     },
-}
-
-/// What code of one width sees of a process: its structures are this build's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Side {
-    /// The width's architecture.
-    pub arch: Arch,
-    /// Its layouts.
-    pub layouts: &'static BuildLayouts,
-}
-
-impl Side {
-    pub(crate) fn new(profile: &'static Profile, arch: Arch) -> Self {
-        Self { arch, layouts: profile.layout_for(arch) }
-    }
-
-    pub(crate) fn width(&self) -> Width {
-        self.arch.width()
-    }
-
-    /// A field's offset, or 0: only for fields that every build has.
-    pub(crate) fn offset(&self, structure: &str, field: &str) -> u64 {
-        self.layouts.offset(structure, field).unwrap_or(0)
-    }
 }
 
 /// The parts of a machine that loading works on.

@@ -2,11 +2,12 @@
 
 use guest::mem::PAGE_SIZE;
 use guest::{Arch, NtStatus};
-use kernel_model::mm::{Protect, StackRegion, VadKind};
+use kernel_model::mm::{Protect, StackRequest, UserStack};
+use kernel_model::ps::{Teb, TebSlots, write_teb};
 
 use super::lists::{loader_lists, parameters};
 use super::modules::Modules;
-use super::writer::StructBuilder;
+use guest::layout::StructBuilder;
 use super::{ProcessConfig, Side, Target, kuser, wow64};
 use crate::cpu::Reg;
 
@@ -26,6 +27,8 @@ const PEB_REGION: u64 = 0x50_0020_0000;
 const STACK_REGION: u64 = 0x50_0000_0000;
 /// The first TEB's place behind the PEB.
 const TEB_OFFSET: u64 = 0x1000;
+/// Bytes of a 64-bit TEB, in pages.
+const TEB_SIZE: u64 = 0x2000;
 /// Bytes of the region that holds both.
 const PEB_REGION_SIZE: u64 = 0x20_0000;
 /// The same in a 32-bit process: the first TEB's page and the PEB's, the last ones below 7FFE0000.
@@ -35,9 +38,6 @@ const X86_PEB: u64 = 0x7ffd_f000;
 pub(super) const X86_STACK: u64 = 0x3_0000;
 const DEFAULT_STACK: u64 = 0x10_0000;
 const MAX_STACK: u64 = 0x4000_0000;
-/// What is committed of a stack at least, in pages; under it lies the guard page.
-const MIN_COMMIT: u64 = 4;
-
 /// Where one side of a process has its own structures.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
@@ -46,14 +46,6 @@ pub(super) struct Places {
     pub stack: u64,
     /// Bytes of stack; `None`: as the program asks.
     pub stack_size: Option<u64>,
-}
-
-/// A stack: its end, its lowest committed byte, its lowest byte.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stack {
-    pub base: u64,
-    pub limit: u64,
-    reserved: u64,
 }
 
 /// Creates everything and says where to start.
@@ -69,8 +61,10 @@ pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &
     let places = match native {
         Arch::X64 => {
             let region = reserve_near(target, Some(PEB_REGION + (slide << 24)), PEB_REGION_SIZE / PAGE_SIZE)?;
-            target.commit(region, 4, Protect::READWRITE)?;
+            target.commit(region, 3, Protect::READWRITE)?;
             let peb = region * PAGE_SIZE;
+            let first = peb + TEB_OFFSET + TEB_SIZE;
+            target.kernel.ps.process.tebs = TebSlots::new(first, peb + PEB_REGION_SIZE, TEB_SIZE);
             Places { peb, teb: peb + TEB_OFFSET, stack: STACK_REGION + (slide << 24), stack_size: None }
         }
         Arch::X86 => {
@@ -79,6 +73,7 @@ pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &
             let region = reserve_near(target, Some(X86_TEB - down), 2)?;
             target.commit(region, 2, Protect::READWRITE)?;
             let teb = region * PAGE_SIZE;
+            target.kernel.ps.process.tebs = TebSlots::new(0, 0, PAGE_SIZE);
             let stack = X86_STACK + (slide % 8) * 0x1_0000;
             Places { peb: teb + (X86_PEB - X86_TEB), teb, stack, stack_size: None }
         }
@@ -90,6 +85,10 @@ pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &
     let rip = modules.by_name("ntdll.dll", native).and_then(|m| m.symbol("RtlUserThreadStart"));
     let rip = rip.ok_or(NtStatus::ENTRYPOINT_NOT_FOUND)?;
     let entry = modules.program().map_or(0, |m| m.entry());
+    target.kernel.ps.process.thread_start = rip;
+    target.kernel.ps.process.highest = target.highest;
+    target.kernel.ps.thread.start_address = entry;
+    target.kernel.ps.thread.stacks = vec![stack];
     Ok(match native {
         // As after a call: the stack is 8 below a multiple of 16, and there is home space above.
         Arch::X64 => Start {
@@ -108,13 +107,15 @@ pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &
 /// Fills in one side's structures, and gives it its stack.
 pub(super) fn fill(
     target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules, side: &Side, places: Places,
-) -> Result<Stack, NtStatus> {
+) -> Result<UserStack, NtStatus> {
     let parameters = parameters(target, config, modules, side)?;
     let ldr = loader_lists(target, modules, side)?;
     write_peb(target, modules, side, places.peb, parameters, ldr)?;
     let stack = stack(target, modules, side, places)?;
     let tls = static_tls(target, modules, side)?;
-    write_teb(target, side, places, stack, tls)?;
+    let ids = (target.kernel.ps.process.id, target.kernel.ps.thread.id);
+    let teb = Teb { at: places.teb, peb: places.peb, stack, ids, tls };
+    write_teb(&mut target.kernel.mm, target.ram, side, &teb)?;
     Ok(stack)
 }
 
@@ -152,29 +153,22 @@ fn write_peb(
 
 /// Reserves private memory at a place, or elsewhere if that is taken.
 pub(super) fn reserve_near(target: &mut Target<'_>, at: Option<u64>, pages: u64) -> Result<u64, NtStatus> {
-    let kind = || VadKind::Private;
-    target
-        .reserve(at, pages, kind(), Protect::READWRITE)
-        .or_else(|_| target.reserve(None, pages, kind(), Protect::READWRITE))
+    target.kernel.mm.reserve_near(at, pages, target.highest)
 }
 
-/// Reserves the stack and commits its top, a guard page below.
-fn stack(target: &mut Target<'_>, modules: &Modules, side: &Side, places: Places) -> Result<Stack, NtStatus> {
+/// Reserves the stack and commits its top, a guard page below. What the image asks for counts for later threads too.
+fn stack(target: &mut Target<'_>, modules: &Modules, side: &Side, places: Places) -> Result<UserStack, NtStatus> {
     let image = modules.program().and_then(|m| m.image.as_ref()).filter(|_| places.stack_size.is_none());
     let asked = places.stack_size.or(image.map(|i| i.stack_reserve)).unwrap_or(DEFAULT_STACK);
     let reserve = if asked == 0 || asked > MAX_STACK { DEFAULT_STACK } else { asked };
-    let reserve = reserve.max(0x1_0000).next_multiple_of(0x1_0000);
-    let pages = reserve / PAGE_SIZE;
-    let commit = image.map_or(0, |i| i.stack_commit).div_ceil(PAGE_SIZE).clamp(MIN_COMMIT, pages - 3);
-    let first = reserve_near(target, Some(places.stack), pages)?;
-    let end = first + pages;
-    target.commit(end - commit, commit, Protect::READWRITE)?;
-    target.commit(end - commit - 1, 1, Protect::READWRITE.with_guard())?;
-    let (base, limit, reserved) = (end * PAGE_SIZE, (end - commit) * PAGE_SIZE, first * PAGE_SIZE);
+    let commit = image.map_or(0, |i| i.stack_commit);
+    if places.stack_size.is_none() {
+        target.kernel.ps.process.stack = [reserve, commit];
+    }
     let limit_field = places.teb + side.offset("NT_TIB", "StackLimit");
-    let width = side.width();
-    target.kernel.mm.space.stacks.push(StackRegion { reserved, end: base, limit_field, width });
-    Ok(Stack { base, limit, reserved })
+    let (highest, width) = (target.highest, side.width());
+    let request = StackRequest { reserve, commit, at: Some(places.stack), highest, limit_field, width };
+    target.kernel.mm.create_stack(&request)
 }
 
 /// The TLS blocks of modules that have a TLS directory, and the array of pointers to them; 0: none has.
@@ -199,35 +193,4 @@ fn static_tls(target: &mut Target<'_>, modules: &Modules, side: &Side) -> Result
     let bytes: Vec<u8> = blocks.iter().flat_map(|b| b.to_le_bytes().into_iter().take(width)).collect();
     target.write(array, &bytes)?;
     Ok(array)
-}
-
-fn write_teb(target: &mut Target<'_>, side: &Side, places: Places, stack: Stack, tls: u64) -> Result<(), NtStatus> {
-    let Places { peb, teb, .. } = places;
-    let mut out = StructBuilder::new(side, "TEB");
-    for (field, value) in [("StackBase", stack.base), ("StackLimit", stack.limit), ("Self", teb)] {
-        out.word_at("NtTib", side.offset("NT_TIB", field), value);
-    }
-    if side.arch == Arch::X86 {
-        // EXCEPTION_CHAIN_END
-        out.word_at("NtTib", side.offset("NT_TIB", "ExceptionList"), u64::MAX);
-    }
-    let (process, thread) = (target.kernel.ps.process.id.0, target.kernel.ps.thread.id.0);
-    for field in ["ClientId", "RealClientId"] {
-        out.words(field, process.into(), thread.into());
-    }
-    let static_buffer = teb + out.offset("StaticUnicodeBuffer");
-    if let Some(activation) = side.layouts.offset("TEB", "_ActivationStack") {
-        // The frame list of an empty activation stack points at itself.
-        let list = side.offset("ACTIVATION_CONTEXT_STACK", "FrameListCache");
-        for delta in [0, side.width().bytes() as u64] {
-            out.word_at("_ActivationStack", list + delta, teb + activation + list);
-        }
-        out.word("ActivationContextStackPointer", teb + activation);
-    }
-    out.word("ThreadLocalStoragePointer", tls)
-        .word("ProcessEnvironmentBlock", peb)
-        .word("DeallocationStack", stack.reserved)
-        .bytes("StaticUnicodeString", 2, &522_u16.to_le_bytes())
-        .word_at("StaticUnicodeString", side.width().bytes() as u64, static_buffer);
-    target.write(teb, &out.finish())
 }

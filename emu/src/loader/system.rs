@@ -14,7 +14,7 @@ use kernel_model::mm::{Frame, Phys, Protect};
 use super::builtin::{self, Builtin};
 use super::modules::{Module, protection};
 use super::process::Start;
-use super::writer::StructBuilder;
+use guest::layout::StructBuilder;
 use super::{LoadError, Modules, Side, Target, kuser};
 use crate::cpu::{self, Cpu, CpuError, Msr, Ram};
 

@@ -9,13 +9,16 @@ mod interrupt;
 mod ring0;
 mod run;
 mod stats;
+mod threads;
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::mm::Phys;
+use kernel_model::ps::ThreadId;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
@@ -28,7 +31,7 @@ use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
 use crate::trace::Observer;
 use ring0::Ring0;
-use world::World;
+use world::{Pending, World};
 
 /// Bytes of guest memory unless somebody asks for another amount: 512 MiB.
 pub const DEFAULT_MEMORY: u64 = 0x2000_0000;
@@ -143,6 +146,8 @@ pub struct Machine {
     ended: Option<End>,
     fixup: Option<Fixup>,
     mapped: Vec<MappedFolder>,
+    /// The calls that threads which do not run are in.
+    parked: BTreeMap<ThreadId, Pending>,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -205,7 +210,9 @@ impl Machine {
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
-        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup, mapped: config.folders.clone() };
+        let parked = BTreeMap::new();
+        let mapped = config.folders.clone();
+        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup, mapped, parked };
         if config.driver.is_some() {
             machine.start_driver()?;
         }

@@ -3,8 +3,6 @@
 use std::cmp::Ordering;
 
 use guest::{Arch, Fault, NtStatus};
-use kernel_model::kernel::WaitEnd;
-use kernel_model::service::{Wait, WaitObject};
 use kernel_model::{Answer, Call};
 
 use super::end::End;
@@ -40,9 +38,15 @@ impl Machine {
 
     fn run_inner(&mut self) -> Result<End, MachineError> {
         loop {
-            let tick = self.cpu.retired().saturating_add(self.world.kernel.clock.instructions_to_tick());
+            while self.must_dispatch() {
+                if let Some(end) = self.next_thread() {
+                    return Ok(end);
+                }
+                self.forget();
+            }
+            let until = self.next_interrupt();
             let total = self.max_instructions.saturating_mul(KERNEL_SHARE);
-            let exit = self.cpu.run_within(&mut self.world, tick.min(self.max_instructions), total)?;
+            let exit = self.cpu.run_within(&mut self.world, until.min(self.max_instructions), total)?;
             self.world.kernel.clock.instructions = self.cpu.retired();
             let end = match exit {
                 Exit::KernelGate(gate) => self.after_kernel_gate(gate)?,
@@ -57,7 +61,7 @@ impl Machine {
                     Some(End::Budget)
                 }
                 Exit::Budget => {
-                    self.tick();
+                    self.interrupt();
                     None
                 }
                 other if self.world.ring_0.is_some() => self.raise(other)?,
@@ -98,8 +102,31 @@ impl Machine {
         true
     }
 
-    /// The clock interrupt: what user mode sees of the time moves on.
-    fn tick(&mut self) {
+    /// Up to how many instructions the running thread may go on: the next clock tick, the end of its quantum if somebody
+    /// else is ready, or a timer.
+    fn next_interrupt(&self) -> u64 {
+        let (kernel, now) = (&self.world.kernel, self.cpu.retired());
+        let tick = now.saturating_add(kernel.clock.instructions_to_tick());
+        let due = kernel.next_due().map_or(u64::MAX, |due| now.saturating_add(kernel.clock.instructions_to(due)));
+        let quantum = match kernel.scheduler.ready.highest() {
+            Some(_) => kernel.scheduler.quantum_end.max(now.saturating_add(1)),
+            None => u64::MAX,
+        };
+        tick.min(due).min(quantum)
+    }
+
+    /// The clock interrupt: time moves on, and with it what is due.
+    fn interrupt(&mut self) {
+        self.tick();
+        let kernel = &mut self.world.kernel;
+        kernel.expire();
+        if kernel.clock.instructions >= kernel.scheduler.quantum_end {
+            kernel.quantum_end();
+        }
+    }
+
+    /// What user mode sees of the time moves on.
+    pub(super) fn tick(&mut self) {
         update_kuser(&mut self.world.kernel, &mut self.world.ram);
     }
 
@@ -122,22 +149,35 @@ impl Machine {
                     }
                     return self.return_from(&pending, NtStatus::NOT_IMPLEMENTED);
                 }
-                Answer::Blocked(wait) => match self.world.kernel.finish_wait(&wait) {
-                    WaitEnd::Status(status) => {
-                        self.tick();
-                        return self.return_from(&pending, status);
-                    }
-                    WaitEnd::Deadlock => return Some(self.deadlock(&pending, &wait)),
-                },
+                Answer::Blocked(wait) => {
+                    self.block(pending, wait);
+                    return None;
+                }
+                Answer::NeedState => {
+                    let thread = &mut self.world.kernel.ps.thread;
+                    let debug = thread.user.debug;
+                    thread.user = self.cpu.user_state();
+                    thread.user.debug = debug;
+                    thread.state_at_hand = true;
+                    let row = pending.row?;
+                    pending.answer = self.world.kernel.execute(&mut self.world.ram, &row, &pending.call);
+                    self.world.kernel.ps.thread.state_at_hand = false;
+                }
+                Answer::Resume => {
+                    self.cpu.set_user_state(&self.world.kernel.ps.thread.user);
+                    self.observe_end(&pending, None);
+                    return None;
+                }
                 Answer::NeedInput => {
                     let bytes = self.world.console.read(self.world.kernel.console.wanted());
                     self.world.kernel.console.supply(&bytes);
                     let row = pending.row?;
                     pending.answer = self.world.kernel.execute(&mut self.world.ram, &row, &pending.call);
                 }
-                Answer::ProcessExit(status) => {
+                // The next thread runs, if there is one.
+                Answer::ThreadExit(_) | Answer::ProcessExit(_) => {
                     self.observe_end(&pending, None);
-                    return Some(End::Exit(status));
+                    return None;
                 }
             }
         }
@@ -200,26 +240,6 @@ impl Machine {
             Ordering::Greater => {}
         }
         None
-    }
-
-    fn deadlock(&self, pending: &Pending, wait: &Wait) -> End {
-        let kernel = &self.world.kernel;
-        let on = match wait.on {
-            WaitObject::Delay => "time, for ever".to_string(),
-            WaitObject::Object(id) => {
-                let id = kernel_model::ob::ObjectId(id);
-                let kind = kernel.ob.type_of(id).map_or("object", |t| t.name());
-                let name = kernel.ob.path_of(id).filter(|_| kernel.ob.get(id).is_some_and(|o| o.name.is_some()));
-                name.map_or(format!("an unnamed {kind}"), |n| format!("{kind} {n}"))
-            }
-        };
-        let thread = &kernel.ps.thread;
-        let place = self.world.modules.describe(pending.call.regs.rip);
-        let service = pending.row.map_or("?", |r| r.info.name);
-        End::Deadlock(format!(
-            "thread {:#x} of process {:#x} waits for {on} ({service} at {place}), and no other thread or timer can end it",
-            thread.id.0, thread.process.0
-        ))
     }
 }
 

@@ -89,7 +89,7 @@ const fn state(signaled: bool) -> &'static str {
 /// What is in an object's body, in a line or two.
 pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
     let Some(object) = kernel.ob.get(id) else { return Vec::new() };
-    let now = Waiter { thread: kernel.ps.thread.id.0, now: kernel.clock.interrupt_time() };
+    let now = Waiter { thread: kernel.ps.thread.id.0, now: kernel.clock.interrupt_time(), side: 0 };
     let signaled = object.body.signaled(now);
     match &object.body {
         Body::Type(index) => type_lines(kernel, *index),

@@ -8,20 +8,19 @@ use crate::body::Body;
 use crate::cx::Cx;
 use crate::ke::{Event, EventKind};
 use crate::ob::ObjectType;
-use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitObject, service};
+use crate::service::{NtResult, Service, Support, Wait, WaitOn, service};
 
 const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
-const ONE_THREAD: &str = "one thread";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateEventPair => nt_create_event_pair, Support::Partial(NO_SECURITY)),
     service!(NtOpenEventPair => nt_open_event_pair, Support::Partial(NO_SECURITY)),
     service!(NtSetLowEventPair => nt_set_low_event_pair, Support::Full),
     service!(NtSetHighEventPair => nt_set_high_event_pair, Support::Full),
-    service!(NtWaitLowEventPair => nt_wait_low_event_pair, Support::Partial(ONE_THREAD)),
-    service!(NtWaitHighEventPair => nt_wait_high_event_pair, Support::Partial(ONE_THREAD)),
-    service!(NtSetLowWaitHighEventPair => nt_set_low_wait_high_event_pair, Support::Partial(ONE_THREAD)),
-    service!(NtSetHighWaitLowEventPair => nt_set_high_wait_low_event_pair, Support::Partial(ONE_THREAD)),
+    service!(NtWaitLowEventPair => nt_wait_low_event_pair, Support::Full),
+    service!(NtWaitHighEventPair => nt_wait_high_event_pair, Support::Full),
+    service!(NtSetLowWaitHighEventPair => nt_set_low_wait_high_event_pair, Support::Full),
+    service!(NtSetHighWaitLowEventPair => nt_set_high_wait_low_event_pair, Support::Full),
 ];
 
 /// `EEVENT_PAIR`: two synchronization events.
@@ -47,6 +46,24 @@ impl EventPair {
     /// Whether the low and the high event are signalled.
     pub fn signaled(&self) -> [bool; 2] {
         [self.low.signaled, self.high.signaled]
+    }
+
+    /// Whether one side is: 1 low, 2 high. A wait on the pair as such is none.
+    pub(crate) fn side_signaled(&self, side: u8) -> Option<bool> {
+        match side {
+            1 => Some(self.low.signaled),
+            2 => Some(self.high.signaled),
+            _ => None,
+        }
+    }
+
+    /// A wait on one side was satisfied.
+    pub(crate) fn satisfy(&mut self, side: u8) {
+        match side {
+            1 => self.low.satisfy(),
+            2 => self.high.satisfy(),
+            _ => {}
+        }
     }
 
     fn side(&mut self, side: Side) -> &mut Event {
@@ -100,8 +117,8 @@ fn act(cx: &mut Cx<'_>, event_pair: Handle, set: Option<Side>, wait: Option<Side
     if std::mem::take(&mut pair.side(side).signaled) {
         return Ok(NtStatus::SUCCESS);
     }
-    let on = WaitObject::Object(object.0);
-    Err(Unwind::Blocked(Wait { on, deadline: None, timeout_status: NtStatus::TIMEOUT }))
+    let side = if side == Side::Low { 1 } else { 2 };
+    cx.wait(Wait::new(WaitOn::Objects { objects: vec![object.0], all: false, side }, None, false))
 }
 
 /// `NtSetLowEventPair`: sets the low event.

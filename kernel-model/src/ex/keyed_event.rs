@@ -1,6 +1,6 @@
 //! Keyed events: `NtCreateKeyedEvent`, `NtOpenKeyedEvent`, `NtWaitForKeyedEvent`, `NtReleaseKeyedEvent`.
 //!
-//! Both sides wait for each other: while a machine has one thread, neither ever meets anybody.
+//! Both sides wait for each other; who comes second wakes the first, of the same process.
 
 use guest::types::ObjectAttributes;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
@@ -9,10 +9,10 @@ use crate::body::Body;
 use crate::cx::Cx;
 use crate::ke::KeyedEvent;
 use crate::ke::dispatcher::deadline;
-use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitObject, service};
+use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitOn, service};
 
 const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
-const GAP: &str = "one thread; no APC ends an alertable wait yet; no NULL handle, which stands for the system's own";
+const GAP: &str = "no NULL handle, which stands for the system's own";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateKeyedEvent => nt_create_keyed_event, Support::Partial(NO_SECURITY)),
@@ -55,21 +55,24 @@ fn nt_open_keyed_event(
 /// `STATUS_TIMEOUT`, `STATUS_INVALID_PARAMETER_1` for an odd key, `STATUS_INVALID_HANDLE`,
 /// `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED` without `KEYEDEVENT_WAIT`.
 fn nt_wait_for_keyed_event(
-    cx: &mut Cx<'_>, keyed_event: Handle, key: u64, _alertable: bool, timeout: Option<UserPtr<i64>>,
+    cx: &mut Cx<'_>, keyed_event: Handle, key: u64, alertable: bool, timeout: Option<UserPtr<i64>>,
 ) -> NtResult {
-    meet(cx, keyed_event, key, timeout, WAIT)
+    meet(cx, keyed_event, (key, alertable), timeout, WAIT)
 }
 
 /// `NtReleaseKeyedEvent`: wakes a thread that waits for the same key, and waits for one where there is none.
 ///
 /// The statuses of `NtWaitForKeyedEvent`; the right is `KEYEDEVENT_WAKE`.
 fn nt_release_keyed_event(
-    cx: &mut Cx<'_>, keyed_event: Handle, key: u64, _alertable: bool, timeout: Option<UserPtr<i64>>,
+    cx: &mut Cx<'_>, keyed_event: Handle, key: u64, alertable: bool, timeout: Option<UserPtr<i64>>,
 ) -> NtResult {
-    meet(cx, keyed_event, key, timeout, WAKE)
+    meet(cx, keyed_event, (key, alertable), timeout, WAKE)
 }
 
-fn meet(cx: &mut Cx<'_>, keyed_event: Handle, key: u64, timeout: Option<UserPtr<i64>>, access: AccessMask) -> NtResult {
+fn meet(
+    cx: &mut Cx<'_>, keyed_event: Handle, (key, alertable): (u64, bool), timeout: Option<UserPtr<i64>>,
+    access: AccessMask,
+) -> NtResult {
     if key & 1 != 0 {
         return Err(NtStatus::INVALID_PARAMETER_1.into());
     }
@@ -78,6 +81,10 @@ fn meet(cx: &mut Cx<'_>, keyed_event: Handle, key: u64, timeout: Option<UserPtr<
         return Err(Unwind::unsupported("KeyedEventHandle NULL"));
     }
     let object = cx.reference_id::<KeyedEvent>(keyed_event, access)?;
+    let release = access == WAKE;
+    if cx.kernel.meet(object, key, release) {
+        return Ok(NtStatus::SUCCESS);
+    }
     let deadline = deadline(&cx.kernel.clock, timeout);
-    Err(Unwind::Blocked(Wait { on: WaitObject::Object(object.0), deadline, timeout_status: NtStatus::TIMEOUT }))
+    cx.wait(Wait::new(WaitOn::Key { event: object.0, key, release }, deadline, alertable))
 }

@@ -27,6 +27,7 @@ impl Kernel {
 
     /// The machine stops: what is to be deleted on close is deleted. Handles stay, to be looked at.
     pub fn end_files(&mut self, outside: &mut dyn Outside) {
+        self.close_files(outside);
         let files: Vec<ObjectId> =
             self.ob.iter().filter(|(_, o)| matches!(&o.body, Body::File(f) if !f.cleaned)).map(|(id, _)| id).collect();
         for id in files {

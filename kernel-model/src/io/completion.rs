@@ -11,18 +11,17 @@ use crate::body::Body;
 use crate::cx::Cx;
 use crate::ke::dispatcher::deadline;
 use crate::ob::ObjectId;
-use crate::service::{Information, NtResult, Service, Support, Unwind, Wait, WaitObject, class_name, service};
+use crate::service::{Information, NtResult, Service, Support, Wait, WaitOn, class_name, service};
 
 const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
-const GAP: &str = "one thread; no APC ends an alertable wait yet";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateIoCompletion => nt_create_io_completion, Support::Partial(NO_SECURITY)),
     service!(NtOpenIoCompletion => nt_open_io_completion, Support::Partial(NO_SECURITY)),
     service!(NtQueryIoCompletion => nt_query_io_completion, Support::Full),
     service!(NtSetIoCompletion => nt_set_io_completion, Support::Full),
-    service!(NtRemoveIoCompletion => nt_remove_io_completion, Support::Partial(GAP)),
-    service!(NtRemoveIoCompletionEx => nt_remove_io_completion_ex, Support::Partial(GAP)),
+    service!(NtRemoveIoCompletion => nt_remove_io_completion, Support::Full),
+    service!(NtRemoveIoCompletionEx => nt_remove_io_completion_ex, Support::Full),
 ];
 
 /// `IO_COMPLETION_QUERY_STATE`.
@@ -43,7 +42,7 @@ pub struct Packet {
     pub status: IoStatusBlock,
 }
 
-/// `KQUEUE`, as far as one thread can see.
+/// `KQUEUE`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IoCompletion {
     /// What was posted and not yet removed.
@@ -112,10 +111,10 @@ fn nt_set_io_completion(
     Ok(NtStatus::SUCCESS)
 }
 
-/// The thread waits for a packet, which nobody else can post.
-fn wait_for_packet(cx: &mut Cx<'_>, port: ObjectId, timeout: Option<i64>) -> NtResult {
+/// The thread waits for a packet, and then looks again.
+fn wait_for_packet(cx: &mut Cx<'_>, port: ObjectId, alertable: bool, timeout: Option<i64>) -> NtResult {
     let deadline = deadline(&cx.kernel.clock, timeout);
-    Err(Unwind::Blocked(Wait { on: WaitObject::Object(port.0), deadline, timeout_status: NtStatus::TIMEOUT }))
+    cx.wait(Wait::new(WaitOn::Again(port.0), deadline, alertable))
 }
 
 /// `NtRemoveIoCompletion`: takes the oldest packet, or waits for one.
@@ -134,7 +133,7 @@ fn nt_remove_io_completion(
     let Some(Body::IoCompletion(queue)) = cx.kernel.ob.get_mut(object).map(|o| &mut o.body) else {
         return Err(NtStatus::INVALID_HANDLE.into());
     };
-    let Some(packet) = queue.packets.pop_front() else { return wait_for_packet(cx, object, timeout) };
+    let Some(packet) = queue.packets.pop_front() else { return wait_for_packet(cx, object, false, timeout) };
     let mut mem = cx.mem();
     mem.store(key, &Word(packet.key))?;
     mem.store(context, &Word(packet.context))?;
@@ -148,7 +147,7 @@ fn nt_remove_io_completion(
 /// `STATUS_ACCESS_DENIED`.
 fn nt_remove_io_completion_ex(
     cx: &mut Cx<'_>, port: Handle, information: u64, count: u32, removed: UserPtr<u32>, timeout: Option<UserPtr<i64>>,
-    _alertable: bool,
+    alertable: bool,
 ) -> NtResult {
     let width = cx.kernel.width();
     let (w, size) = (width.bytes(), 4 * width.bytes());
@@ -171,7 +170,7 @@ fn nt_remove_io_completion_ex(
     let packets: Vec<Packet> = queue.packets.drain(..take).collect();
     if packets.is_empty() {
         cx.mem().store(removed, &0)?;
-        return wait_for_packet(cx, object, timeout);
+        return wait_for_packet(cx, object, alertable, timeout);
     }
     let entry = |p: &Packet| {
         let out = StructWriter::new(size, width).word(0, p.key).word(w, p.context);

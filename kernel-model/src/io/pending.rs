@@ -134,7 +134,7 @@ impl Op {
             return Ok(NtStatus::PENDING);
         }
         file.awaited = Some((thread, NtStatus::PENDING));
-        block_on(cx, WaitBlock { objects: vec![self.file], kind: WaitKind::Any }, None)
+        block_on(cx, WaitBlock { objects: vec![self.file], kind: WaitKind::Any }, false, None)
     }
 }
 

@@ -11,6 +11,9 @@ const UPTIME: u64 = 36_000_000_000;
 /// The system time at that moment, in 100 ns units since 1601: 2024-01-01 12:00 UTC.
 const SYSTEM_TIME: u64 = 133_485_840_000_000_000;
 
+/// An interrupt time that the clock does not reach: nanoseconds end after 584 years.
+pub const NEVER: u64 = (u64::MAX - UPTIME) / 100;
+
 /// The machine's time.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
@@ -71,8 +74,12 @@ impl Clock {
 
     /// Instructions until the next clock tick, at least one.
     pub fn instructions_to_tick(&self) -> u64 {
-        let next = (self.tick_count() + 1) * TICK - UPTIME;
-        let ns = (next * 100).saturating_sub(self.nanoseconds());
+        self.instructions_to((self.tick_count() + 1) * TICK)
+    }
+
+    /// Instructions until an interrupt time, at least one.
+    pub fn instructions_to(&self, interrupt_time: u64) -> u64 {
+        let ns = interrupt_time.saturating_sub(UPTIME).saturating_mul(100).saturating_sub(self.nanoseconds());
         (ns / NS_PER_INSTRUCTION).max(1)
     }
 

@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod dispatcher;
+pub mod ready;
 mod time;
 
 pub use clock::Clock;
 pub use dispatcher::{Event, EventKind, KeyedEvent, Mutant, Semaphore, Timer};
+pub use ready::{Due, ReadyQueues, TimerTable};
 pub(crate) use time::SERVICES;

@@ -5,12 +5,12 @@ use guest::{GuestMemory, NtStatus, UserPtr};
 use super::clock::QPC_FREQUENCY;
 use super::dispatcher::deadline;
 use crate::cx::Cx;
-use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitObject, service};
+use crate::service::{NtResult, Service, Support, Wait, WaitOn, service};
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtQuerySystemTime => nt_query_system_time, Support::Full),
     service!(NtQueryPerformanceCounter => nt_query_performance_counter, Support::Full),
-    service!(NtDelayExecution => nt_delay_execution, Support::Partial("no APC ends an alertable delay yet")),
+    service!(NtDelayExecution => nt_delay_execution, Support::Full),
     service!(NtYieldExecution => nt_yield_execution, Support::Full),
 ];
 
@@ -42,17 +42,19 @@ fn nt_query_performance_counter(cx: &mut Cx<'_>, counter: UserPtr<i64>, frequenc
 }
 
 /// `NtDelayExecution`: waits for a time in 100 ns units, relative if negative, a system time otherwise.
-fn nt_delay_execution(cx: &mut Cx<'_>, _alertable: bool, interval: UserPtr<i64>) -> NtResult {
+///
+/// `STATUS_USER_APC` and `STATUS_ALERTED` where the wait is alertable.
+fn nt_delay_execution(cx: &mut Cx<'_>, alertable: bool, interval: UserPtr<i64>) -> NtResult {
     let interval = cx.mem().load(interval)?;
-    if interval == 0 {
+    if interval == 0 && !(alertable && cx.kernel.has_alert()) {
         return nt_yield_execution(cx).map(|_| NtStatus::SUCCESS);
     }
     let deadline = deadline(&cx.kernel.clock, Some(interval));
-    Err(Unwind::Blocked(Wait { on: WaitObject::Delay, deadline, timeout_status: NtStatus::SUCCESS }))
+    cx.wait(Wait { timeout_status: NtStatus::SUCCESS, ..Wait::new(WaitOn::Delay, deadline, alertable) })
 }
 
-/// `NtYieldExecution`: `STATUS_NO_YIELD_PERFORMED` where no other thread is ready, which is always so while
-/// a machine has one thread.
-fn nt_yield_execution(_cx: &mut Cx<'_>) -> NtResult {
-    Ok(NtStatus::NO_YIELD_PERFORMED)
+/// `NtYieldExecution`: lets another ready thread run, of whatever priority; `STATUS_NO_YIELD_PERFORMED` where there is
+/// none.
+fn nt_yield_execution(cx: &mut Cx<'_>) -> NtResult {
+    Ok(if cx.kernel.yield_execution() { NtStatus::SUCCESS } else { NtStatus::NO_YIELD_PERFORMED })
 }

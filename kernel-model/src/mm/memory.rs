@@ -1,5 +1,7 @@
 //! Frames and address spaces together: translation, commitment, and what the engine must forget.
 
+use std::collections::BTreeMap;
+
 use guest::mem::{Access, PAGE_SIZE};
 use guest::{Fault, FaultKind, NtStatus};
 
@@ -89,8 +91,10 @@ pub struct Translation {
 #[derive(Clone, Debug)]
 pub struct Memory {
     pub(super) frames: Frames,
-    /// The address space of the process that runs. (One process so far.)
+    /// The address space of the process that runs, or that the kernel is attached to.
     pub space: AddressSpace,
+    /// Those of the others, by the ids of the processes.
+    pub(super) spaces: BTreeMap<u32, AddressSpace>,
     /// The pages of kernel space.
     pub(super) system: PageTable,
     pub(super) committed: u64,
@@ -104,6 +108,7 @@ impl Memory {
         Self {
             frames: Frames::new(frames),
             space: AddressSpace::new(limits),
+            spaces: BTreeMap::new(),
             system: PageTable::default(),
             committed: 0,
             invalidate: Invalidate::default(),
@@ -229,8 +234,7 @@ impl Memory {
     /// `STATUS_STACK_OVERFLOW` when that was the last one. Any other guard page is just that.
     fn grow_stack(&mut self, ram: &mut dyn Phys, va: u64) -> Result<(), FaultKind> {
         let page = va & !(PAGE_SIZE - 1);
-        let stack = self.space.stacks.iter().copied().find(|s| (s.reserved..s.end).contains(&va));
-        let stack = stack.ok_or(FaultKind::Guard)?;
+        let stack = self.space.stack(va).ok_or(FaultKind::Guard)?;
         // The lowest page stays out of reach, so that an overflow cannot run into what lies below.
         let room = page > stack.reserved + PAGE_SIZE;
         if room {
@@ -384,7 +388,7 @@ impl Memory {
     pub fn allows(&self, va: u64, len: u64, access: Access) -> bool {
         let last = va.checked_add(len.saturating_sub(1)).filter(|&last| last <= self.space.limits.highest);
         let may = |vpn: u64| {
-            let in_stack = || self.space.stacks.iter().any(|s| (s.reserved..s.end).contains(&(vpn * PAGE_SIZE)));
+            let in_stack = || self.space.stack(vpn * PAGE_SIZE).is_some();
             let protect = self.space.pages.get(vpn).protect();
             protect.is_some_and(|p| p.allows(access) && (!p.is_guard() || in_stack()))
         };

@@ -75,7 +75,7 @@ impl Memory {
     /// Checks that every page is charged once, and that segments live as long as they must.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut views: BTreeMap<SegmentId, u32> = BTreeMap::new();
-        for vad in self.space.vads() {
+        for vad in self.all_spaces().flat_map(|space| space.vads()) {
             if let VadKind::View(view) = vad.kind {
                 *views.entry(view.segment).or_default() += 1;
             }

@@ -81,9 +81,8 @@ pub struct AddressSpace {
     pub(super) pages: PageTable,
     /// Where the last search ended, so that addresses grow; regions that were freed are found again.
     hint: u64,
-    /// The current thread's stack, whose guard page moves: lowest page of the reservation, and the first
-    /// page that is committed as stack.
-    pub stacks: Vec<StackRegion>,
+    /// The threads' stacks, whose guard pages move, by their ends.
+    pub stacks: BTreeMap<u64, StackRegion>,
 }
 
 /// A thread's stack, for growth.
@@ -103,7 +102,13 @@ impl AddressSpace {
     /// An empty space.
     pub fn new(limits: Limits) -> Self {
         let hint = limits.search_from / PAGE_SIZE;
-        Self { limits, no_execute: true, vads: BTreeMap::new(), pages: PageTable::default(), hint, stacks: Vec::new() }
+        Self { limits, no_execute: true, vads: BTreeMap::new(), pages: PageTable::default(), hint, stacks: BTreeMap::new() }
+    }
+
+    /// The stack an address lies in.
+    pub fn stack(&self, va: u64) -> Option<StackRegion> {
+        let (_, stack) = self.stacks.range(va.checked_add(1)?..).next()?;
+        (stack.reserved <= va).then_some(*stack)
     }
 
     /// The region a page lies in.

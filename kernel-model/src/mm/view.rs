@@ -139,7 +139,7 @@ impl Memory {
     /// Takes the view that a page lies in out of the address space. Pages that were copied go; the section's stay.
     ///
     /// `STATUS_NOT_MAPPED_VIEW`.
-    fn unmap(&mut self, vpn: u64) -> Result<(), NtStatus> {
+    pub(super) fn unmap(&mut self, vpn: u64) -> Result<(), NtStatus> {
         let vad = self.space.vad(vpn).ok_or(NtStatus::NOT_MAPPED_VIEW)?;
         let VadKind::View(view) = vad.kind else { return Err(NtStatus::NOT_MAPPED_VIEW) };
         let (first, last) = (vad.first, vad.last);

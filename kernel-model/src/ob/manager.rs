@@ -1,6 +1,6 @@
 //! The object store: headers, reference counts, names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use guest::NtStatus;
@@ -21,6 +21,8 @@ pub struct Waiter {
     pub thread: u32,
     /// The interrupt time.
     pub now: u64,
+    /// Which side of an object that has several ([`WaitOn::Objects`](crate::service::WaitOn)).
+    pub side: u8,
 }
 
 /// What the kernel puts behind an object's header. The object manager itself knows directories and links.
@@ -72,6 +74,8 @@ pub struct Object<B> {
     pub name: Option<(ObjectId, ObjectName)>,
     /// Where in the directory the name is.
     name_slot: u32,
+    /// How many waits are on it; each is a reference.
+    waiters: u32,
     /// Its security descriptor, which objects that were made alike share; an unnamed object may have none.
     pub security: Option<Arc<SecurityDescriptor>>,
     /// What it is.
@@ -99,6 +103,10 @@ pub struct ObjectManager<B> {
     pub(super) namespaces: BTreeMap<Vec<u8>, ObjectId>,
     dead: Vec<B>,
     closed: Vec<ObjectId>,
+    /// `WaitListHead`: the threads that wait on an object, in order.
+    waiters: BTreeMap<ObjectId, VecDeque<u32>>,
+    /// Objects that somebody waits on and that may have changed.
+    touched: Vec<ObjectId>,
 }
 
 impl<B: Body> ObjectManager<B> {
@@ -113,6 +121,8 @@ impl<B: Body> ObjectManager<B> {
             namespaces: BTreeMap::new(),
             dead: Vec::new(),
             closed: Vec::new(),
+            waiters: BTreeMap::new(),
+            touched: Vec::new(),
         };
         manager.root = manager.create(B::from_directory(Directory::default()));
         manager.make_permanent(manager.root);
@@ -138,6 +148,7 @@ impl<B: Body> ObjectManager<B> {
             created: 0,
             name: None,
             name_slot: 0,
+            waiters: 0,
             security: None,
             body,
         };
@@ -157,10 +168,47 @@ impl<B: Body> ObjectManager<B> {
         self.objects.get(id.0 as usize)?.as_ref()
     }
 
-    /// An object, to change it.
+    /// An object, to change it. Where somebody waits on it, the waits are looked at again ([`ObjectManager::take_touched`]).
     #[inline]
     pub fn get_mut(&mut self, id: ObjectId) -> Option<&mut Object<B>> {
-        self.objects.get_mut(id.0 as usize)?.as_mut()
+        let object = self.objects.get_mut(id.0 as usize)?.as_mut()?;
+        if object.waiters > 0 && self.touched.last() != Some(&id) {
+            self.touched.push(id);
+        }
+        Some(object)
+    }
+
+    /// Enters a thread that waits on an object: a reference.
+    pub fn add_waiter(&mut self, id: ObjectId, thread: u32) {
+        let Some(object) = self.objects.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        object.waiters += 1;
+        object.references += 1;
+        self.waiters.entry(id).or_default().push_back(thread);
+    }
+
+    /// Takes one of a thread's waits off an object.
+    pub fn remove_waiter(&mut self, id: ObjectId, thread: u32) {
+        let Some(queue) = self.waiters.get_mut(&id) else { return };
+        let Some(at) = queue.iter().position(|&t| t == thread) else { return };
+        queue.remove(at);
+        if queue.is_empty() {
+            self.waiters.remove(&id);
+        }
+        if let Some(object) = self.objects.get_mut(id.0 as usize).and_then(Option::as_mut) {
+            object.waiters = object.waiters.saturating_sub(1);
+        }
+        self.dereference(id);
+    }
+
+    /// The `index`-th thread that waits on an object.
+    pub fn waiter_of(&self, id: ObjectId, index: usize) -> Option<u32> {
+        self.waiters.get(&id)?.get(index).copied()
+    }
+
+    /// An object that is waited on and that may have become signalled.
+    #[inline]
+    pub fn take_touched(&mut self) -> Option<ObjectId> {
+        self.touched.pop()
     }
 
     /// Every object, by place.
@@ -397,6 +445,11 @@ impl<B: Body> ObjectManager<B> {
             let told = self.type_info(*object_type).map(|t| (t.objects, t.handles));
             if told != Some(counted) {
                 return Err(format!("{object_type:?}: {counted:?} objects and handles, {told:?} told"));
+            }
+        }
+        for (id, queue) in &self.waiters {
+            if self.get(*id).is_none_or(|o| o.waiters as usize != queue.len()) || queue.is_empty() {
+                return Err(format!("{id:?} does not have the {} waiters that are listed", queue.len()));
             }
         }
         if self.free.iter().any(|&id| self.get(ObjectId(id)).is_some()) {

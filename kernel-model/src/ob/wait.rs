@@ -1,11 +1,11 @@
-//! Waiting on objects. One thread runs: what can end its wait is the time, a timer that is waited on, or nothing.
+//! Waiting on objects.
 
 use guest::NtStatus;
 
 use super::manager::{Body, ObjectId, ObjectManager, Waiter};
 use crate::cx::Cx;
 use crate::ke::dispatcher::deadline;
-use crate::service::{NtResult, Unwind, Wait, WaitObject};
+use crate::service::{NtResult, Wait, WaitOn};
 
 /// The most objects one wait can be on.
 pub const MAXIMUM_WAIT_OBJECTS: u32 = 64;
@@ -62,14 +62,15 @@ pub fn try_wait<B: Body>(ob: &mut ObjectManager<B>, block: &WaitBlock, waiter: W
 impl Cx<'_> {
     /// The thread that runs, now.
     pub fn waiter(&self) -> Waiter {
-        Waiter { thread: self.kernel.ps.thread.id.0, now: self.kernel.clock.interrupt_time() }
+        self.kernel.waiter(self.kernel.ps.thread.id, 0)
     }
 }
 
 /// `KeWaitForMultipleObjects`: satisfies the wait, or blocks the thread.
 ///
-/// `STATUS_OBJECT_TYPE_MISMATCH` for what cannot be waited on.
-pub fn block_on(cx: &mut Cx<'_>, block: WaitBlock, timeout: Option<i64>) -> NtResult {
+/// `STATUS_OBJECT_TYPE_MISMATCH` for what cannot be waited on; `STATUS_USER_APC` and `STATUS_ALERTED` where the wait is
+/// alertable.
+pub fn block_on(cx: &mut Cx<'_>, block: WaitBlock, alertable: bool, timeout: Option<i64>) -> NtResult {
     let waiter = cx.waiter();
     let ob = &mut cx.kernel.ob;
     let waitable = |id: &ObjectId| ob.get(*id).is_some_and(|o| o.body.signaled(waiter).is_some());
@@ -80,7 +81,7 @@ pub fn block_on(cx: &mut Cx<'_>, block: WaitBlock, timeout: Option<i64>) -> NtRe
         return Ok(status);
     }
     let deadline = deadline(&cx.kernel.clock, timeout);
-    let on = WaitObject::Object(block.objects.first().map_or(0, |id| id.0));
-    cx.kernel.ps.thread.wait = Some(block);
-    Err(Unwind::Blocked(Wait { on, deadline, timeout_status: NtStatus::TIMEOUT }))
+    let objects = block.objects.iter().map(|id| id.0).collect();
+    let on = WaitOn::Objects { objects, all: block.kind == WaitKind::All, side: 0 };
+    cx.wait(Wait::new(on, deadline, alertable))
 }

@@ -8,12 +8,10 @@ use crate::body::Body;
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, service};
 
-const GAP: &str = "one thread; no APC ends an alertable wait yet";
-
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtWaitForSingleObject => nt_wait_for_single_object, Support::Partial(GAP)),
-    service!(NtWaitForMultipleObjects => nt_wait_for_multiple_objects, Support::Partial(GAP)),
-    service!(NtSignalAndWaitForSingleObject => nt_signal_and_wait_for_single_object, Support::Partial(GAP)),
+    service!(NtWaitForSingleObject => nt_wait_for_single_object, Support::Full),
+    service!(NtWaitForMultipleObjects => nt_wait_for_multiple_objects, Support::Full),
+    service!(NtSignalAndWaitForSingleObject => nt_signal_and_wait_for_single_object, Support::Full),
 ];
 
 /// `EVENT_MODIFY_STATE` and `SEMAPHORE_MODIFY_STATE`.
@@ -33,11 +31,11 @@ fn single(object: ObjectId) -> WaitBlock {
 /// `STATUS_SUCCESS`, `STATUS_ABANDONED`, `STATUS_TIMEOUT`; `STATUS_INVALID_HANDLE`, `STATUS_ACCESS_DENIED` without
 /// `SYNCHRONIZE`, `STATUS_OBJECT_TYPE_MISMATCH` for what cannot be waited on, `STATUS_MUTANT_LIMIT_EXCEEDED`.
 fn nt_wait_for_single_object(
-    cx: &mut Cx<'_>, handle: Handle, _alertable: bool, timeout: Option<UserPtr<i64>>,
+    cx: &mut Cx<'_>, handle: Handle, alertable: bool, timeout: Option<UserPtr<i64>>,
 ) -> NtResult {
     let timeout = load_timeout(cx, timeout)?;
     let object = cx.reference_any(handle, AccessMask::SYNCHRONIZE)?;
-    block_on(cx, single(object), timeout)
+    block_on(cx, single(object), alertable, timeout)
 }
 
 /// `NtWaitForMultipleObjects`: waits until any (1) or all (0) of up to 64 objects are signalled, or time is up.
@@ -46,7 +44,7 @@ fn nt_wait_for_single_object(
 /// `STATUS_INVALID_PARAMETER_1` (the count), `STATUS_INVALID_PARAMETER_3` (the type), `STATUS_INVALID_PARAMETER_MIX`
 /// (all of them, and one twice), and the statuses of a wait on one object.
 fn nt_wait_for_multiple_objects(
-    cx: &mut Cx<'_>, count: u32, handles: UserPtr<Handle>, wait_type: u32, _alertable: bool,
+    cx: &mut Cx<'_>, count: u32, handles: UserPtr<Handle>, wait_type: u32, alertable: bool,
     timeout: Option<UserPtr<i64>>,
 ) -> NtResult {
     if count == 0 || count > MAXIMUM_WAIT_OBJECTS {
@@ -68,7 +66,7 @@ fn nt_wait_for_multiple_objects(
     if kind == WaitKind::All && objects.iter().enumerate().any(|(i, id)| objects.iter().skip(i + 1).any(|o| o == id)) {
         return Err(NtStatus::INVALID_PARAMETER_MIX.into());
     }
-    block_on(cx, WaitBlock { objects, kind }, timeout)
+    block_on(cx, WaitBlock { objects, kind }, alertable, timeout)
 }
 
 /// `NtSignalAndWaitForSingleObject`: sets an event, releases a mutant or releases a semaphore once, and waits on
@@ -77,7 +75,7 @@ fn nt_wait_for_multiple_objects(
 /// `STATUS_OBJECT_TYPE_MISMATCH` for what cannot be signalled so, `STATUS_ACCESS_DENIED`, `STATUS_MUTANT_NOT_OWNED`,
 /// `STATUS_SEMAPHORE_LIMIT_EXCEEDED`, and those of a wait.
 fn nt_signal_and_wait_for_single_object(
-    cx: &mut Cx<'_>, signal: Handle, wait: Handle, _alertable: bool, timeout: Option<UserPtr<i64>>,
+    cx: &mut Cx<'_>, signal: Handle, wait: Handle, alertable: bool, timeout: Option<UserPtr<i64>>,
 ) -> NtResult {
     let timeout = load_timeout(cx, timeout)?;
     let entry = cx.use_handle(signal)?;
@@ -92,5 +90,5 @@ fn nt_signal_and_wait_for_single_object(
         Body::Mutant(mutant) => drop(mutant.release(thread)?),
         _ => return Err(NtStatus::OBJECT_TYPE_MISMATCH.into()),
     }
-    block_on(cx, single(object), timeout)
+    block_on(cx, single(object), alertable, timeout)
 }

@@ -1,12 +1,18 @@
 //! `EPROCESS` and `ETHREAD`, as far as they exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use guest::NtStatus;
 use guest::mem::Width;
+use guest::registers::UserState;
 
-use crate::ob::{HandleTable, ObjectId, WaitBlock};
+use super::teb::TebSlots;
+use super::wow64::Wow64Ways;
+use crate::mm::UserStack;
+use crate::ob::{HandleTable, ObjectId};
+use crate::schedule::Wake;
 use crate::se::Protection;
+use crate::service::Wait;
 
 /// A process id, a multiple of 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +73,42 @@ pub struct Process {
     pub image: String,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
+    /// It has ended, and its handles and memory are gone.
+    pub buried: bool,
+    /// Bytes of stack that its threads get where nobody says otherwise: reserved and committed, as the image says.
+    pub stack: [u64; 2],
+    /// Where its TEBs are.
+    pub tebs: TebSlots,
+    /// Where a new thread starts: `RtlUserThreadStart`, or `BTCpuSimulate` in a WOW64 process.
+    pub thread_start: u64,
+    /// What the threads of a WOW64 process have in common.
+    pub wow64_ways: Option<Wow64Ways>,
+    /// Where memory without a place of its own may lie at most.
+    pub highest: u64,
+}
+
+/// `KTHREAD_STATE`, as far as it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadState {
+    /// It may run.
+    Ready,
+    /// It runs.
+    Running,
+    /// It waits.
+    Waiting,
+    /// It has ended.
+    Terminated,
+}
+
+/// A user APC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Apc {
+    /// `NormalRoutine`, `NormalContext` and the two system arguments, as `KiUserApcDispatcher` gets them.
+    pub words: [u64; 4],
+    /// `QUEUE_USER_APC_FLAGS_SPECIAL_USER_APC`: it does not wait for an alertable wait.
+    pub special: bool,
+    /// The timer that queued it, which has one at most.
+    pub timer: Option<ObjectId>,
 }
 
 /// A thread.
@@ -84,16 +126,96 @@ pub struct Thread {
     pub teb: u64,
     /// `Win32Thread` is set: it has called win32k.
     pub gui: bool,
-    /// What it waits on, while it waits on objects.
-    pub wait: Option<WaitBlock>,
+    /// Where the TEB of its 32-bit side is: a thread of a WOW64 process.
+    pub wow64_teb: Option<u64>,
+    /// Where it starts, as whoever made it said.
+    pub start_address: u64,
+    /// Its stacks, which go with it.
+    pub stacks: Vec<UserStack>,
+    /// What it does.
+    pub state: ThreadState,
+    /// What it waits for, while it waits.
+    pub wait: Option<Wait>,
+    /// Where its timeout is in the timer table.
+    pub timeout: Option<(u64, u64)>,
+    /// What it does when it runs next, if it was woken.
+    pub wake: Option<Wake>,
+    /// The deadline of a call that is made again.
+    pub first_deadline: Option<Option<u64>>,
+    /// `Priority`: 0 to 31.
+    pub priority: u8,
+    /// `BasePriority`.
+    pub base_priority: u8,
+    /// `DisableBoost`.
+    pub boost_disabled: bool,
+    /// It makes way for whoever is ready.
+    pub yielded: bool,
+    /// `SuspendCount`.
+    pub suspend_count: u8,
+    /// `Alerted[UserMode]`
+    pub alerted: bool,
+    /// `NtAlertThreadByThreadId` came before the wait for it.
+    pub alerted_by_id: bool,
+    /// `ApcState.ApcListHead[UserMode]`
+    pub apcs: VecDeque<Apc>,
+    /// `ApcState.UserApcPending`: the next is delivered when the thread goes back to user mode.
+    pub apc_pending: bool,
+    /// What its user code has in the processor, while it does not run; of the running one, what it had when
+    /// `state_at_hand` was set.
+    pub user: UserState,
+    /// `user` is that of the running thread, now.
+    pub state_at_hand: bool,
     /// `PreviousMode` is `KernelMode`: the call under way was made by kernel code.
     pub kernel_mode: bool,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
 }
 
-/// The processes of a machine. One thread of one process runs; the others are there to be asked about, and to hold
-/// handles.
+impl Thread {
+    /// A thread that does not run yet and nobody has started: of the System process's kind, where nobody ever will.
+    pub(crate) fn new(id: ThreadId, process: ProcessId, object: ObjectId) -> Self {
+        Self {
+            id,
+            process,
+            object,
+            impersonation: None,
+            teb: 0,
+            wow64_teb: None,
+            start_address: 0,
+            stacks: Vec::new(),
+            gui: false,
+            kernel_mode: false,
+            state: ThreadState::Waiting,
+            wait: None,
+            timeout: None,
+            wake: None,
+            first_deadline: None,
+            priority: NORMAL_PRIORITY,
+            base_priority: NORMAL_PRIORITY,
+            boost_disabled: false,
+            yielded: false,
+            suspend_count: 0,
+            alerted: false,
+            alerted_by_id: false,
+            apcs: VecDeque::new(),
+            apc_pending: false,
+            user: UserState::default(),
+            state_at_hand: false,
+            exit_status: NtStatus::PENDING,
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.exit_status != NtStatus::PENDING
+    }
+}
+
+/// The base priority of processes of the normal class.
+const NORMAL_PRIORITY: u8 = 8;
+
+/// The processes of a machine. One thread of one process runs; the others wait for their turn, or are there to be asked
+/// about and to hold handles.
 #[derive(Clone, Debug)]
 pub struct Processes {
     /// The process that runs.
@@ -104,6 +226,8 @@ pub struct Processes {
     pub others: BTreeMap<ProcessId, Process>,
     /// Every other thread that is not deleted yet.
     pub other_threads: BTreeMap<ThreadId, Thread>,
+    /// What the first process has ended with.
+    pub first_exit: Option<NtStatus>,
 }
 
 /// Bits of an id that look-up ignores, as with handles.
@@ -160,6 +284,29 @@ impl Processes {
     /// Every thread, the running one first.
     pub fn threads(&self) -> impl Iterator<Item = &Thread> {
         std::iter::once(&self.thread).chain(self.other_threads.values())
+    }
+
+    /// Enters a thread that does not run.
+    pub(crate) fn add_thread(&mut self, thread: Thread) {
+        self.other_threads.insert(thread.id, thread);
+    }
+
+    /// Whether the running thread is the only one of its process that has not ended.
+    pub fn is_last_thread(&self) -> bool {
+        !self.other_threads.values().any(|t| t.process == self.process.id && !t.has_ended())
+    }
+
+    /// Makes another thread the one that runs, and its process the one.
+    pub(crate) fn switch_to(&mut self, id: ThreadId) {
+        let Some(next) = self.other_threads.remove(&id) else { return };
+        let before = std::mem::replace(&mut self.thread, next);
+        self.other_threads.insert(before.id, before);
+        if self.thread.process != self.process.id
+            && let Some(next) = self.others.remove(&self.thread.process)
+        {
+            let before = std::mem::replace(&mut self.process, next);
+            self.others.insert(before.id, before);
+        }
     }
 
     /// The lowest id above those there are.

@@ -38,7 +38,7 @@ fn nt_query_information_thread(
     let id = ClientId { process: thread.process.0.into(), thread: thread.id.0.into() };
     let writer = StructWriter::new(size, width);
     let bytes = if class == AM_I_LAST_THREAD {
-        writer.field(0, 4, 1).finish()
+        writer.field(0, 4, cx.kernel.ps.is_last_thread().into()).finish()
     } else {
         // ExitStatus, TebBaseAddress, ClientId, AffinityMask, Priority, BasePriority (relative to the process)
         let writer = writer.field(0, 4, thread.exit_status.0.into()).word(w, thread.teb);

@@ -10,5 +10,5 @@ pub use args::{Args, FromRaw, MAX_ARGS};
 pub(crate) use declare::service;
 pub use declare::{RawService, Service, ServiceFn, Support, arity};
 pub use information::{Information, class_name};
-pub use outcome::{NtResult, Unwind, Wait, WaitObject};
+pub use outcome::{NtResult, Unwind, Wait, WaitOn};
 pub use table::{Row, ServiceTable};

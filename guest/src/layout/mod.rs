@@ -1,6 +1,10 @@
 //! Structure layouts by build: sizes and field offsets (source: public symbols by way of
 //! Volatility's profiles, see `data/NOTICE`).
 
+mod builder;
+
+pub use builder::{Side, StructBuilder, wide};
+
 /// The layouts of one build.
 #[derive(Debug)]
 pub struct BuildLayouts {
