@@ -7,8 +7,10 @@
 mod address;
 pub mod body;
 mod boot;
+mod boot_files;
 pub mod cx;
 mod end;
+mod end_files;
 pub mod ex;
 mod invariants;
 pub mod io;

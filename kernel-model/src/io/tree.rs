@@ -1,13 +1,19 @@
 //! Files by place: looking up, reading, writing and changing them, wherever their bytes are.
 
+use std::sync::Arc;
+
 use guest::{AccessMask, NtStatus};
 
 use super::data::Data;
+use super::file::Target;
 use super::host::{HostEntry, HostFolders, HostPath, Times};
 use super::name::{Name, is_dos_special, name_of};
 use super::rights::{self, attribute};
+use super::share::OpenShare;
 use super::volume::{Kind, Node, NodeId, Place};
 use crate::cx::Cx;
+use crate::ob::{ObjectId, ObjectType};
+use crate::se::SecurityDescriptor;
 use crate::service::NtResult;
 
 /// What there is to know of a file.
@@ -147,6 +153,30 @@ impl Cx<'_> {
         if let Ok(volume) = self.kernel.io.volume_mut(place.volume) {
             volume.forget(place.node);
         }
+    }
+
+    /// A file object has got another descriptor: it is the file's.
+    pub(crate) fn set_file_security(&mut self, id: ObjectId, security: Arc<SecurityDescriptor>) {
+        if let Ok(Target::Node(place)) = self.file(id).map(|file| file.target)
+            && let Ok(node) = self.node_mut(place)
+        {
+            node.security = Some(security);
+        }
+    }
+
+    /// Keeps a directory from being forgotten while something is done in it.
+    pub(super) fn pin(&mut self, place: Place) {
+        if let Ok(node) = self.node_mut(place) {
+            node.opens.add(OpenShare::default());
+        }
+    }
+
+    /// Lets go of it again.
+    pub(super) fn unpin(&mut self, place: Place) {
+        if let Ok(node) = self.node_mut(place) {
+            node.opens.remove(OpenShare::default());
+        }
+        self.forget(place);
     }
 
     /// Makes a file or directory.
@@ -348,14 +378,14 @@ impl Cx<'_> {
     /// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
     pub(super) fn grant_node(&mut self, place: Place, desired: AccessMask) -> NtResult<AccessMask> {
         let (security, parent) = (self.node(place)?.security.clone(), self.node(place)?.parent);
-        let first = self.grant_by(security.as_deref(), crate::ob::ObjectType::File, desired);
+        let first = self.grant_by(security.as_deref(), ObjectType::File, desired);
         let Err(denied) = first else { return first };
         // FILE_DELETE_CHILD and FILE_LIST_DIRECTORY of the directory stand in for two rights of the file.
         let Some(parent) = parent.and_then(|node| self.kernel.io.volume(place.volume).ok()?.node(node)) else { return Err(denied) };
         let directory = parent.security.clone();
         let mut by_directory = AccessMask(0);
         for (own, other) in [(rights::DELETE, rights::DELETE_CHILD), (rights::READ_ATTRIBUTES, rights::LIST_DIRECTORY)] {
-            if desired.intersects(own) && self.grant_by(directory.as_deref(), crate::ob::ObjectType::File, other).is_ok() {
+            if desired.intersects(own) && self.grant_by(directory.as_deref(), ObjectType::File, other).is_ok() {
                 by_directory.0 |= own.0;
             }
         }
@@ -366,7 +396,7 @@ impl Cx<'_> {
         if rest.0 == 0 {
             return Ok(by_directory);
         }
-        let rest = self.grant_by(security.as_deref(), crate::ob::ObjectType::File, rest)?;
+        let rest = self.grant_by(security.as_deref(), ObjectType::File, rest)?;
         Ok(AccessMask(rest.0 | by_directory.0))
     }
 }
