@@ -33,6 +33,8 @@ fn main() {
     write("layouts.rs", layouts(&csv(&data.join("structs.csv"))));
     write("access.rs", access(&data));
     write("objects.rs", objects(&data));
+    write("processes.rs", processes(&csv(&data.join("processes.csv"))));
+    write("registry.rs", registry(&data));
     write("kernel.rs", kernel_features(&csv(&data.join("kernel.csv"))));
 }
 
@@ -501,8 +503,96 @@ fn objects(data: &Path) -> String {
     for r in csv(&data.join("namespace.csv")) {
         let _ = writeln!(
             text,
-            "NamespaceRow {{ path: {:?}, kind: NameKind::{}, target: {:?}, builds: ({}, {}) }},",
-            r["path"], r["kind"], r["target"], r["first"], r["last"]
+            "NamespaceRow {{ path: {:?}, kind: NameKind::{}, target: {:?}, protection: {:?}, builds: ({}, {}) }},",
+            r["path"], r["kind"], r["target"], r["security"], r["first"], r["last"]
+        );
+    }
+    text.push_str("];\nstatic PROTECTIONS: &[ProtectionRow] = &[\n");
+    for r in csv(&data.join("protections.csv")) {
+        let _ = writeln!(
+            text,
+            "ProtectionRow {{ name: {:?}, sddl: {:?}, builds: ({}, {}) }},",
+            r["name"], r["sddl"], r["first"], r["last"]
+        );
+    }
+    text + "];\n"
+}
+
+/// The processes that are there at boot.
+fn processes(rows: &Rows) -> String {
+    let mut text = String::from("static PROCESSES: &[ProcessRow] = &[\n");
+    for r in rows {
+        let starts: Vec<String> = r["starts"].split(' ').map(start).collect();
+        let protection = r["protection"].split(';').filter(|p| !p.is_empty());
+        let protection: Vec<String> = protection
+            .map(|p| p.split_once(':').map(|(build, value)| format!("({build}, 0x{value})")).expect("build:protection"))
+            .collect();
+        let critical = if r["critical"].is_empty() { "u32::MAX" } else { &r["critical"] };
+        let _ = writeln!(
+            text,
+            "ProcessRow {{ image: {:?}, builds: ({}, {}), pid: 0x{}, parent: 0x{}, session: {}, owner: Owner::{}, \
+             integrity: 0x{}, protection: &[{}], critical: {critical}, priority: {}, threads: {}, starts: &[{}], \
+             path: {:?}, command: {:?} }},",
+            r["image"],
+            r["first"],
+            r["last"],
+            r["pid"],
+            r["parent"],
+            r["session"],
+            r["account"],
+            r["integrity"],
+            protection.join(", "),
+            r["priority"],
+            r["threads"],
+            starts.join(", "),
+            r["path"],
+            r["command"],
+        );
+    }
+    text + "];\n"
+}
+
+/// `symbol/wait/priority`.
+fn start(text: &str) -> String {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [symbol, wait, priority] = parts[..] else { panic!("not symbol/wait/priority: {text}") };
+    format!("StartRow {{ symbol: {symbol:?}, wait: {wait:?}, priority: {priority} }}")
+}
+
+/// The registry at boot, and which of its keys the two views share.
+fn registry(data: &Path) -> String {
+    let mut text = String::from("static REGISTRY: &[RegistryRow] = &[\n");
+    for r in csv(&data.join("registry.csv")) {
+        let arch = match r["arch"].as_str() {
+            "any" => "None",
+            "x86" => "Some(Arch::X86)",
+            "x64" => "Some(Arch::X64)",
+            other => panic!("registry.csv: {other} is no architecture"),
+        };
+        let server = match r["product"].as_str() {
+            "any" => "None",
+            "client" => "Some(false)",
+            "server" => "Some(true)",
+            other => panic!("registry.csv: {other} is no product"),
+        };
+        let _ = writeln!(
+            text,
+            "RegistryRow {{ builds: ({}, {}), arch: {arch}, server: {server}, kind: RowKind::from_name({:?}), key: {:?}, name: {:?}, data: {:?} }},",
+            r["first"], r["last"], r["type"], r["key"], r["name"], r["data"]
+        );
+    }
+    text.push_str("];\nstatic WOW64: &[Wow64Row] = &[\n");
+    for r in csv(&data.join("wow64_registry.csv")) {
+        let redirect = match r["redirect"].as_str() {
+            "inside" => "Inside",
+            "beside" => "Beside",
+            "shared" => "Shared",
+            other => panic!("wow64_registry.csv: {other}"),
+        };
+        let _ = writeln!(
+            text,
+            "Wow64Row {{ builds: ({}, {}), redirect: Redirect::{redirect}, path: {:?} }},",
+            r["first"], r["last"], r["path"]
         );
     }
     text + "];\n"

@@ -110,7 +110,9 @@ pub mod process {
     pub const VM_READ: AccessMask = AccessMask(0x10);
     pub const VM_WRITE: AccessMask = AccessMask(0x20);
     pub const DUP_HANDLE: AccessMask = AccessMask(0x40);
+    pub const QUERY_INFORMATION: AccessMask = AccessMask(0x400);
     pub const QUERY_LIMITED_INFORMATION: AccessMask = AccessMask(0x1000);
+    pub const THREAD_QUERY_INFORMATION: AccessMask = AccessMask(0x40);
     pub const THREAD_QUERY_LIMITED_INFORMATION: AccessMask = AccessMask(0x800);
     /// What a process's or thread's handle to itself may do.
     pub const ALL: AccessMask = AccessMask(0x1f_ffff);

@@ -38,8 +38,21 @@ pub struct NamespaceRow {
     pub kind: NameKind,
     /// The target of a link or a device map.
     pub target: &'static str,
+    /// The name of its security descriptor ([`protection`]).
+    pub protection: &'static str,
     builds: (u32, u32),
 }
+
+/// A security descriptor that names from boot on share, and the builds that have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ProtectionRow {
+    name: &'static str,
+    sddl: &'static str,
+    builds: (u32, u32),
+}
+
+/// The descriptor of a name that has none of its own in the table, such as the root and the type objects.
+pub const PUBLIC: &str = "public";
 
 include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
@@ -58,9 +71,26 @@ pub fn namespace_of(build: u32) -> impl Iterator<Item = &'static NamespaceRow> {
     NAMESPACE.iter().filter(move |n| (n.builds.0..=n.builds.1).contains(&build))
 }
 
+/// A security descriptor in SDDL by its name, as a build has it (sources: `data/protections.csv`). Its rights may be
+/// generic ones.
+pub fn protection(name: &str, build: u32) -> Option<&'static str> {
+    let row = PROTECTIONS.iter().find(|row| row.name == name && (row.builds.0..=row.builds.1).contains(&build));
+    row.map(|row| row.sddl)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_has_a_protection() {
+        for build in [528, 1381, 2195, 2600, 3790, 6000, 7601, 9200, 19045, 26200] {
+            for row in namespace_of(build) {
+                assert!(protection(row.protection, build).is_some(), "{} on build {build}", row.path);
+            }
+            assert!(protection(PUBLIC, build).is_some());
+        }
+    }
 
     fn index(build: u32, name: &str) -> Option<u8> {
         types_of(build).find(|(_, t)| t.name == name).map(|(index, _)| index)

@@ -132,6 +132,10 @@ pub struct PeImage {
     pub nx_compat: bool,
     /// `TimeDateStamp`.
     pub timestamp: u32,
+    /// `Characteristics` and `DllCharacteristics`.
+    pub characteristics: (u16, u16),
+    /// `CheckSum`, and the length of the file.
+    pub checksum: (u32, u32),
     directories: Vec<(u32, u32)>,
 }
 
@@ -199,6 +203,8 @@ impl PeImage {
             dynamic_base: dll_characteristics & pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE != 0,
             nx_compat: dll_characteristics & pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT != 0,
             timestamp: header.time_date_stamp.get(LE),
+            characteristics: (characteristics, dll_characteristics),
+            checksum: (opt.check_sum(), data.len() as u32),
             directories,
         })
     }

@@ -186,6 +186,17 @@ impl Profile {
         }
     }
 
+    /// Whether it is a server's.
+    pub fn is_server(&self) -> bool {
+        self.description.contains("Server")
+    }
+
+    /// The service pack's number.
+    pub fn service_pack(&self) -> u32 {
+        let digit = self.description.split(" SP").nth(1).and_then(|rest| rest.chars().next());
+        digit.and_then(|digit| digit.to_digit(10)).unwrap_or(0)
+    }
+
     /// How stubs of code of this architecture are made; `None`: the build does not run such code.
     pub fn stub_style_for(&self, arch: Arch) -> Option<&'static StubStyle> {
         match (arch, &self.wow64) {

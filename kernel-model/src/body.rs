@@ -2,6 +2,7 @@
 
 use guest::NtStatus;
 
+use crate::cm::Key;
 use crate::ex::EventPair;
 use crate::io::{Device, FileObject, IoCompletion};
 use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
@@ -33,6 +34,7 @@ pub enum Body {
     Process(ProcessObject),
     Thread(ThreadObject),
     Token(Box<Token>),
+    Key(Key),
 }
 
 impl ObjectBody for Body {
@@ -56,6 +58,7 @@ impl ObjectBody for Body {
             Self::Process(_) => ObjectType::Process,
             Self::Thread(_) => ObjectType::Thread,
             Self::Token(_) => ObjectType::Token,
+            Self::Key(_) => ObjectType::Key,
         }
     }
 
@@ -72,7 +75,7 @@ impl ObjectBody for Body {
     }
 
     fn parses(&self) -> bool {
-        matches!(self, Self::Device(_))
+        matches!(self, Self::Key(_) | Self::Device(_))
     }
 
     fn from_directory(directory: Directory) -> Self {
@@ -97,14 +100,13 @@ impl ObjectBody for Body {
             Self::Job(job) => Some(job.signaled),
             // No debug event comes yet.
             Self::DebugObject(_) => Some(false),
+            Self::Key(key) => Some(key.signaled()),
             // A file object is signalled while no operation is under way.
             Self::File(file) => Some(file.signaled),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
-            Self::Directory(_)
-            | Self::SymbolicLink(_)
-            | Self::Section(_)
-            | Self::KeyedEvent(_)
-            | Self::Token(_) => None,
+            Self::Directory(_) | Self::SymbolicLink(_) | Self::Section(_) | Self::KeyedEvent(_) | Self::Token(_) => {
+                None
+            }
             // ObpDefaultObject, which is always signalled.
             Self::Type(_) | Self::Device(_) => Some(true),
         }
@@ -118,6 +120,7 @@ impl ObjectBody for Body {
             Self::Timer(timer) => timer.satisfy(waiter.now),
             Self::File(file) => return Ok(file.take_awaited(waiter.thread)),
             Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
+            Self::Key(key) => return Ok(key.answer()),
             _ => {}
         }
         Ok(NtStatus::SUCCESS)
@@ -129,12 +132,20 @@ impl ObjectBody for Body {
 
     #[inline]
     fn has_delete_procedure(&self) -> bool {
-        matches!(self, Self::Section(_) | Self::File(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_))
+        match self {
+            Self::Section(_) | Self::File(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_) | Self::Key(_) => true,
+            Self::Token(token) => token.lowbox.is_some(),
+            _ => false,
+        }
     }
 
     #[inline]
     fn has_close_procedure(&self) -> bool {
-        matches!(self, Self::Job(_) | Self::File(_))
+        match self {
+            Self::Job(_) | Self::File(_) => true,
+            Self::Key(key) => key.notify.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -159,5 +170,5 @@ macro_rules! body_kind {
 body_kind!(
     Directory => Directory, ObjectName => SymbolicLink, Event => Event, EventPair => EventPair, Mutant => Mutant,
     Semaphore => Semaphore, Timer => Timer, KeyedEvent => KeyedEvent, Section => Section, IoCompletion => IoCompletion, FileObject => File,
-    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread
+    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread, Key => Key
 );

@@ -6,10 +6,13 @@ use guest::types::ObjectAttributes;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::body::{Body, BodyKind};
-use crate::kernel::Kernel;
 use crate::io::HostFolders;
+use crate::kernel::Kernel;
 use crate::mm::{Phys, UserMemory};
-use crate::ob::{Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Walk};
+use crate::ob::{
+    Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Traverse, Walk,
+    to_kernel_handle,
+};
 use crate::ps::{ProcessId, ProcessObject};
 use crate::se::Privilege;
 use crate::service::{NtResult, Unwind};
@@ -66,7 +69,10 @@ impl Cx<'_> {
         match handle {
             Handle::CURRENT_PROCESS => Ok(own(ps.process.object)),
             Handle::CURRENT_THREAD => Ok(own(ps.thread.object)),
-            _ => ps.process.handles.get(handle).copied().ok_or(NtStatus::INVALID_HANDLE),
+            _ => {
+                let table = self.handle_table(ps.process.id, handle);
+                table.and_then(|(table, key)| table.get(key)).copied().ok_or(NtStatus::INVALID_HANDLE)
+            }
         }
     }
 
@@ -80,8 +86,15 @@ impl Cx<'_> {
                 self.kernel.ob.handle_used(entry.object, change);
                 Ok(entry)
             }
-            None => self.entry_of(handle),
+            None => self.use_other_handle(handle),
         }
+    }
+
+    /// The same for what is not in the process's table: a kernel handle, a pseudo handle, or nothing.
+    #[cold]
+    fn use_other_handle(&mut self, handle: Handle) -> Result<Entry, NtStatus> {
+        let process = self.kernel.ps.process.id;
+        self.use_entry(process, handle).map_or_else(|| self.entry_of(handle), Ok)
     }
 
     /// `ObReferenceObjectByHandle` for any type.
@@ -125,14 +138,29 @@ impl Cx<'_> {
         Ok(self.reference::<ProcessObject>(handle, access)?.id)
     }
 
-    /// Checks that a handle names the calling process and grants `access`. No other process has memory yet.
-    pub fn require_current_process(&mut self, handle: Handle, access: AccessMask) -> NtResult<()> {
+    /// The process that a handle names, whose memory is to be worked on ([`Cx::attached`]).
+    ///
+    /// `STATUS_PROCESS_IS_TERMINATING`, `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
+    #[inline]
+    pub(crate) fn process_with_memory(&mut self, handle: Handle, access: AccessMask) -> NtResult<ProcessId> {
         if handle == Handle::CURRENT_PROCESS {
-            return Ok(());
+            return Ok(self.kernel.ps.process.id);
         }
         let id = self.process_of(handle, access)?;
-        let current = self.kernel.ps.process.id;
-        if id == current { Ok(()) } else { Err(Unwind::unsupported("ProcessHandle of another process")) }
+        match self.kernel.ps.get(id) {
+            Some(process) if process.exit_status == NtStatus::PENDING => Ok(id),
+            _ => Err(NtStatus::PROCESS_IS_TERMINATING.into()),
+        }
+    }
+
+    /// Acts on the memory of a process, which need not be the one that runs (`KeStackAttachProcess`).
+    #[inline]
+    pub(crate) fn attached<T>(&mut self, process: ProcessId, act: impl FnOnce(&mut Self) -> T) -> T {
+        let running = self.kernel.ps.process.id;
+        self.kernel.mm.switch_space(running.0, process.0);
+        let result = act(self);
+        self.kernel.mm.switch_space(process.0, running.0);
+        result
     }
 
     /// `SeCreatePermanentPrivilege`.
@@ -149,9 +177,26 @@ impl Cx<'_> {
         }
     }
 
+    /// Who directories are asked about while a name is walked: nobody for kernel code, nor for whoever holds
+    /// `SeChangeNotifyPrivilege`, which bypasses traverse checking.
+    pub(crate) fn traverse(&self, name: &NameToOpen) -> NtResult<Option<Traverse<'_>>> {
+        let subject = self.subject()?;
+        if !self.checks_access(name.attributes) || subject.has_privilege(Privilege::CHANGE_NOTIFY) {
+            return Ok(None);
+        }
+        let directory = self.kernel.ob.type_info(ObjectType::Directory).ok_or(NtStatus::INVALID_PARAMETER)?;
+        Ok(Some(Traverse { subject, mapping: &directory.mapping }))
+    }
+
+    /// Whether access is checked at all: for user mode always, for kernel code where it says `OBJ_FORCE_ACCESS_CHECK`.
+    pub(crate) fn checks_access(&self, attributes: Attributes) -> bool {
+        !self.kernel.ps.thread.kernel_mode || attributes.contains(Attributes::FORCE_ACCESS_CHECK)
+    }
+
     /// Looks a captured name up.
-    pub(crate) fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> Result<Lookup, NtStatus> {
+    pub(crate) fn look_up(&mut self, name: &NameToOpen, path: &[u16], object_type: ObjectType) -> NtResult<Lookup> {
         let root = self.root_of(name)?;
+        let traverse = self.traverse(name)?;
         let ob = &self.kernel.ob;
         ob.lookup(&Walk {
             root,
@@ -160,10 +205,11 @@ impl Cx<'_> {
             link_itself: object_type == ObjectType::SymbolicLink,
             no_links: name.attributes.contains(Attributes::DONT_REPARSE),
             device_map: ob.device_map,
+            traverse,
         })
     }
 
-    /// `ObpCreateHandle`: opens a handle in the calling process.
+    /// `ObpCreateHandle`: opens a handle in the calling process, or in the kernel's table for kernel code that asks for it.
     ///
     /// `STATUS_ACCESS_DENIED` where one handle is all that there may be, `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn open_handle(
@@ -173,11 +219,13 @@ impl Cx<'_> {
         if header.handle_count > 0 && (header.exclusive || attributes.contains(Attributes::EXCLUSIVE)) {
             return Err(NtStatus::ACCESS_DENIED);
         }
-        let handles = &mut self.kernel.ps.process.handles;
+        let of_kernel = self.wants_kernel_handle(attributes);
+        let kernel = &mut *self.kernel;
+        let handles = if of_kernel { &mut kernel.ob.kernel_handles } else { &mut kernel.ps.process.handles };
         let handle = handles.insert(Entry { object, granted, attributes: attributes.handle_attributes() })?;
         let cached = handles.initial_cache();
-        self.kernel.ob.handle_opened(object, cached);
-        Ok(handle)
+        kernel.ob.handle_opened(object, cached);
+        Ok(if of_kernel { to_kernel_handle(handle) } else { handle })
     }
 
     /// `ObCreateObject` and `ObInsertObject`: gives a new object its name and a first handle, or opens what has the
@@ -242,8 +290,7 @@ impl Cx<'_> {
         if !name.attributes.contains(Attributes::OPENIF) {
             return Err(NtStatus::OBJECT_NAME_COLLISION.into());
         }
-        let granted = self.grant_existing(object, desired_access)?;
-        Ok((self.open_handle(object, granted, name.attributes)?, NtStatus::OBJECT_NAME_EXISTS))
+        Ok((self.open_by_pointer(object, desired_access, name.attributes)?, NtStatus::OBJECT_NAME_EXISTS))
     }
 
     /// `ObOpenObjectByPointer`: a handle to an object that was found some other way.
@@ -252,8 +299,13 @@ impl Cx<'_> {
     pub fn open_by_pointer(
         &mut self, object: ObjectId, desired_access: AccessMask, attributes: Attributes,
     ) -> NtResult<Handle> {
-        let granted = self.grant_existing(object, desired_access)?;
-        Ok(self.open_handle(object, granted, attributes)?)
+        let granted = self.grant_for(object, desired_access, attributes);
+        let audited = self.audit_open(object, desired_access, granted.as_ref().ok().copied());
+        let handle = self.open_handle(object, granted?, attributes)?;
+        if let Some(entry) = self.handle_entry_mut(handle).filter(|_| audited) {
+            entry.attributes |= HandleAttributes::AUDIT_OBJECT_CLOSE;
+        }
+        Ok(handle)
     }
 
     /// `ObOpenObjectByName`.

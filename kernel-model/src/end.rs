@@ -4,9 +4,9 @@ use guest::NtStatus;
 use guest::types::IoStatusBlock;
 
 use crate::body::Body;
+use crate::boot::FIRST_PROCESS;
 use crate::io::Packet;
 use crate::kernel::Kernel;
-use crate::boot::FIRST_PROCESS;
 use crate::ob::{ObjectId, ObjectType};
 use crate::ps::{LIMIT_KILL_ON_JOB_CLOSE, ProcessId, ThreadId, ThreadState};
 
@@ -20,6 +20,8 @@ impl Kernel {
     pub(crate) fn end_thread(&mut self, id: ThreadId, status: NtStatus) {
         let Some(thread) = self.ps.thread(id).filter(|t| !t.has_ended()) else { return };
         let (object, process, state) = (thread.object, thread.process, thread.state);
+        self.thread_dies(id);
+        let now = self.clock.system_time();
         self.unwait(id);
         if state == ThreadState::Ready {
             self.unready(id);
@@ -27,6 +29,7 @@ impl Kernel {
         if let Some(thread) = self.ps.thread_mut(id) {
             thread.exit_status = status;
             thread.state = ThreadState::Terminated;
+            thread.about.ended = now;
             thread.apcs.clear();
         }
         self.abandon_mutants(id);
@@ -70,8 +73,14 @@ impl Kernel {
     /// Signals a process that has ended, and takes it out of its jobs' counts. Handles, and what else it holds, stay: the
     /// process that runs is looked at when its machine has stopped.
     fn signal_process(&mut self, id: ProcessId, status: NtStatus) {
-        let Some(process) = self.ps.get_mut(id).filter(|p| p.exit_status == NtStatus::PENDING) else { return };
+        let now = self.clock.system_time();
+        if self.ps.get(id).is_none_or(|p| p.exit_status != NtStatus::PENDING) {
+            return;
+        }
+        self.process_dies(id);
+        let Some(process) = self.ps.get_mut(id) else { return };
         process.exit_status = status;
+        process.about.ended = now;
         let (object, jobs) = (process.object, process.jobs.clone());
         if let Some(Body::Process(process)) = self.ob.get_mut(object).map(|o| &mut o.body) {
             process.ended = true;

@@ -27,6 +27,9 @@ impl Kernel {
         for process in self.ps.iter() {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;
         }
+        self.ob.kernel_handles.check().map_err(|e| format!("the kernel's handles: {e}"))?;
+        self.cm.check()?;
+        self.check_keys()?;
         let expected = self.count_references();
         for (id, object) in self.ob.iter() {
             let counts = Counts { handles: object.handle_count, cached: object.cached, references: object.references };
@@ -40,6 +43,18 @@ impl Kernel {
             Some(id) => Err(format!("{id:?} is pointed to and not there")),
             None => Ok(()),
         }
+    }
+
+    /// Each key counts its key objects, but for the one that has the name `\REGISTRY`.
+    fn check_keys(&self) -> Result<(), String> {
+        let mut counted = BTreeMap::new();
+        for (_, object) in self.ob.iter().filter(|(_, object)| object.name.is_none()) {
+            if let Body::Key(key) = &object.body {
+                *counted.entry(key.node).or_insert(0) += 1;
+            }
+        }
+        let told = self.cm.opens();
+        if counted == told { Ok(()) } else { Err(format!("{counted:?} key objects, {told:?} told")) }
     }
 
     fn count_references(&self) -> BTreeMap<ObjectId, Counts> {
@@ -56,6 +71,10 @@ impl Kernel {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
                 Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
+                Body::Key(key) => {
+                    let posts = key.notify.iter().flat_map(|notify| &notify.posts);
+                    posts.flat_map(|post| post.event.into_iter().chain(post.waiter)).for_each(&mut point);
+                }
                 _ => {}
             }
         }
@@ -78,12 +97,12 @@ impl Kernel {
         self.ps.iter().for_each(|process| all.entry(process.token).or_default().references += 1);
         let clients = self.ps.threads().filter_map(|thread| thread.impersonation);
         clients.for_each(|token| all.entry(token).or_default().references += 1);
-        for process in self.ps.iter() {
-            for (handle, entry) in process.handles.iter() {
+        for table in self.ps.iter().map(|p| &p.handles).chain([&self.ob.kernel_handles]) {
+            for (handle, entry) in table.iter() {
                 let counts = all.entry(entry.object).or_default();
                 counts.handles += 1;
                 counts.references += 1;
-                counts.cached += u64::from(process.handles.cached(handle).unwrap_or(0));
+                counts.cached += u64::from(table.cached(handle).unwrap_or(0));
             }
         }
         all

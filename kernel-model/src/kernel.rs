@@ -3,22 +3,24 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use guest::context::ExceptionRecord;
 use guest::convention::{Gate, ReturnRegs, ReturnRules, TrapRegs};
 use guest::mem::Width;
 use guest::services::ServiceTableId;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, Profile};
 
 use crate::body::Body;
+use crate::cm::Registry;
 use crate::cx::{Cx, Outside};
 use crate::io::{Console, FileObject, Io, Stream, Target};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
-use crate::ob::{Entry, HandleAttributes, ObjectManager};
-use crate::ps::Processes;
+use crate::ob::{Entry, HandleAttributes, ObjectManager, ObjectType};
+use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
-use crate::{ex, io, ke, mm, ob, ps};
+use crate::{cm, ex, io, ke, mm, ob, ps};
 
 /// The whole state of the executive. Cloning it is a snapshot.
 #[derive(Clone, Debug)]
@@ -37,10 +39,16 @@ pub struct Kernel {
     pub mm: Memory,
     /// The console.
     pub console: Console,
+    /// The registry.
+    pub cm: Registry,
     /// Files.
     pub io: Io,
     /// Processes and threads.
     pub ps: Processes,
+    /// The machine is to end: a call has found the reason.
+    pub bug_check: Option<Box<BugCheck>>,
+    /// `PsLoadedModuleList`: the images in kernel space.
+    pub images: Vec<SystemImage>,
     /// Who runs when.
     pub scheduler: Scheduler,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
@@ -81,6 +89,10 @@ pub enum Answer {
     ThreadExit(NtStatus),
     /// The process has ended.
     ProcessExit(NtStatus),
+    /// The machine has.
+    BugCheck(Box<BugCheck>),
+    /// Nobody has handled this exception of the calling thread.
+    Unhandled(Box<ExceptionRecord>),
 }
 
 /// Why a number has no row to go on with.
@@ -137,7 +149,7 @@ pub enum WaitEnd {
 /// Every service somebody wrote.
 pub fn services() -> impl Iterator<Item = &'static Service> {
     let ke = ke::SERVICES.iter().chain(ob::services()).chain(mm::services());
-    ke.chain(ex::services()).chain(io::services()).chain(ps::services())
+    ke.chain(ex::services()).chain(io::services()).chain(cm::services()).chain(ps::services())
 }
 
 impl Kernel {
@@ -237,6 +249,9 @@ impl Kernel {
         if self.io.has_closing() {
             self.close_files(ram);
         }
+        if let Some(bug_check) = self.bug_check.take() {
+            return Answer::BugCheck(bug_check);
+        }
         match result {
             Ok(status) | Err(Unwind::Status(status)) => Answer::Status(status),
             Err(Unwind::Blocked(wait)) => Answer::Blocked(wait),
@@ -246,6 +261,7 @@ impl Kernel {
             Err(Unwind::Unsupported(what)) => Answer::NotImplemented(Some(what)),
             Err(Unwind::ThreadExit(status)) => Answer::ThreadExit(status),
             Err(Unwind::ProcessExit(status)) => Answer::ProcessExit(status),
+            Err(Unwind::Unhandled(record)) => Answer::Unhandled(record),
         }
     }
 
@@ -257,11 +273,15 @@ impl Kernel {
             if let Some(id) = self.ob.take_touched() {
                 self.satisfy_waits(id);
             } else if let Some(id) = self.ob.take_closed() {
-                if matches!(self.ob.get(id).map(|object| &object.body), Some(Body::File(_))) {
-                    self.file_closed(id);
-                    continue;
+                match self.ob.type_of(id) {
+                    Some(ObjectType::Key) => self.key_closed(id),
+                    // Its reference goes with it.
+                    Some(ObjectType::File) => {
+                        self.file_closed(id);
+                        continue;
+                    }
+                    _ => self.job_closed(id),
                 }
-                self.job_closed(id);
                 self.ob.dereference(id);
             } else if let Some(body) = self.ob.take_dead() {
                 self.deleted(body);
@@ -281,6 +301,7 @@ impl Kernel {
                     self.ob.dereference(port);
                 }
             }
+            Body::Key(key) => self.cm.close(key.node),
             Body::Process(process) => {
                 if let Some(process) = self.ps.others.remove(&process.id) {
                     self.ob.dereference(process.token);
@@ -290,6 +311,7 @@ impl Kernel {
                 let token = self.ps.other_threads.remove(&thread.id).and_then(|thread| thread.impersonation);
                 token.into_iter().for_each(|token| self.ob.dereference(token));
             }
+            Body::Token(token) => self.package_left(&token),
             _ => {}
         }
     }

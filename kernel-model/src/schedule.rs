@@ -6,7 +6,7 @@ use guest::NtStatus;
 
 use crate::cx::Cx;
 use crate::ke::clock::NEVER;
-use crate::ke::ready::LOW_REALTIME;
+use crate::ke::ready::{HIGH_PRIORITY, LOW_REALTIME};
 use crate::ke::{Due, ReadyQueues, TimerTable};
 use crate::kernel::{Kernel, WaitEnd};
 use crate::ob::{self, Body as _, ObjectId, WaitBlock, WaitKind, Waiter};
@@ -134,7 +134,8 @@ impl Kernel {
     /// Enters when an object will be signalled by itself, unless it is signalled already.
     pub(crate) fn watch_timer(&mut self, object: ObjectId) {
         let now = self.waiter(self.ps.thread.id, 0);
-        let waits = |body: &crate::body::Body| body.due().filter(|&due| due < NEVER && body.signaled(now) == Some(false));
+        let waits =
+            |body: &crate::body::Body| body.due().filter(|&due| due < NEVER && body.signaled(now) == Some(false));
         if let Some(due) = self.ob.get(object).and_then(|o| waits(&o.body)) {
             self.scheduler.timers.insert(due, Due::Timer(object.0));
         }
@@ -193,6 +194,35 @@ impl Kernel {
         if let Some(thread) = self.ps.thread(id) {
             self.scheduler.ready.remove(thread.priority, id.0);
         }
+    }
+
+    /// `KeSetPriorityThread`: another base priority, without a boost.
+    pub(crate) fn set_priority(&mut self, id: ThreadId, priority: u8) {
+        let Some(thread) = self.ps.thread(id) else { return };
+        let (queued, running) =
+            (thread.state == ThreadState::Ready && thread.suspend_count == 0, id == self.ps.thread.id);
+        if queued {
+            self.unready(id);
+        }
+        if let Some(thread) = self.ps.thread_mut(id) {
+            (thread.priority, thread.base_priority) = (priority, priority);
+        }
+        if queued {
+            self.make_ready(id, false);
+        }
+        self.scheduler.preempt |= running && self.scheduler.ready.highest().is_some_and(|ready| ready > priority);
+    }
+
+    /// `KeSetPriorityAndQuantumProcess`: the priorities of a process's threads move with its own.
+    pub(crate) fn shift_priorities(&mut self, process: ProcessId, before: u8, after: u8) {
+        let threads = self.ps.threads().filter(|t| t.process == process && !t.has_ended() && before != after);
+        let shifted = |base: u8| {
+            let highest = if after < LOW_REALTIME { LOW_REALTIME - 1 } else { HIGH_PRIORITY };
+            let lowest = if after < LOW_REALTIME { 1 } else { LOW_REALTIME };
+            base.saturating_add(after).saturating_sub(before).clamp(lowest, highest)
+        };
+        let threads: Vec<(ThreadId, u8)> = threads.map(|t| (t.id, shifted(t.base_priority))).collect();
+        threads.into_iter().for_each(|(id, priority)| self.set_priority(id, priority));
     }
 
     /// Looks at the waits on an object that may have become signalled, in order.

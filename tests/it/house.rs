@@ -19,9 +19,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
 /// The components of `kernel-model`, each of which may name only those before it.
 const ORDER: &[&str] = &["service", "ke", "se", "ob", "mm", "ex", "io", "cm", "ps", "lpc", "win32k"];
 
-/// What any component may name though it sits on top: the context that every service is handed, and the
-/// sum of all object bodies that the object manager stores.
-const SHARED: &[&str] = &["cx", "body"];
+/// What any component may name though it sits on top: the context that every service is handed, with the kernel in it and
+/// the dispatcher, and the sum of all object bodies that the object manager stores.
+const SHARED: &[&str] = &["cx", "body", "kernel", "schedule"];
 
 /// The folder that holds all `unsafe` code, and (with the benches' floor) every use of the engine.
 const CPU: &str = "emu/src/cpu";

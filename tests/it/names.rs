@@ -106,6 +106,7 @@ fn attributes_that_lie() {
 #[test]
 fn the_tree_at_boot() {
     let mut d = Direct::new();
+    d.kernel.log_on(kernel_model::se::Account::LocalSystem);
     for path in [
         "\\ArcName",
         "\\BaseNamedObjects",

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use guest::NtStatus;
-use kernel_model::Answer;
 use proptest::prelude::*;
 
-use crate::direct::{DATA, Direct, HANDLE, OUT, PROCESS, READ_ONLY};
+use crate::direct::{Direct, HANDLE, OUT, PROCESS};
+use crate::random_calls::{RandomCalls, Rng};
 
 const NAMES: [&str; 4] = ["", "\\A", "\\B", "\\a"];
 const ALL: u64 = 0x1f_0003;
@@ -133,7 +133,7 @@ proptest! {
                 Act::Terminate => {
                     prop_assert_eq!(d.call("NtTerminateProcess", &[process, 0]), NtStatus::SUCCESS);
                     prop_assert_eq!(d.call("NtClose", &[process]), NtStatus::SUCCESS);
-                    prop_assert!(!d.kernel.ps.others.contains_key(&id));
+                    prop_assert!(d.kernel.ps.get(id).is_none());
                     model.handles[1].clear();
                     other = None;
                 }
@@ -159,118 +159,18 @@ fn start(d: &mut Direct) -> (kernel_model::ps::ProcessId, u64) {
     (id, d.handle("NtOpenProcess", &[0x1f_ffff, attributes, OUT]))
 }
 
-/// The services that random calls are made of: all that create, open, query, set, wait and close.
-fn services(d: &Direct) -> Vec<(&'static str, usize)> {
-    const PARTS: &[&str] = &[
-        "Object",
-        "Event",
-        "Mutant",
-        "Semaphore",
-        "Timer",
-        "Section",
-        "IoCompletion",
-        "Namespace",
-        "Wait",
-        "Close",
-        "Process",
-        "Thread",
-        "Job",
-    ];
-    // These stop the machine's one thread, or make it sleep.
-    const NOT: &[&str] = &["NtDelayExecution", "NtTerminateThread"];
-    let known = kernel_model::kernel::services().filter(|s| d.kernel.profile.number(s.name).is_some());
-    let wanted = known.filter(|s| PARTS.iter().any(|part| s.name.contains(part)) && !NOT.contains(&s.name));
-    wanted.map(|s| (s.name, s.arg_count)).collect()
-}
-
-/// A small random-number generator (xorshift64*).
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 16) % n
-    }
-
-    fn of<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
-
-/// An argument: a pointer that is good, bad or odd, a handle that is open or not, a small or a wild number.
-fn argument(rng: &mut Rng, handles: &[u64], attributes: u64) -> u64 {
-    match rng.below(16) {
-        0..=3 => OUT + rng.below(0x100) * 8,
-        4 => attributes,
-        5 => rng.of(&[HANDLE, DATA + 0x1000, DATA + 0x1100, OUT + 1, OUT + 0x123]),
-        6 => {
-            rng.of(&[0, 0x6000_0000, READ_ONLY, READ_ONLY - 4, READ_ONLY + 0xffc, 0xffff_8000_0000_0000, u64::MAX - 3])
-        }
-        7..=9 if !handles.is_empty() => rng.of(handles),
-        10 => rng.of(&[PROCESS, u64::MAX - 1, u64::MAX - 4, 0, 4, 0x4444, 0xffff_ffff_8000_0004]),
-        11 => rng.of(&[ALL, 0x1f_ffff, 0xf_000f, 0x200_0000, 0x1000_0000, 0x8000_0000, 0x100_0000, 1, 2, 0x10_0000]),
-        12 => rng.of(&[0x30, 0x38, 0x40, 0x48, 0x68, 0x90, 0x800_0000, 0x1000, 0x1_0000, 16, 24]),
-        13 => rng.next(),
-        _ => rng.below(10),
-    }
-}
-
-/// One call with random arguments, after the memory that they point to was made a little different.
-fn step(d: &mut Direct, rng: &mut Rng, list: &[(&'static str, usize)]) {
-    let handles: Vec<u64> = d.kernel.ps.process.handles.iter().map(|(h, _)| h.0).take(200).collect();
-    let name = rng.of(&["\\F", "\\G\\H", "\\G", "\\BaseNamedObjects\\Local\\x", "I", "\\??\\Z:", "", "\\Loop\\"]);
-    let flags = rng.of(&[0, 0, 0x40, 0x80, 0x80, 0x2, 0x20, 0x10, 0x1000, 0x400]);
-    let root = if rng.below(6) == 0 && !handles.is_empty() { rng.of(&handles) } else { 0 };
-    let attributes = d.attributes(name, flags, root);
-    if rng.below(4) == 0 {
-        d.write_u64(attributes + 8 * rng.below(6), rng.next() >> rng.below(64));
-    }
-    let at = OUT + 8 * rng.below(0x100);
-    let value = argument(rng, &handles, attributes);
-    d.write_u64(at, value);
-    let (service, count) = rng.of(list);
-    let mut args: Vec<u64> = (0..count).map(|_| argument(rng, &handles, attributes)).collect();
-    // Calls that create or open mostly go where they can succeed.
-    if (service.starts_with("NtCreate") || service.starts_with("NtOpen")) && rng.below(4) > 0 {
-        args[0] = HANDLE;
-        args[1] = rng.of(&[ALL, 0x1f_ffff, 0xf_000f, 0x200_0000, 0x1000_0000]);
-        if let Some(third) = args.get_mut(2) {
-            *third = rng.of(&[0, attributes, attributes]);
-        }
-    }
-    if let Answer::Blocked(wait) = d.answer_unchecked(service, &args) {
-        d.kernel.finish_wait(&wait);
-    }
-}
-
 fn random_calls(seed: u64, calls: u32, check_each: bool) -> Direct {
-    let mut d = Direct::new();
-    d.kernel.hold(kernel_model::se::Privilege::CREATE_PERMANENT);
+    let mut random = RandomCalls::new();
     let mut rng = Rng(seed);
-    let list = services(&d);
-    assert!(list.len() > 70, "{} services", list.len());
+    assert!(random.services.len() > 70, "{} services", random.services.len());
     for n in 0..calls {
-        step(&mut d, &mut rng, &list);
-        if d.kernel.ps.others.len() < 3 {
-            d.kernel.add_process("other.exe");
-        }
+        random.step(&mut rng);
         if check_each || n % 512 == 0 {
-            d.kernel.check_invariants().unwrap_or_else(|wrong| panic!("seed {seed:#x}, call {n}: {wrong}"));
-        }
-        // What was made goes again, so that it is not always the same.
-        if n % 4096 == 4095 {
-            for handle in d.kernel.ps.process.handles.iter().map(|(h, _)| h.0).collect::<Vec<_>>() {
-                d.answer_unchecked("NtClose", &[handle]);
-            }
+            let checked = random.direct.kernel.check_invariants();
+            checked.unwrap_or_else(|wrong| panic!("seed {seed:#x}, call {n}: {wrong}"));
         }
     }
-    d
+    random.direct
 }
 
 #[test]

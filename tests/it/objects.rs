@@ -195,7 +195,7 @@ fn processes_and_threads_are_opened_by_id() {
     assert_eq!(d.call("NtOpenProcess", &[HANDLE, 1, attributes, 0]), S::INVALID_PARAMETER_MIX);
     assert_eq!(d.call("NtOpenProcess", &[HANDLE, 1, 0, OUT]), S::ACCESS_VIOLATION);
     // A thread must be its process's.
-    let thread = d.kernel.ps.other_threads.keys().next().expect("its thread").0;
+    let thread = d.kernel.ps.threads().find(|t| t.process == other).expect("its thread").id.0;
     for (process, thread, status) in [
         (0, thread, S::SUCCESS),
         (id, thread, S::SUCCESS),
@@ -242,10 +242,11 @@ fn handles_go_to_other_processes_and_end_with_them() {
     assert_eq!(d.u32(OUT), 7, "the exit status");
     assert_eq!(d.call("NtDuplicateObject", &[PROCESS, handle, process, HANDLE, 0, 0, 2]), S::PROCESS_IS_TERMINATING);
     for last in [process, weak, itself] {
-        assert!(d.kernel.ps.others.contains_key(&other));
+        assert!(d.kernel.ps.get(other).is_some());
         assert_eq!(d.call("NtClose", &[last]), S::SUCCESS);
     }
-    assert!(d.kernel.ps.others.is_empty() && d.kernel.ps.other_threads.is_empty(), "nobody knows it any more");
+    let left = d.kernel.ps.threads().filter(|t| t.process == other).count();
+    assert!(d.kernel.ps.get(other).is_none() && left == 0, "nobody knows it any more");
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn information_classes_and_lengths() {
         ("NtQueryEvent", &[4, 0, GOOD, 7, 0], NtStatus::INFO_LENGTH_MISMATCH),
         ("NtQueryEvent", &[4, 0, GOOD, 8, 0], NtStatus::OBJECT_TYPE_MISMATCH),
         // A class that exists and that nobody wrote.
-        ("NtQuerySystemInformation", &[5, GOOD, 0x40, 0], NtStatus::NOT_IMPLEMENTED),
+        ("NtQuerySystemInformation", &[12, GOOD, 0x40, 0], NtStatus::NOT_IMPLEMENTED),
     ] {
         let (_, status) = call(service, args);
         assert_eq!(status, expected, "{service} {args:x?}");

@@ -19,7 +19,7 @@ const LOCK: &str = "\\Sessions\\1\\BaseNamedObjects\\Lock";
 const OBJ_INHERIT: u32 = 2;
 
 fn taken(d: &Direct) -> Snapshot {
-    Snapshot { kernel: d.kernel.clone(), moment: "in a test".into() }
+    Snapshot::new(d.kernel.clone(), "in a test".into())
 }
 
 /// Two processes: the first owns a named mutant by an inherited and protected handle and has a nameless event, the
@@ -44,7 +44,7 @@ fn two_processes() -> Direct {
 #[test]
 fn handles_as_process_explorer_shows_them() {
     let snapshot = taken(&two_processes());
-    let page = view::handles(&snapshot);
+    let page = view::handles(&snapshot, false);
     insta::assert_snapshot!(without_addresses(&view::handles_text(&page, Paint::PLAIN)));
     let rows = serde_json::to_value(&page).expect("JSON")["rows"].clone();
     let lock = &rows[0];
@@ -75,7 +75,7 @@ fn one_object_whole() {
     let tree = view::objects(&snapshot, "\\Sessions\\1", 9).expect("a directory");
     let row = tree.rows.iter().find(|r| r.path == LOCK).expect("the mutant");
     assert_eq!((&row.address, row.pointer_count, row.permanent), (&page.address, page.pointer_count, false));
-    let handles = view::handles(&snapshot);
+    let handles = view::handles(&snapshot, false);
     assert_eq!(handles.rows.iter().filter(|r| r.address == page.address).count(), 2);
     assert_eq!(handles.rows.iter().filter(|r| r.address == page.address).cloned().collect::<Vec<_>>(), page.handles);
     // What a handle names without a name is found by the address too.
@@ -142,7 +142,7 @@ fn owner() -> Machine {
 }
 
 fn mutant(snapshot: &Snapshot) -> Vec<String> {
-    let rows = view::handles(snapshot).rows;
+    let rows = view::handles(snapshot, false).rows;
     let row = rows.iter().find(|r| r.kind == "Mutant").expect("a mutant");
     view::object(snapshot, &row.address).expect("the mutant").body
 }
@@ -168,7 +168,7 @@ struct Midway(Rc<RefCell<Option<Snapshot>>>);
 impl Observer for Midway {
     fn call_start(&mut self, _: &View<'_>, _: &CallStart<'_>) {}
     fn call_end(&mut self, view: &View<'_>, _: &CallEnd<'_>) {
-        let snapshot = || Snapshot { kernel: view.kernel.clone(), moment: "midway".into() };
+        let snapshot = || Snapshot::new(view.kernel.clone(), "midway".into());
         self.0.borrow_mut().get_or_insert_with(snapshot);
     }
     fn end(&mut self, _: &View<'_>, _: &End, _: u64) {}
@@ -180,7 +180,7 @@ fn a_running_and_a_stopped_machine() {
     let before = Snapshot::of(&machine);
     assert_eq!(before.moment, "while the program runs, after 0 instructions");
     assert_eq!(
-        view::handles(&before).rows.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(),
+        view::handles(&before, false).rows.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(),
         ["console input", "console output", "console error"]
     );
     let seen = Rc::new(RefCell::new(None));
@@ -290,7 +290,7 @@ fn pages_for_browsers_need_nothing_else() {
     let handle = d.handle("NtCreateEvent", &[0x1f_0003, attributes, 0, 0]);
     let snapshot = taken(&d);
     let tree = view::objects(&snapshot, "\\", 16).expect("the root");
-    let tables = view::handles(&snapshot);
+    let tables = view::handles(&snapshot, false);
     let row = tables.rows.iter().find(|r| r.handle == format!("{handle:#x}")).expect("the handle");
     assert_eq!(row.name, "\\<script src='x'>&\"\\n\\u{1b}[31m", "control characters do not reach a terminal");
     let one = view::object(&snapshot, &row.address).expect("the event");
@@ -306,4 +306,22 @@ fn pages_for_browsers_need_nothing_else() {
     std::fs::remove_file(&file).expect("the page");
     assert!(html.contains("hello.exe (0x1000), 3 handles") && html.contains("FILE_GENERIC_READ"), "{html}");
     assert_page(&html);
+}
+
+/// What an object has audited stands on its page.
+#[test]
+fn audits_stand_on_the_objects_page() {
+    use kernel_model::se::{AuditPolicy, SecurityDescriptor};
+    let mut d = Direct::new();
+    d.kernel.se.audits.policy = AuditPolicy { object_access: true, privilege_use: false };
+    let attributes = d.attributes("\\BaseNamedObjects\\Audited", 0, 0);
+    let handle = d.handle("NtCreateEvent", &[0x1f_0003, attributes, 0, 0]);
+    let id = d.kernel.ps.process.handles.get(guest::Handle(handle)).expect("the event").object;
+    let security = SecurityDescriptor::from_sddl("O:SYG:SYD:(A;;0x1f0003;;;WD)S:(AU;SA;0x2;;;WD)").expect("SDDL");
+    d.kernel.ob.get_mut(id).expect("the event").security = Some(std::sync::Arc::new(security));
+    d.handle("NtOpenEvent", &[2, attributes]);
+    let page = view::object(&taken(&d), "\\BaseNamedObjects\\Audited").expect("an object");
+    let name = "Security Event \\BaseNamedObjects\\Audited";
+    let user = "S-1-5-21-1004336348-1177238915-682003330-1001";
+    assert_eq!(page.audits, [format!("4656 open {name} by {user}, EVENT_MODIFY_STATE: allowed, logged")]);
 }

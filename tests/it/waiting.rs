@@ -51,7 +51,7 @@ fn mutants() {
 fn a_mutant_is_abandoned_when_its_owner_ends() {
     let mut d = Direct::new();
     let other = d.kernel.add_process("other.exe");
-    let thread = d.kernel.ps.other_threads.keys().next().expect("its thread").0;
+    let thread = d.kernel.ps.threads().find(|t| t.process == other).expect("its thread").id.0;
     let attributes = d.attributes("\\M", 0, 0);
     let mutant = d.handle("NtCreateMutant", &[MUTANT_ALL, attributes, 0]);
     // The other thread has it: only the model can say so while one thread runs.
@@ -411,7 +411,7 @@ fn a_job_that_ends_its_processes_when_it_is_closed() {
     assert_eq!(d.call("NtClose", &[job]), S::SUCCESS);
     assert_eq!(poll(&mut d, process), S::SUCCESS);
     assert_eq!(d.call("NtClose", &[process]), S::SUCCESS);
-    assert!(d.kernel.ps.others.is_empty());
+    assert!(d.kernel.ps.get(other).is_none());
 }
 
 #[test]

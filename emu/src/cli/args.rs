@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest::{Arch, Profile};
+use kernel_model::packages::LogOn;
+use kernel_model::se::Account;
 
 use super::disk::FileOptions;
 
@@ -37,8 +39,12 @@ pub enum Command {
     Objects(ObjectsOptions),
     /// Show every process's handles as a program left them
     Handles(HandlesOptions),
+    /// Show the tree of processes, or their threads, at boot or as a program left them
+    Ps(PsOptions),
     /// Show one object: header, body, security, who holds it
     Object(ObjectOptions),
+    /// Show the registry that a build starts with
+    Reg(RegOptions),
     /// List the Windows builds a machine can be
     Profiles(ProfilesOptions),
 }
@@ -48,6 +54,43 @@ pub enum Command {
 pub enum Root {
     /// Assembled by Trapgate; nothing to install
     Builtin,
+}
+
+/// Whom a program runs as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UserChoice {
+    /// An administrator's half of a split token that is not elevated
+    User,
+    /// The same, elevated
+    Administrator,
+    /// A user who is no administrator
+    Standard,
+    /// NT AUTHORITY\SYSTEM
+    System,
+    /// NT AUTHORITY\LOCAL SERVICE
+    LocalService,
+    /// NT AUTHORITY\NETWORK SERVICE
+    NetworkService,
+    /// The user at low integrity
+    Low,
+    /// The user in an AppContainer
+    Package,
+}
+
+impl UserChoice {
+    /// What the machine makes of it.
+    pub fn log_on(self) -> LogOn {
+        LogOn::Account(match self {
+            Self::User => Account::User,
+            Self::Administrator => Account::Administrator,
+            Self::Standard => Account::StandardUser,
+            Self::System => Account::LocalSystem,
+            Self::LocalService => Account::LocalService,
+            Self::NetworkService => Account::NetworkService,
+            Self::Low => return LogOn::Low,
+            Self::Package => return LogOn::Package,
+        })
+    }
 }
 
 /// Which gate stubs take.
@@ -116,6 +159,9 @@ pub struct MachineOptions {
     /// Code for ring 0, run before the program as a driver's entry (with --dispatch kernel)
     #[arg(long, value_name = "FILE")]
     pub driver: Option<PathBuf>,
+    /// Whom the program runs as
+    #[arg(long, value_name = "WHO", default_value = "user")]
+    pub user: UserChoice,
     /// No thread may call win32k, as under ProcessSystemCallDisablePolicy (Windows 8 and later)
     #[arg(long)]
     pub no_win32k: bool,
@@ -133,9 +179,42 @@ pub struct MachineOptions {
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,
+    #[command(flatten)]
+    pub registry: RegistryOptions,
     /// No summary line at the end
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// What a machine's registry is made from, and where it is kept.
+#[derive(Debug, Args)]
+pub struct RegistryOptions {
+    /// Put a hive file into the registry, in place of a key: 'HKLM\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// Write the registry as the run leaves it: as regedit exports it, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_out: Option<PathBuf>,
+    /// Write what the run changed in the registry: as text, or as JSON into a .json file
+    #[arg(long, value_name = "FILE")]
+    pub reg_diff: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RegOptions {
+    #[command(flatten)]
+    pub profile: ProfileOption,
+    /// Put a hive file into the registry, in place of a key: 'HKLM\\SOFTWARE=software.hiv' (may be given more than once)
+    #[arg(long, value_name = "PATH=FILE")]
+    pub hive: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many keys deep
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub depth: usize,
+    /// A key, for instance HKLM\SOFTWARE: only it and what is below it
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -316,8 +395,27 @@ pub struct HandlesOptions {
     pub machine: MachineOptions,
     #[command(flatten)]
     pub page: PageOptions,
+    /// Also those of Windows' own processes
+    #[arg(long)]
+    pub all: bool,
     /// The program; its handles are shown as it leaves them, before they are closed
     pub image: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PsOptions {
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    #[command(flatten)]
+    pub page: PageOptions,
+    /// The threads: state, wait reason, priority, start
+    #[arg(long)]
+    pub threads: bool,
+    /// A program to run first; without one the processes are those of a machine that has just booted
+    pub image: Option<PathBuf>,
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<String>,

@@ -13,6 +13,7 @@ use super::args::{
 };
 use super::names;
 use super::pages::print;
+use super::registry;
 use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
@@ -35,10 +36,12 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
+    config.user = options.user.log_on();
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
     config.strict = options.strict;
+    config.hives = registry::hives(&options.registry.hive)?;
     config.max_instructions = options.max_insns;
     config.dispatch = match options.dispatch {
         DispatchChoice::Direct => Dispatch::Direct,
@@ -101,6 +104,7 @@ fn finish(machine: &mut Machine, options: &MachineOptions) -> Outcome {
         End::Strict(line) => say(&format!("stopped by --strict: {line}")),
         End::BugCheck(bug_check) => say(&bug_check_text(bug_check, machine.kernel().profile.arch.bits())),
     }
+    registry::save(&options.registry, machine)?;
     options.disk.leave(machine)?;
     if !options.quiet {
         say(&view::summary(machine, start.elapsed()));

@@ -1,10 +1,10 @@
-//! What the commands that look at objects and handles do.
+//! What the commands that look at objects, handles and processes do.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::args::{HandlesOptions, ObjectOptions, ObjectsOptions, PageOptions};
+use super::args::{HandlesOptions, ObjectOptions, ObjectsOptions, PageOptions, PsOptions};
 use super::commands::{Outcome, snapshot};
 use super::{files, pages};
 use crate::view::{self, Paint};
@@ -26,8 +26,18 @@ pub(super) fn objects(options: &ObjectsOptions) -> Outcome {
 }
 
 pub(super) fn handles(options: &HandlesOptions) -> Outcome {
-    let page = view::handles(&snapshot(&options.machine, Some(&options.image), &options.args)?);
+    let page = view::handles(&snapshot(&options.machine, Some(&options.image), &options.args)?, options.all);
     show(&options.page, &page, || view::handles_html(&page), |paint| view::handles_text(&page, paint))
+}
+
+pub(super) fn ps(options: &PsOptions) -> Outcome {
+    let taken = snapshot(&options.machine, options.image.as_deref(), &options.args)?;
+    if options.threads {
+        let page = view::threads(&taken);
+        return show(&options.page, &page, || view::threads_html(&page), |paint| view::threads_text(&page, paint));
+    }
+    let page = view::processes(&taken);
+    show(&options.page, &page, || view::processes_html(&page), |paint| view::processes_text(&page, paint))
 }
 
 pub(super) fn object(options: &ObjectOptions) -> Outcome {

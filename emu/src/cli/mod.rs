@@ -1,5 +1,5 @@
-//! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles` and `object` look at what it leaves;
-//! `number`, `stubs`, `ssdt` and `profiles` print data.
+//! The command line: `run`, `trace` and `flow` run a program; `objects`, `handles`, `ps` and `object` look at what it
+//! leaves; `reg` shows the registry; `number`, `stubs`, `ssdt` and `profiles` print data.
 
 mod args;
 mod commands;
@@ -8,6 +8,7 @@ mod executive;
 mod files;
 mod names;
 mod pages;
+mod registry;
 
 use std::process::ExitCode;
 
@@ -30,7 +31,9 @@ pub fn main() -> ExitCode {
         Command::Ssdt(options) => pages::ssdt(options),
         Command::Objects(options) => executive::objects(options),
         Command::Handles(options) => executive::handles(options),
+        Command::Ps(options) => executive::ps(options),
         Command::Object(options) => executive::object(options),
+        Command::Reg(options) => registry::reg(options),
         Command::Profiles(options) => pages::profiles(options),
     };
     match result {

@@ -6,9 +6,9 @@ use kernel_model::Kernel;
 use kernel_model::ke::clock::{QPC_FREQUENCY, TICK};
 use kernel_model::mm::{Protect, VadKind};
 
-use guest::layout::{StructBuilder, wide};
 use super::{Module, Target};
 use crate::cpu::Ram;
+use guest::layout::{StructBuilder, wide};
 
 /// Where user mode sees it, in every version of Windows.
 pub(crate) const USER_VA: u64 = 0x7ffe_0000;

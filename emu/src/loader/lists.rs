@@ -5,8 +5,8 @@ use kernel_model::mm::Protect;
 
 use super::environment;
 use super::modules::Modules;
-use guest::layout::{StructBuilder, wide};
 use super::{ProcessConfig, Side, Target};
+use guest::layout::{StructBuilder, wide};
 
 /// `LDRP_*` flags of an ordinary loaded image: static link, entry processed, process attach called.
 const LDR_FLAGS: u32 = 0x0008_4000 | 0x20;

@@ -3,6 +3,7 @@
 //! What `PspAllocateProcess` and the loader in ntdll do between them is done here, with kernel rights, before
 //! the first instruction; initialisers (TLS callbacks, `DllMain`) run as guest code afterwards.
 
+mod about;
 mod builtin;
 mod environment;
 mod kuser;
@@ -194,6 +195,7 @@ pub(crate) fn load(target: &mut Target<'_>, config: &ProcessConfig) -> Result<(M
     kuser::map(target).map_err(map_error)?;
     let modules = Modules::load(target, config)?;
     let start = process::create(target, config, &modules).map_err(map_error)?;
+    about::tell(target, config, &modules);
     Ok((modules, start))
 }
 

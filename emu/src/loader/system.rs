@@ -14,9 +14,9 @@ use kernel_model::mm::{Frame, Phys, Protect};
 use super::builtin::{self, Builtin};
 use super::modules::{Module, protection};
 use super::process::Start;
-use guest::layout::StructBuilder;
 use super::{LoadError, Modules, Side, Target, kuser};
 use crate::cpu::{self, Cpu, CpuError, Msr, Ram};
+use guest::layout::StructBuilder;
 
 /// What the machine needs to know of a kernel space.
 #[derive(Clone, Debug)]
@@ -110,7 +110,19 @@ impl TrapFrame {
         Some(u64::from_le_bytes(bytes))
     }
 
-    fn set(&self, kernel: &mut Kernel, ram: &mut Ram, field: &str, value: u64) {
+    /// Where it is.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Writes bytes at a field.
+    pub(crate) fn set_bytes(&self, kernel: &mut Kernel, ram: &mut Ram, field: &str, bytes: &[u8]) {
+        if let Some(at) = self.layouts.offset("KTRAP_FRAME", field) {
+            kernel.mm.poke(ram, self.at.wrapping_add(at), bytes);
+        }
+    }
+
+    pub(crate) fn set(&self, kernel: &mut Kernel, ram: &mut Ram, field: &str, value: u64) {
         if let Some(at) = self.layouts.offset("KTRAP_FRAME", field) {
             let bytes = value.to_le_bytes();
             kernel.mm.poke(ram, self.at.wrapping_add(at), bytes.get(..self.arch.width().bytes()).unwrap_or(&bytes));
@@ -192,6 +204,7 @@ pub(crate) fn load(
             symbols: Vec::new(),
         });
     }
+    super::about::tell_images(target, modules);
     Ok(system)
 }
 

@@ -234,7 +234,7 @@ impl Machine {
                 let Exit::Memory(fault) = raised.exit else { return None };
                 return self.resume_at(&frame, handler, fault.status());
             }
-            return Some(End::Crash(Box::new(self.crash(&raised))));
+            return self.exception_from_ring_3(&raised, &frame);
         }
         let fault = raised.as_ref().and_then(|r| match r.exit {
             Exit::Memory(fault) => Some(fault),
@@ -356,7 +356,9 @@ impl Machine {
         self.bug_check(BugCheckCode(code as u32), parameters, "KeBugCheckEx was called".into(), Some(caller))
     }
 
-    fn bug_check(&mut self, code: BugCheckCode, parameters: [u64; 4], what: String, rip: Option<u64>) -> End {
+    pub(super) fn bug_check(
+        &mut self, code: BugCheckCode, parameters: [u64; 4], what: String, rip: Option<u64>,
+    ) -> End {
         let place = rip.map(|rip| self.world.modules.describe(rip));
         End::BugCheck(Box::new(BugCheck { code, parameters, what, place, registers: self.cpu.registers() }))
     }

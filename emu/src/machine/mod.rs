@@ -1,23 +1,29 @@
 //! A machine: CPU, kernel, memory, one process, and the loop that runs them.
 
+mod breakpoints;
 mod console;
 mod crash;
 mod end;
 mod exceptions;
 mod folders;
+mod frame;
 mod interrupt;
 mod ring0;
 mod run;
 mod stats;
 mod threads;
+mod user_exception;
 mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use guest::context::ExceptionRecord;
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
+use kernel_model::cm::Registry;
 use kernel_model::mm::Phys;
+use kernel_model::packages::LogOn;
 use kernel_model::ps::ThreadId;
 
 pub(crate) use console::Stdio;
@@ -29,6 +35,7 @@ pub use stats::Stats;
 
 use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
+use crate::registry::{self, HiveFile, MountError};
 use crate::trace::Observer;
 use ring0::Ring0;
 use world::{Pending, World};
@@ -64,6 +71,8 @@ pub struct Config {
     pub profile: &'static Profile,
     /// The process it runs.
     pub process: ProcessConfig,
+    /// Whom it runs as.
+    pub user: LogOn,
     /// Bytes of memory, the commit limit.
     pub memory: u64,
     /// Stop at a service nobody wrote.
@@ -74,6 +83,8 @@ pub struct Config {
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
     pub driver: Option<Driver>,
+    /// Hive files that are put into the registry.
+    pub hives: Vec<HiveFile>,
     /// The host's folders that the guest sees.
     pub folders: Vec<MappedFolder>,
     /// Bytes on C:.
@@ -96,11 +107,13 @@ impl Config {
                 win32k_lockdown: false,
                 aslr_seed: None,
             },
+            user: LogOn::default(),
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
             dispatch: Dispatch::default(),
             driver: None,
+            hives: Vec::new(),
             folders: Vec::new(),
             disk: kernel_model::io::DEFAULT_DISK,
         }
@@ -136,6 +149,9 @@ pub enum MachineError {
     /// The host gives no memory.
     #[error("no memory for the guest: {0}")]
     Memory(std::io::Error),
+    /// A hive does not go where it should.
+    #[error(transparent)]
+    Hive(#[from] MountError),
 }
 
 /// A machine with one process, ready to run.
@@ -145,9 +161,14 @@ pub struct Machine {
     max_instructions: u64,
     ended: Option<End>,
     fixup: Option<Fixup>,
-    mapped: Vec<MappedFolder>,
+    registry_at_start: Registry,
+    /// The exception that user code was told of last, as it was told and in words.
+    last_crash: Option<(ExceptionRecord, Box<Crash>)>,
+    /// DR6's bits of the breakpoints that the last `#DB` is for.
+    debug_status: u64,
     /// The calls that threads which do not run are in.
     parked: BTreeMap<ThreadId, Pending>,
+    mapped: Vec<MappedFolder>,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -184,6 +205,11 @@ impl Machine {
         };
         let mut cpu = Cpu::new(&mut ram, options)?;
         let mut kernel = Kernel::new(config.profile, ram.frames(), &config.process.name);
+        kernel.log_on_as(config.user);
+        for hive in &config.hives {
+            registry::mount(&mut kernel.cm, hive)?;
+        }
+        let registry_at_start = kernel.cm.clone();
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
         let (mut modules, start) = loader::load(&mut target, &config.process)?;
         let Target { kernel: files, ram: outside, .. } = &mut target;
@@ -210,9 +236,18 @@ impl Machine {
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
-        let parked = BTreeMap::new();
-        let mapped = config.folders.clone();
-        let mut machine = Self { cpu, world, max_instructions, ended: None, fixup, mapped, parked };
+        let mut machine = Self {
+            cpu,
+            world,
+            max_instructions,
+            ended: None,
+            fixup,
+            last_crash: None,
+            debug_status: 0,
+            parked: BTreeMap::new(),
+            registry_at_start,
+            mapped: config.folders.clone(),
+        };
         if config.driver.is_some() {
             machine.start_driver()?;
         }
@@ -246,6 +281,11 @@ impl Machine {
     /// The kernel.
     pub fn kernel(&self) -> &Kernel {
         &self.world.kernel
+    }
+
+    /// The registry as it was before the program's first instruction.
+    pub fn registry_at_start(&self) -> &Registry {
+        &self.registry_at_start
     }
 
     /// How its run ended; `None`: it has not.

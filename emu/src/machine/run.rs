@@ -46,7 +46,10 @@ impl Machine {
             }
             let until = self.next_interrupt();
             let total = self.max_instructions.saturating_mul(KERNEL_SHARE);
-            let exit = self.cpu.run_within(&mut self.world, until.min(self.max_instructions), total)?;
+            let Some(exit) = self.run_or_step(until.min(self.max_instructions), total)? else {
+                self.forget();
+                continue;
+            };
             self.world.kernel.clock.instructions = self.cpu.retired();
             let end = match exit {
                 Exit::KernelGate(gate) => self.after_kernel_gate(gate)?,
@@ -67,13 +70,22 @@ impl Machine {
                 other if self.world.ring_0.is_some() => self.raise(other)?,
                 Exit::Memory(fault) if self.fix_up(fault) => None,
                 Exit::Interrupt(vector) if self.fast_service(vector) => None,
-                other => Some(End::Crash(Box::new(self.crash(&self.raised(other))))),
+                other => self.user_exception(other),
             };
             self.forget();
             if let Some(end) = end {
-                return Ok(end);
+                return Ok(self.as_critical(end));
             }
         }
+    }
+
+    /// A critical process that an exception ends takes the machine with it.
+    fn as_critical(&mut self, end: End) -> End {
+        let End::Crash(crash) = &end else { return end };
+        let id = self.world.kernel.ps.process.id;
+        self.world.kernel.process_dies(id);
+        let Some(found) = self.world.kernel.bug_check.take() else { return end };
+        self.bug_check(found.code, found.parameters, format!("{} by {}", found.what, crash.code), Some(crash.address))
     }
 
     /// What 32-bit kernels answer beside system calls: `int 2Ah`, `KiGetTickCount`, the milliseconds since the start;
@@ -134,6 +146,9 @@ impl Machine {
         for (stream, bytes) in self.world.kernel.console.take_output() {
             self.world.console.write(stream, &bytes);
         }
+        for line in self.world.kernel.console.take_notes() {
+            self.world.console.note(&line);
+        }
     }
 
     /// Finishes the call that the engine stopped at.
@@ -154,9 +169,10 @@ impl Machine {
                     return None;
                 }
                 Answer::NeedState => {
+                    let state = self.user_state();
                     let thread = &mut self.world.kernel.ps.thread;
                     let debug = thread.user.debug;
-                    thread.user = self.cpu.user_state();
+                    thread.user = state;
                     thread.user.debug = debug;
                     thread.state_at_hand = true;
                     let row = pending.row?;
@@ -164,7 +180,8 @@ impl Machine {
                     self.world.kernel.ps.thread.state_at_hand = false;
                 }
                 Answer::Resume => {
-                    self.cpu.set_user_state(&self.world.kernel.ps.thread.user);
+                    let state = self.world.kernel.ps.thread.user;
+                    self.resume_with(&state);
                     self.observe_end(&pending, None);
                     return None;
                 }
@@ -174,10 +191,19 @@ impl Machine {
                     let row = pending.row?;
                     pending.answer = self.world.kernel.execute(&mut self.world.ram, &row, &pending.call);
                 }
+                Answer::Unhandled(record) => {
+                    self.observe_end(&pending, None);
+                    return Some(self.unhandled_exception(&record));
+                }
                 // The next thread runs, if there is one.
                 Answer::ThreadExit(_) | Answer::ProcessExit(_) => {
                     self.observe_end(&pending, None);
                     return None;
+                }
+                Answer::BugCheck(found) => {
+                    self.observe_end(&pending, None);
+                    let rip = trap_address(&pending.call);
+                    return Some(self.bug_check(found.code, found.parameters, found.what, Some(rip)));
                 }
             }
         }
@@ -195,6 +221,7 @@ impl Machine {
         }
         let regs = self.world.kernel.return_regs(&pending.call, status);
         self.cpu.finish_trap(&regs);
+        self.instrument();
         self.observe_end(pending, Some(status));
         None
     }

@@ -3,6 +3,7 @@
 use guest::access;
 use kernel_model::Kernel;
 use kernel_model::body::Body;
+use kernel_model::cm::KeyId;
 use kernel_model::ke::EventKind;
 use kernel_model::ob::{Body as _, Directory, ObjectId, Waiter};
 use kernel_model::ps::{Job, Process, ProcessId, ThreadId};
@@ -52,7 +53,7 @@ fn thread(kernel: &Kernel, id: ThreadId) -> String {
     }
 }
 
-fn user(token: &Token) -> String {
+pub(super) fn user(token: &Token) -> String {
     token.user.sid.name().map_or_else(|| token.user.sid.to_string(), ToString::to_string)
 }
 
@@ -71,6 +72,7 @@ pub(super) fn title(kernel: &Kernel, id: ObjectId) -> String {
         Body::Process(body) => process(kernel, body.id),
         Body::Thread(body) => thread(kernel, body.id),
         Body::Token(token) => user(token),
+        Body::Key(body) => kernel.cm.path_of(body.node).map_or_else(|| "deleted key".into(), |path| printable(&path)),
         _ => String::new(),
     }
 }
@@ -133,6 +135,7 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
         Body::Process(body) => process_lines(kernel, body.id, signaled),
         Body::Thread(body) => thread_lines(kernel, body.id, signaled),
         Body::Token(token) => token_lines(token),
+        Body::Key(body) => key_lines(kernel, body.node),
     }
 }
 
@@ -197,6 +200,22 @@ fn thread_lines(kernel: &Kernel, id: ThreadId, signaled: Option<bool>) -> Vec<St
     let mut line = format!("{}, TEB {}, {ended}", thread(kernel, id), hex(kernel, t.teb));
     if let Some(token) = t.impersonation {
         line += &format!(", impersonates with token {}", hex(kernel, kernel.address_of(token)));
+    }
+    vec![line]
+}
+
+fn key_lines(kernel: &Kernel, id: KeyId) -> Vec<String> {
+    let Some(node) = kernel.cm.get(id) else { return Vec::new() };
+    let mut line = format!("{}, {}", counted(node.child_count(), "subkey"), counted(node.values.len(), "value"));
+    for (holds, word) in [
+        (node.volatile, "volatile"),
+        (node.link, "a symbolic link"),
+        (node.fixed, "a hive's root"),
+        (node.deleted, "deleted"),
+    ] {
+        if holds {
+            line += &format!(", {word}");
+        }
     }
     vec![line]
 }

@@ -1,8 +1,9 @@
 //! `trapgate handles`: every process's handle table.
 
 use guest::Handle;
+use guest::mem::Width;
 use kernel_model::Kernel;
-use kernel_model::ob::{Body as _, Entry, HandleAttributes};
+use kernel_model::ob::{Body as _, Entry, HandleAttributes, to_kernel_handle};
 use kernel_model::ps::Process;
 use serde::Serialize;
 
@@ -58,14 +59,36 @@ const ATTRIBUTES: &[(HandleAttributes, &str)] = &[
     (HandleAttributes::AUDIT_OBJECT_CLOSE, "audit"),
 ];
 
-pub(super) fn handle_row(kernel: &Kernel, process: &Process, handle: Handle, entry: &Entry) -> Option<HandleRow> {
+/// The id of the process that the kernel's handles are listed under.
+const SYSTEM: u32 = 4;
+
+/// Every handle there is, by process and value; the kernel's are the System process's.
+pub(super) fn all_handles(kernel: &Kernel) -> Vec<HandleRow> {
+    let mut processes: Vec<&Process> = kernel.ps.iter().collect();
+    processes.sort_by_key(|p| p.id);
+    let of_kernel = kernel.ob.kernel_handles.iter();
+    let of_kernel =
+        of_kernel.filter_map(|(key, entry)| handle_row(kernel, (SYSTEM, "System"), to_kernel_handle(key), entry));
+    let mut rows: Vec<HandleRow> = of_kernel.collect();
+    for process in processes {
+        let owner = image(process);
+        let own = process.handles.iter();
+        rows.extend(own.filter_map(|(handle, entry)| handle_row(kernel, (process.id.0, &owner), handle, entry)));
+    }
+    rows
+}
+
+fn handle_row(kernel: &Kernel, (pid, process): (u32, &str), handle: Handle, entry: &Entry) -> Option<HandleRow> {
     let object = kernel.ob.get(entry.object)?;
     let kind = object.body.object_type().name();
     let has = |attribute: &&(HandleAttributes, &str)| entry.attributes.contains(attribute.0);
     Some(HandleRow {
-        pid: process.id.0,
-        process: image(process),
-        handle: format!("{:#x}", handle.0),
+        pid,
+        process: process.to_string(),
+        handle: match kernel.width() {
+            Width::W32 => format!("{:#x}", handle.0 as u32),
+            Width::W64 => format!("{:#x}", handle.0),
+        },
         kind,
         name: title(kernel, entry.object),
         access: format!("0x{:08x}", entry.granted.0),
@@ -77,19 +100,24 @@ pub(super) fn handle_row(kernel: &Kernel, process: &Process, handle: Handle, ent
     })
 }
 
-/// The handles of every process.
-pub fn handles(snapshot: &Snapshot) -> HandleTables {
+/// The handles of every process; those of Windows' own only with `all`.
+pub fn handles(snapshot: &Snapshot, all: bool) -> HandleTables {
     let kernel = &snapshot.kernel;
-    let mut processes: Vec<&Process> = kernel.ps.iter().collect();
+    let mut processes: Vec<&Process> = kernel.ps.iter().filter(|p| all || !p.about.booted).collect();
     processes.sort_by_key(|p| p.id);
-    let rows = |p: &&Process| -> Vec<HandleRow> {
-        p.handles.iter().filter_map(|(handle, entry)| handle_row(kernel, p, handle, entry)).collect()
-    };
+    let mut counts: Vec<(u32, String, usize)> =
+        processes.iter().map(|p| (p.id.0, image(p), p.handles.count())).collect();
+    let of_kernel = kernel.ob.kernel_handles.count();
+    match counts.iter_mut().find(|(pid, ..)| *pid == SYSTEM) {
+        Some((.., count)) => *count += of_kernel,
+        None if of_kernel > 0 => counts.insert(0, (SYSTEM, "System".into(), of_kernel)),
+        None => {}
+    }
     HandleTables {
         profile: kernel.profile.name,
         moment: snapshot.moment.clone(),
-        processes: processes.iter().map(|p| (p.id.0, image(p), p.handles.count())).collect(),
-        rows: processes.iter().flat_map(rows).collect(),
+        processes: counts,
+        rows: all_handles(kernel),
     }
 }
 

@@ -43,6 +43,29 @@ impl Cells {
     }
 }
 
+/// The same table as text: a line of heads, then the rows, in columns as wide as they need. `first` paints the first cell
+/// of a row, which is given its number.
+pub(super) fn text_table<const N: usize>(
+    columns: &[Column; N], rows: &[[String; N]], first: impl Fn(usize, &str) -> String,
+) -> String {
+    let heads = columns.map(|Column(head, _)| head.to_string());
+    let width = |i: usize| {
+        let cells = rows.iter().chain([&heads]).filter_map(|row| row.get(i));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N], paint: &dyn Fn(&str) -> String| {
+        let cells = row.iter().zip(widths).zip(columns).enumerate().map(|(i, ((cell, width), Column(_, cells)))| {
+            let space = " ".repeat(width.saturating_sub(cell.chars().count()));
+            let shown = if i == 0 { paint(cell) } else { cell.clone() };
+            if matches!(cells, Cells::Number) { space + &shown } else { shown + &space }
+        });
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    let body = rows.iter().enumerate().map(|(number, row)| line(row, &|cell| first(number, cell)));
+    line(&heads, &|cell| cell.to_string()) + &body.collect::<String>()
+}
+
 /// A page that is being written.
 pub(super) struct Page(String);
 

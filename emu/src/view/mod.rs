@@ -12,10 +12,12 @@ mod number;
 mod object;
 mod objects;
 mod paint;
+mod processes;
 mod profiles;
 mod ssdt;
 mod stubs;
 mod summary;
+mod threads;
 
 pub(crate) use files::file_text;
 
@@ -28,7 +30,9 @@ pub use number::{Meaning, NumberRun, number_rows, number_text, service_rows};
 pub use object::{ObjectPage, References, object, object_html, object_text};
 pub use objects::{ObjectRow, Objects, objects, objects_html, objects_text};
 pub use paint::Paint;
+pub use processes::{ProcessRow, Processes, processes, processes_html, processes_text};
 pub use profiles::{ProfileRow, profile_rows, profiles_text};
 pub use ssdt::{SsdtRow, ssdt_rows, ssdt_text};
 pub use stubs::{StubView, stub_views, stubs_text};
 pub use summary::summary;
+pub use threads::{ThreadRow, Threads, threads, threads_html, threads_text};

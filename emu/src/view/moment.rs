@@ -6,6 +6,7 @@ use std::rc::Rc;
 use guest::{Handle, Profile};
 use kernel_model::Kernel;
 
+use crate::loader::Modules;
 use crate::machine::{End, Machine, MachineError};
 use crate::trace::{CallEnd, CallStart, Observer, View};
 
@@ -16,12 +17,22 @@ pub struct Snapshot {
     pub kernel: Kernel,
     /// The moment, in words that follow "taken".
     pub moment: String,
+    /// The program's modules, where there is a program.
+    pub modules: Option<Modules>,
+    /// There is none: its process is a stand-in.
+    pub started_nothing: bool,
 }
 
 impl Snapshot {
     /// A kernel that has booted and started nothing.
     pub fn boot(profile: &'static Profile) -> Self {
-        Self { kernel: Kernel::new(profile, 0, "(no program)"), moment: "at boot".into() }
+        let kernel = Kernel::new(profile, 0, "(no program)");
+        Self { started_nothing: true, ..Self::new(kernel, "at boot".into()) }
+    }
+
+    /// A kernel as it is.
+    pub fn new(kernel: Kernel, moment: String) -> Self {
+        Self { kernel, moment, modules: None, started_nothing: false }
     }
 
     /// A machine as it is: made, stopped or finished.
@@ -36,7 +47,8 @@ impl Snapshot {
             Some(End::Strict(_)) => format!("at a call of what nobody wrote, {after}"),
             Some(End::BugCheck(bug_check)) => format!("at bugcheck {:#x}, {after}", bug_check.code.0),
         };
-        Self { kernel: machine.kernel().clone(), moment }
+        let modules = Some(machine.modules().clone());
+        Self { modules, ..Self::new(machine.kernel().clone(), moment) }
     }
 
     /// Runs a machine and takes it as its end found it: where a process exits, at the call that ended it, before its
@@ -64,7 +76,8 @@ impl Observer for ExitWatch {
             return;
         }
         let moment = format!("at the process's exit call, {service}, after {} instructions", call.retired);
-        *self.0.borrow_mut() = Some(Snapshot { kernel: view.kernel.clone(), moment });
+        let modules = Some(view.modules.clone());
+        *self.0.borrow_mut() = Some(Snapshot { modules, ..Snapshot::new(view.kernel.clone(), moment) });
     }
 
     fn call_end(&mut self, _: &View<'_>, _: &CallEnd<'_>) {}

@@ -1,12 +1,13 @@
 //! `trapgate object`: one object with its header, its body, its security, and who holds it.
 
 use kernel_model::Kernel;
+use kernel_model::body::Body;
 use kernel_model::ob::{Body as _, ObjectId};
-use kernel_model::se::Parts;
+use kernel_model::se::{AuditEvent, AuditKind, Parts};
 use serde::Serialize;
 
 use super::bodies::{body, counted, hex, printable, title, units};
-use super::handles::{HandleRow, handle_row};
+use super::handles::{HandleRow, all_handles};
 use super::html::{Cells, Column, Page};
 use super::objects::at_path;
 use super::{Paint, Snapshot};
@@ -50,6 +51,9 @@ pub struct ObjectPage {
     pub body: Vec<String>,
     /// Its security descriptor in SDDL.
     pub security: Option<String>,
+    /// What was audited of it; of a process, what its calls had audited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub audits: Vec<String>,
     /// The handles to it.
     pub handles: Vec<HandleRow>,
     /// Who else points to it.
@@ -109,6 +113,39 @@ fn references(kernel: &Kernel, id: ObjectId) -> Vec<References> {
     all.into_iter().filter(|(count, _)| *count > 0).map(|(count, whose)| References { count, whose }).collect()
 }
 
+/// The audit events about an object, or caused by a process.
+fn audits(kernel: &Kernel, id: ObjectId) -> Vec<String> {
+    let process = match kernel.ob.get(id).map(|object| &object.body) {
+        Some(Body::Process(process)) => Some(process.id.0),
+        _ => None,
+    };
+    let mine = |event: &&AuditEvent| event.object == Some(id.0) || process == Some(event.process);
+    kernel.se.audits.iter().filter(mine).map(audit_line).collect()
+}
+
+fn audit_line(event: &AuditEvent) -> String {
+    let what = match event.kind {
+        AuditKind::Open => "open",
+        AuditKind::Close => "close",
+        AuditKind::Delete => "delete",
+        AuditKind::PrivilegedService => "privileged service",
+        AuditKind::PrivilegedObject => "privileged object",
+    };
+    let mut line = format!("{} {what}", event.kind.event_id());
+    for text in [&event.subsystem, &event.object_type, &event.object_name].into_iter().filter(|text| !text.is_empty()) {
+        line += &format!(" {}", printable(text));
+    }
+    line += &format!(" by {}", event.user.0.name().map_or_else(|| event.user.0.to_string(), String::from));
+    if event.access.0 != 0 {
+        line += &format!(", {}", event.access.describe(&event.object_type));
+    }
+    for privilege in event.privileges.iter() {
+        line += &format!(", {}", privilege.name());
+    }
+    let outcome = if event.success { "allowed" } else { "refused" };
+    line + &format!(": {outcome}, {}", if event.logged { "logged" } else { "no policy logs it" })
+}
+
 /// One object, meant by address, path or name.
 ///
 /// What is wrong with that, in words.
@@ -120,17 +157,15 @@ pub fn object(snapshot: &Snapshot, what: &str) -> Result<ObjectPage, String> {
     let title = title(kernel, id);
     let (name, stands_for) =
         if object.name.is_some() || id == kernel.ob.root() { (Some(title), None) } else { (None, Some(title)) };
-    let held = kernel.ps.iter().flat_map(|p| {
-        let own = p.handles.iter().filter(|(_, entry)| entry.object == id);
-        own.filter_map(|(handle, entry)| handle_row(kernel, p, handle, entry))
-    });
+    let address = hex(kernel, kernel.address_of(id));
+    let held = all_handles(kernel).into_iter().filter(|row| row.address == address);
     let flags =
         [Some(if object.permanent { "permanent" } else { "temporary" }), object.exclusive.then_some("exclusive")];
     let parts = Parts::OWNER | Parts::GROUP | Parts::DACL | Parts::SACL | Parts::LABEL;
     Ok(ObjectPage {
         profile: kernel.profile.name,
         moment: snapshot.moment.clone(),
-        address: hex(kernel, kernel.address_of(id)),
+        address: address.clone(),
         kind: object.body.object_type().name(),
         name,
         stands_for: stands_for.filter(|text| !text.is_empty()),
@@ -141,6 +176,7 @@ pub fn object(snapshot: &Snapshot, what: &str) -> Result<ObjectPage, String> {
         flags: flags.into_iter().flatten().collect(),
         body: body(kernel, id),
         security: object.security.as_ref().map(|security| security.to_sddl(parts)),
+        audits: audits(kernel, id),
         handles: held.collect(),
         references: references(kernel, id),
     })
@@ -169,6 +205,8 @@ impl ObjectPage {
         ];
         facts.extend(self.body.iter().enumerate().map(|(i, line)| (if i == 0 { "body" } else { "" }, line.clone())));
         facts.push(("security", self.security.clone().unwrap_or_else(|| "no descriptor".into())));
+        facts
+            .extend(self.audits.iter().enumerate().map(|(i, line)| (if i == 0 { "audits" } else { "" }, line.clone())));
         facts
     }
 

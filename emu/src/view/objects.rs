@@ -3,6 +3,7 @@
 use kernel_model::Kernel;
 use kernel_model::body::Body;
 use kernel_model::ob::{Body as _, Lookup, ObjectId, Walk};
+use kernel_model::service::Unwind;
 use serde::Serialize;
 
 use super::bodies::{counted, hex, printable, title, units};
@@ -54,9 +55,13 @@ pub(super) fn at_path(kernel: &Kernel, path: &str, link_itself: bool) -> Result<
     match kernel.ob.lookup(&walk) {
         Ok(Lookup::Found(id)) => Ok(id),
         Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Ok(object),
-        Ok(Lookup::Parse { .. }) => Err("the device looks that up itself".to_string()),
+        Ok(Lookup::Parse { object, .. }) => Err(match kernel.ob.type_of(object) {
+            Some(kernel_model::ob::ObjectType::Key) => "a key: trapgate reg shows keys".to_string(),
+            _ => "the device looks that up itself".to_string(),
+        }),
         Ok(Lookup::Missing { .. }) => Err("STATUS_OBJECT_NAME_NOT_FOUND".to_string()),
-        Err(status) => Err(status.to_string()),
+        Err(Unwind::Status(status)) => Err(status.to_string()),
+        Err(other) => Err(format!("{other:?}")),
     }
     .map_err(|status| format!("no object is called {}: {status}", printable(path)))
 }

@@ -50,3 +50,4 @@ static inline PVOID AdvpAllocate(SIZE_T size) {
 /* sid.c */
 ULONG NTAPI GetLengthSid(const SID *sid);
 BOOL NTAPI IsValidSid(const SID *sid);
+BOOL NTAPI ConvertSidToStringSidW(const SID *sid, WCHAR **result);

@@ -4,6 +4,7 @@
 
 enum {
     ERROR_INVALID_HANDLE = 6,
+    ERROR_NO_MORE_FILES = 18,
     ERROR_NOT_SUPPORTED = 50,
     ERROR_INVALID_PARAMETER = 87,
     ERROR_INSUFFICIENT_BUFFER = 122,
@@ -56,6 +57,11 @@ ULONG BasepUtf8FromUtf16(const WCHAR *text, ULONG units, char *to, ULONG room, U
 BOOL BasepWideName(const char *name, WCHAR *to);
 /* file.c */
 HANDLE BasepMapStdHandle(HANDLE handle);
+/* container.c */
+/* The longest path below \Sessions\N of an AppContainer's named objects, in UTF-16 units. */
+#define BASEP_CONTAINER_PATH 280
+NTSTATUS BasepContainerPath(HANDLE token, const UCHAR *sid, WCHAR *path);
+void BasepAppendNumber(WCHAR *path, ULONG number);
 /* object.c */
 /* An OBJECT_ATTRIBUTES and its name. */
 typedef struct {

@@ -3,35 +3,52 @@
 
 /* DIRECTORY_ALL_ACCESS without the standard rights that change the directory itself. */
 #define BASEP_DIRECTORY_ACCESS 0x2000f
+#define DIRECTORY_TRAVERSE 2
+#define TOKEN_QUERY 8
 
 static HANDLE BasepNamedObjectDirectory;
 
-/* Appends a number. */
-static void BasepAppendNumber(WCHAR *path, ULONG number) {
-    WCHAR digits[11], *at = digits + 10;
-    *at = 0;
-    do *--at = (WCHAR)('0' + number % 10);
-    while (number /= 10);
-    wcscat(path, at);
+/* Opens a directory by its path, below another or the root. */
+static NTSTATUS BasepOpenDirectory(HANDLE root, const WCHAR *path, ACCESS_MASK access, HANDLE *directory) {
+    UNICODE_STRING name;
+    OBJECT_ATTRIBUTES attributes = {sizeof attributes, root, &name, OBJ_CASE_INSENSITIVE, NULL, NULL};
+    RtlInitUnicodeString(&name, path);
+    return NtOpenDirectoryObject(directory, access, &attributes);
+}
+
+/* Opens the directory of names for the process: that of its session. Who may make no names there has an AppContainer
+ * with a directory of its own, or a restricted token: then one inside will do. */
+static NTSTATUS BasepOpenNames(HANDLE *directory) {
+    WCHAR path[sizeof "\\Sessions\\4294967295\\" + BASEP_CONTAINER_PATH] = L"\\Sessions\\";
+    ULONG session = NtCurrentPeb()->SessionId;
+    HANDLE token, outer;
+    BasepAppendNumber(path, session);
+    size_t end = wcslen(path);
+    WCHAR *names = session ? path + end : path;
+    wcscpy(names, L"\\BaseNamedObjects");
+    NTSTATUS status = BasepOpenDirectory(NULL, path, BASEP_DIRECTORY_ACCESS, directory);
+    if (status != STATUS_ACCESS_DENIED) return status;
+    if (BasepOpenDirectory(NULL, path, DIRECTORY_TRAVERSE, &outer) >= 0) {
+        NTSTATUS inside = BasepOpenDirectory(outer, L"Restricted", BASEP_DIRECTORY_ACCESS, directory);
+        NtClose(outer);
+        if (inside >= 0) return inside;
+    }
+    if (NtOpenProcessToken((HANDLE)-1, TOKEN_QUERY, &token) < 0) return status;
+    wcscpy(path, L"\\Sessions\\");
+    BasepAppendNumber(path, session);
+    wcscat(path, L"\\");
+    NTSTATUS contained = BasepContainerPath(token, NULL, path + wcslen(path));
+    NtClose(token);
+    return contained < 0 ? status : BasepOpenDirectory(NULL, path, BASEP_DIRECTORY_ACCESS, directory);
 }
 
 /* `BaseGetNamedObjectDirectory`: the directory of the process's session, which stays open from its first use:
- * `\Sessions\1\BaseNamedObjects`, or `\BaseNamedObjects` in session 0. */
+ * `\Sessions\1\BaseNamedObjects`, or `\BaseNamedObjects` in session 0; `Restricted` in it for a restricted process,
+ * `\Sessions\1\AppContainerNamedObjects\S-1-15-2-...` for one in an AppContainer. */
 NTSTATUS NTAPI BaseGetNamedObjectDirectory(HANDLE *directory) {
-    WCHAR path[sizeof "\\Sessions\\4294967295\\BaseNamedObjects"];
-    UNICODE_STRING name;
-    OBJECT_ATTRIBUTES attributes = {sizeof attributes, NULL, &name, OBJ_CASE_INSENSITIVE, NULL, NULL};
-    ULONG session = NtCurrentPeb()->SessionId;
     if (!BasepNamedObjectDirectory) {
         HANDLE opened, none = NULL;
-        path[0] = 0;
-        if (session) {
-            wcscpy(path, L"\\Sessions\\");
-            BasepAppendNumber(path, session);
-        }
-        wcscat(path, L"\\BaseNamedObjects");
-        RtlInitUnicodeString(&name, path);
-        NTSTATUS status = NtOpenDirectoryObject(&opened, BASEP_DIRECTORY_ACCESS, &attributes);
+        NTSTATUS status = BasepOpenNames(&opened);
         if (status < 0) return status;
         /* Another thread may have been here in between. */
         if (!__atomic_compare_exchange_n(&BasepNamedObjectDirectory, &none, opened, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))

@@ -1,18 +1,11 @@
 /* The process and the thread: identity, ends, errors, the debugger's flag. */
-#include "kernel32.h"
-
-#define ProcessBasicInformation 0
-
-typedef struct {
-    NTSTATUS ExitStatus;
-    PEB *PebBaseAddress;
-    ULONG_PTR AffinityMask;
-    LONG BasePriority;
-    ULONG_PTR UniqueProcessId, InheritedFromUniqueProcessId;
-} PROCESS_BASIC_INFORMATION;
+#include "process.h"
 
 /* `ExitProcess`. */
 void NTAPI ExitProcess(ULONG code) { RtlExitUserProcess((NTSTATUS)code); }
+
+/* `FatalExit`: without a debugger the process ends. */
+void NTAPI FatalExit(int code) { RtlExitUserProcess(code); }
 
 /* `TerminateProcess`: NULL, which the service takes for "the other threads of this one", is refused. */
 BOOL NTAPI TerminateProcess(HANDLE process, ULONG code) {

@@ -16,7 +16,6 @@ typedef struct { uint16_t length, maximum; wchar_t *text; } UnicodeString;
 #define NULL ((void *)0)
 #define SIZE_MAX __SIZE_MAX__
 #define API __declspec(dllimport)
-API NTSTATUS NtYieldExecution(void);
 API NTSTATUS NtQuerySystemTime(int64_t *);
 API NTSTATUS NtTerminateProcess(HANDLE, NTSTATUS);
 API void RtlSetLastWin32Error(unsigned);
@@ -24,6 +23,7 @@ API void RtlSetLastWin32ErrorAndNtStatusFromNtStatus(NTSTATUS);
 API void *RtlAllocateHeap(HANDLE, unsigned, size_t);
 API unsigned char RtlFreeHeap(HANDLE, unsigned, void *);
 API NTSTATUS RtlGetVersion(void *);
+API NTSTATUS RtlInitializeCriticalSectionEx(void *, unsigned, unsigned);
 
 enum {
     ERROR_FILE_NOT_FOUND = 2, ERROR_INVALID_HANDLE = 6, ERROR_NOT_ENOUGH_MEMORY = 8, ERROR_INVALID_PARAMETER = 87,

@@ -1,50 +1,10 @@
-/* Critical sections, on `RTL_CRITICAL_SECTION`. Whoever must wait gives its time to the other threads and tries
- * again; the semaphore of Windows' implementation is not used. */
+/* Critical sections: what Win32 makes a BOOL of; the rest is ntdll's. */
 #include "base.h"
 
-typedef struct {
-    void *debug;
-    volatile int lock_count; /* -1: free */
-    volatile int recursion;
-    volatile uintptr_t owner;
-    HANDLE semaphore;
-    uintptr_t spin;
-} Section;
-
-static uintptr_t me(void) { return thread_id(); }
-
-BOOL InitializeCriticalSectionAndSpinCount(Section *s, unsigned spin) {
-    *s = (Section){.debug = (void *)-1, .lock_count = -1, .spin = spin & 0xffffff};
-    return 1;
+BOOL InitializeCriticalSectionEx(void *section, unsigned spin, unsigned flags) {
+    return RtlInitializeCriticalSectionEx(section, spin, flags) >= 0;
 }
-BOOL InitializeCriticalSectionEx(Section *s, unsigned spin, unsigned flags) {
-    (void)flags;
-    return InitializeCriticalSectionAndSpinCount(s, spin);
+BOOL InitializeCriticalSectionAndSpinCount(void *section, unsigned spin) {
+    return InitializeCriticalSectionEx(section, spin, 0);
 }
-void InitializeCriticalSection(Section *s) { InitializeCriticalSectionAndSpinCount(s, 0); }
-void DeleteCriticalSection(Section *s) { *s = (Section){0}; }
-unsigned SetCriticalSectionSpinCount(Section *s, unsigned spin) {
-    unsigned before = (unsigned)s->spin;
-    s->spin = spin & 0xffffff;
-    return before;
-}
-
-BOOL TryEnterCriticalSection(Section *s) {
-    if (s->owner == me()) {
-        s->recursion++;
-        return 1;
-    }
-    int free = -1;
-    if (!__atomic_compare_exchange_n(&s->lock_count, &free, 0, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return 0;
-    s->owner = me();
-    s->recursion = 1;
-    return 1;
-}
-void EnterCriticalSection(Section *s) {
-    while (!TryEnterCriticalSection(s)) NtYieldExecution();
-}
-void LeaveCriticalSection(Section *s) {
-    if (--s->recursion) return;
-    s->owner = 0;
-    __atomic_store_n(&s->lock_count, -1, __ATOMIC_RELEASE);
-}
+void InitializeCriticalSection(void *section) { InitializeCriticalSectionEx(section, 0, 0); }

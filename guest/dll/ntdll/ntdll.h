@@ -1,7 +1,7 @@
 /* What the files of ntdll share. They are compiled together, in the order of their names. */
 #pragma once
 #define NTDLL
-#include "nt.h"
+#include "exception.h"
 
 /* Exports a function under a second name. */
 #define EXPORT_AS(name, of) __asm__(".section .drectve\n\t.ascii \" -export:" #name "=" #of "\"\n\t.text")
@@ -26,3 +26,26 @@ PVOID LdrpImageDirectory(PVOID base, ULONG index, ULONG *size);
 /* ldr.c */
 LDR_DATA_TABLE_ENTRY *LdrpFindEntry(PVOID base);
 PVOID LdrpFindModule(const void *name, ULONG length, ULONG width);
+/* export.c */
+NTSTATUS LdrpFindExport(PVOID image, const char *name, ULONG length, ULONG ordinal, PVOID *address);
+/* critical.c */
+extern RTL_CRITICAL_SECTION LdrpLoaderLock;
+/* fls.c */
+void RtlpFlsEndThread(void);
+/* thread.c */
+void LdrpInitializeThread(void);
+void LdrpResetLoaderLock(void);
+LDR_DATA_TABLE_ENTRY *LdrpFindEntryByAddress(PVOID address);
+/* vectored.c */
+void RtlpAcquireSpin(volatile LONG *lock);
+void RtlpReleaseSpin(volatile LONG *lock);
+BOOLEAN RtlpCallExceptionHandlers(EXCEPTION_RECORD *, CONTEXT *);
+void RtlpCallContinueHandlers(EXCEPTION_RECORD *, CONTEXT *);
+/* exception.c */
+void RtlpStackLimits(ULONG_PTR *low, ULONG_PTR *high);
+/* dispatch64.c, dispatch32.c */
+BOOLEAN NTAPI RtlDispatchException(EXCEPTION_RECORD *, CONTEXT *);
+#ifdef __x86_64__
+/* unwind64.c */
+void RtlpUnwindFrame(CONTEXT *);
+#endif

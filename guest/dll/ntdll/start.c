@@ -1,9 +1,11 @@
 /* Where a process starts and ends: the loader's initialisation, entry points, TLS callbacks, shutdown. */
 #include "ntdll.h"
 
-enum { DLL_PROCESS_DETACH, DLL_PROCESS_ATTACH };
+enum { DLL_PROCESS_DETACH, DLL_PROCESS_ATTACH, DLL_THREAD_ATTACH, DLL_THREAD_DETACH };
 /* `LDR_DATA_TABLE_ENTRY.Flags`: the entry point was called and must be told of the end. */
 #define LDRP_PROCESS_ATTACH_CALLED 0x80000
+/* Its entry point does not want to be told of threads (`DisableThreadLibraryCalls`). */
+#define LDRP_DONT_CALL_FOR_THREADS 0x40000
 #define ThreadAmILastThread 12
 #define IMAGE_DIRECTORY_ENTRY_TLS 9
 
@@ -12,6 +14,7 @@ typedef BOOLEAN(NTAPI *PDLL_INIT_ROUTINE)(PVOID base, ULONG reason, PVOID contex
 typedef struct {
     ULONG_PTR StartAddressOfRawData, EndAddressOfRawData, AddressOfIndex;
     PIMAGE_TLS_CALLBACK *AddressOfCallBacks;
+    ULONG SizeOfZeroFill;
 } IMAGE_TLS_DIRECTORY;
 
 static volatile LONG LdrpProcessStarted, LdrpShutdownStarted;
@@ -19,19 +22,21 @@ static LONG LdrpImageTlsCalled;
 
 /* `RtlUserThreadStart`: the first instruction of a thread; rcx (x86: eax) = where it starts, rdx (x86: ebx) = its
  * argument. The first thread of a process initialises the modules, and its return ends the process; another's ends the
- * thread. Nothing returns from here, and whoever made the thread may have aligned the stack either way; on x86 what is
- * called may leave its argument on the stack. */
+ * thread. Nothing returns from here. The stack is as behind a call (x64), or has 16 bytes left above (x86), where the
+ * frame's handler goes: the last that is asked about an exception. What is called may leave its argument on the stack. */
 #ifdef __x86_64__
 __asm__(".globl RtlUserThreadStart\n.def RtlUserThreadStart; .scl 2; .type 32; .endef\n.p2align 4\n"
-        "RtlUserThreadStart:\n"
-        "  andq $-16, %rsp\n  subq $0x20, %rsp\n  movq %rcx, %rbx\n  movq %rdx, %rsi\n"
+        ".seh_proc RtlUserThreadStart\nRtlUserThreadStart:\n.seh_handler RtlpStartHandler, @except\n"
+        "  subq $0x28, %rsp\n.seh_stackalloc 0x28\n.seh_endprologue\n  movq %rcx, %rbx\n  movq %rdx, %rsi\n"
         "  call LdrpBeginThread\n  movl %eax, %edi\n"
         "  movq %rsi, %rcx\n  call *%rbx\n"
-        "  movl %eax, %ecx\n  movl %edi, %edx\n  call LdrpEndThread\n  int3\n");
+        "  movl %eax, %ecx\n  movl %edi, %edx\n  call LdrpEndThread\n  int3\n.seh_endproc\n");
 #else
 __asm__(".globl _RtlUserThreadStart\n.def _RtlUserThreadStart; .scl 2; .type 32; .endef\n.p2align 4\n"
         "_RtlUserThreadStart:\n"
         "  xorl %ebp, %ebp\n  andl $-16, %esp\n  movl %eax, %esi\n"
+        "  movl $_RtlpStartHandler, 0xc(%esp)\n  movl %fs:0, %eax\n  movl %eax, 8(%esp)\n"
+        "  leal 8(%esp), %eax\n  movl %eax, %fs:0\n"
         "  call _LdrpBeginThread\n  movl %eax, %edi\n"
         "  pushl %ebx\n  call *%esi\n"
         "  pushl %edi\n  pushl %eax\n  call _LdrpEndThread\n  int3\n");
@@ -74,11 +79,80 @@ void LdrpInitializeProcess(void) {
     LdrpCallTlsInitializers(peb->ImageBaseAddress, DLL_PROCESS_ATTACH);
 }
 
+/* One thread at a time calls the modules. */
+RTL_CRITICAL_SECTION LdrpLoaderLock = {(PVOID)-1, -1, 0, NULL, NULL, 0};
+
+/* Whoever had the lock has ended with it. */
+void LdrpResetLoaderLock(void) { RtlInitializeCriticalSectionEx(&LdrpLoaderLock, 0, 0); }
+
 /* What a thread does before its start address: whether it is a later one. */
 __attribute__((used)) LONG LdrpBeginThread(void) {
-    LONG later = __atomic_exchange_n(&LdrpProcessStarted, 1, __ATOMIC_ACQ_REL);
-    if (!later) LdrpInitializeProcess();
+    RtlEnterCriticalSection(&LdrpLoaderLock);
+    LONG later = LdrpProcessStarted;
+    LdrpProcessStarted = 1;
+    if (later) LdrpInitializeThread();
+    else LdrpInitializeProcess();
+    RtlLeaveCriticalSection(&LdrpLoaderLock);
     return later;
+}
+
+/* A later thread's copies of the modules' static TLS data. */
+static void LdrpAllocateTls(PEB *peb) {
+    LIST_ENTRY *head = &peb->Ldr->InLoadOrderModuleList;
+    PVOID *array = NULL;
+    ULONG size, count = 0;
+    for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
+        LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+        if (LdrpImageDirectory(entry->DllBase, IMAGE_DIRECTORY_ENTRY_TLS, &size)) count++;
+    }
+    if (count) array = RtlAllocateHeap(peb->ProcessHeap, HEAP_ZERO_MEMORY, count * sizeof(PVOID));
+    for (LIST_ENTRY *at = head->Flink; array && at != head; at = at->Flink) {
+        LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+        const IMAGE_TLS_DIRECTORY *tls = LdrpImageDirectory(entry->DllBase, IMAGE_DIRECTORY_ENTRY_TLS, &size);
+        if (!tls) continue;
+        ULONG index = tls->AddressOfIndex ? *(ULONG *)tls->AddressOfIndex : 0;
+        SIZE_T data = tls->EndAddressOfRawData - tls->StartAddressOfRawData;
+        PVOID block = RtlAllocateHeap(peb->ProcessHeap, HEAP_ZERO_MEMORY, data + tls->SizeOfZeroFill + 1);
+        if (!block || index >= count) continue;
+        memmove(block, (PVOID)tls->StartAddressOfRawData, data);
+        array[index] = block;
+    }
+    NtCurrentTeb()->ThreadLocalStoragePointer = array;
+}
+
+/* Tells one module of a thread. */
+static void LdrpCallForThread(const LDR_DATA_TABLE_ENTRY *entry, const PEB *peb, ULONG reason) {
+    PDLL_INIT_ROUTINE routine = (PDLL_INIT_ROUTINE)entry->EntryPoint;
+    if (entry->DllBase == peb->ImageBaseAddress || !(entry->Flags & LDRP_PROCESS_ATTACH_CALLED)) return;
+    LdrpCallTlsInitializers(entry->DllBase, reason);
+    if (routine && !(entry->Flags & LDRP_DONT_CALL_FOR_THREADS)) routine(entry->DllBase, reason, NULL);
+}
+
+/* What a later thread does first. */
+void LdrpInitializeThread(void) {
+    PEB *peb = NtCurrentPeb();
+    if (peb->Ldr) {
+        LIST_ENTRY *head = &peb->Ldr->InInitializationOrderModuleList;
+        LdrpAllocateTls(peb);
+        for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink)
+            LdrpCallForThread(CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks), peb, DLL_THREAD_ATTACH);
+    }
+    LdrpCallTlsInitializers(peb->ImageBaseAddress, DLL_THREAD_ATTACH);
+}
+
+/* `LdrShutdownThread`: tells the modules of the thread's end, last first. */
+NTSTATUS NTAPI LdrShutdownThread(void) {
+    PEB *peb = NtCurrentPeb();
+    RtlpFlsEndThread();
+    RtlEnterCriticalSection(&LdrpLoaderLock);
+    if (peb->Ldr) {
+        LIST_ENTRY *head = &peb->Ldr->InInitializationOrderModuleList;
+        for (LIST_ENTRY *at = head->Blink; at != head; at = at->Blink)
+            LdrpCallForThread(CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks), peb, DLL_THREAD_DETACH);
+    }
+    LdrpCallTlsInitializers(peb->ImageBaseAddress, DLL_THREAD_DETACH);
+    RtlLeaveCriticalSection(&LdrpLoaderLock);
+    return STATUS_SUCCESS;
 }
 
 /* And when that has returned. */
@@ -90,6 +164,7 @@ __attribute__((used, noreturn)) void LdrpEndThread(NTSTATUS status, LONG later) 
 /* `LdrShutdownProcess`: tells the DLLs that were initialised, last first, then the image's TLS callbacks. Once. */
 NTSTATUS NTAPI LdrShutdownProcess(void) {
     if (__atomic_exchange_n(&LdrpShutdownStarted, 1, __ATOMIC_ACQ_REL)) return STATUS_SUCCESS;
+    RtlpFlsEndThread();
     PEB *peb = NtCurrentPeb();
     PEB_LDR_DATA *ldr = peb->Ldr;
     if (ldr) {
@@ -107,6 +182,7 @@ NTSTATUS NTAPI LdrShutdownProcess(void) {
 /* `RtlExitUserProcess`: ends the other threads, then tells the DLLs, then ends the process. */
 void NTAPI RtlExitUserProcess(NTSTATUS status) {
     NtTerminateProcess(NULL, status);
+    LdrpResetLoaderLock();
     LdrShutdownProcess();
     NtTerminateProcess(NtCurrentProcess(), status);
     __builtin_trap();
@@ -117,6 +193,7 @@ void NTAPI RtlExitUserThread(NTSTATUS status) {
     ULONG last = FALSE;
     NTSTATUS known = NtQueryInformationThread(NtCurrentThread(), ThreadAmILastThread, &last, sizeof last, NULL);
     if (known >= 0 && last) RtlExitUserProcess(status);
-    NtTerminateThread(NULL, status);
+    LdrShutdownThread();
+    if (NtTerminateThread(NULL, status) == STATUS_CANT_TERMINATE_SELF) RtlExitUserProcess(status);
     __builtin_trap();
 }

@@ -3,9 +3,8 @@
 
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
-       QUERY_TOKEN, SET_FILE };
+       QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS };
 
-#define STATUS_INFO_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
 #define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
 #define PROCESS_WOW64_INFORMATION 26
 /* TEB32 lies this far behind TEB64. */
@@ -50,7 +49,7 @@ typedef struct {
 static NTSTATUS service(const CALL *call) { return Wow64pSystemService(call->number, call->count, call->native); }
 
 /* Calls with another buffer: the one of the native form. */
-static NTSTATUS with_buffer(const CALL *call, ULONG buffer, void *native, ULONG64 length, void *returned) {
+NTSTATUS Wow64pWithBuffer(const CALL *call, ULONG buffer, void *native, ULONG64 length, void *returned) {
     CALL other = *call;
     other.native[buffer] = (ULONG64)native;
     other.native[buffer + 1] = length;
@@ -59,7 +58,7 @@ static NTSTATUS with_buffer(const CALL *call, ULONG buffer, void *native, ULONG6
 }
 
 /* Hands a structure over: buffer, length and returned length are arguments `buffer` and the two behind it. */
-static NTSTATUS hand_over(const CALL *call, ULONG buffer, const void *from, ULONG length) {
+NTSTATUS Wow64pHandOver(const CALL *call, ULONG buffer, const void *from, ULONG length) {
     NTSTATUS status = Wow64pCopy(pointer(call->slots[buffer]), from, length);
     ULONG returned = call->slots[buffer + 2];
     if (NT_SUCCESS(status) && returned) status = Wow64pCopy(pointer(returned), &length, sizeof length);
@@ -72,7 +71,7 @@ static NTSTATUS query_virtual_memory(CALL *call) {
     if (call->slots[2] != 0) return service(call);
     if (call->slots[4] < sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
     if (call->slots[1] > HIGHEST_USER_ADDRESS) return STATUS_INVALID_PARAMETER;
-    NTSTATUS status = with_buffer(call, 3, &in, sizeof in, 0);
+    NTSTATUS status = Wow64pWithBuffer(call, 3, &in, sizeof in, 0);
     if (!NT_SUCCESS(status)) return status;
     ULONG64 end = in.BaseAddress + in.RegionSize;
     if (end > HIGHEST_USER_ADDRESS + 1ull) end = HIGHEST_USER_ADDRESS + 1ull;
@@ -94,9 +93,9 @@ static NTSTATUS query_process_word(CALL *call) {
     ULONG64 value;
     ULONG word;
     if (call->slots[3] != sizeof word) return STATUS_INFO_LENGTH_MISMATCH;
-    NTSTATUS status = with_buffer(call, 2, &value, sizeof value, 0);
+    NTSTATUS status = Wow64pWithBuffer(call, 2, &value, sizeof value, 0);
     word = (ULONG)value;
-    return NT_SUCCESS(status) ? hand_over(call, 2, &word, sizeof word) : status;
+    return NT_SUCCESS(status) ? Wow64pHandOver(call, 2, &word, sizeof word) : status;
 }
 
 static NTSTATUS query_process_basic(CALL *call) {
@@ -104,11 +103,11 @@ static NTSTATUS query_process_basic(CALL *call) {
     PROCESS_BASIC_INFORMATION32 out;
     ULONG64 peb32 = 0;
     if (call->slots[3] != sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
-    NTSTATUS status = with_buffer(call, 2, &in, sizeof in, 0);
+    NTSTATUS status = Wow64pWithBuffer(call, 2, &in, sizeof in, 0);
     if (!NT_SUCCESS(status)) return status;
     CALL wow64 = *call;
     wow64.native[1] = PROCESS_WOW64_INFORMATION;
-    status = with_buffer(&wow64, 2, &peb32, sizeof peb32, 0);
+    status = Wow64pWithBuffer(&wow64, 2, &peb32, sizeof peb32, 0);
     if (!NT_SUCCESS(status)) return status;
     out.ExitStatus = in.ExitStatus;
     out.PebBaseAddress = (ULONG)(peb32 ? peb32 : in.PebBaseAddress);
@@ -116,13 +115,30 @@ static NTSTATUS query_process_basic(CALL *call) {
     out.BasePriority = in.BasePriority;
     out.UniqueProcessId = (ULONG)in.UniqueProcessId;
     out.InheritedFromUniqueProcessId = (ULONG)in.InheritedFromUniqueProcessId;
-    return hand_over(call, 2, &out, sizeof out);
+    return Wow64pHandOver(call, 2, &out, sizeof out);
+}
+
+/* VM_COUNTERS, with PrivateUsage, and with two more. */
+static NTSTATUS query_vm_counters(CALL *call) {
+    switch (call->slots[3]) {
+    case 0x2c: return Wow64pQueryStructure(call, 2, "wwdwwwwwwww");
+    case 0x30: return Wow64pQueryStructure(call, 2, "wwdwwwwwwwww");
+    default: return Wow64pQueryStructure(call, 2, "wwdwwwwwwwwwwq");
+    }
 }
 
 static NTSTATUS query_process(CALL *call) {
     switch (call->slots[1]) {
     case 0: return query_process_basic(call);
+    case 1: return Wow64pQueryStructure(call, 2, "wwwwwq");
+    case 3: return query_vm_counters(call);
     case 7: case PROCESS_WOW64_INFORMATION: case 30: return query_process_word(call);
+    case 14: return Wow64pQueryStructure(call, 2, "wwwwwww");
+    case 21: return Wow64pQueryStructure(call, 2, "whhhh");
+    case 27: case 43: case 60: return Wow64pQueryString(call, 2);
+    /* SECTION_IMAGE_INFORMATION, PROCESS_HANDLE_SNAPSHOT_INFORMATION */
+    case 37: return Wow64pQueryStructure(call, 2, "wdwwdhhdhhhbbddd");
+    case 51: return Wow64pQueryCounted(call, 2, "ww", "wwwdddd", 0);
     default: return service(call);
     }
 }
@@ -130,9 +146,15 @@ static NTSTATUS query_process(CALL *call) {
 static NTSTATUS query_thread(CALL *call) {
     THREAD_BASIC_INFORMATION64 in;
     THREAD_BASIC_INFORMATION32 out;
-    if (call->slots[1] != 0) return service(call);
+    switch (call->slots[1]) {
+    case 0: break;
+    case 9: return Wow64pQueryStructure(call, 2, "w");
+    case 30: return Wow64pQueryStructure(call, 2, "whhhh");
+    case 40: return Wow64pQueryStructure(call, 2, "qqqdwwwddddd");
+    default: return service(call);
+    }
     if (call->slots[3] != sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
-    NTSTATUS status = with_buffer(call, 2, &in, sizeof in, 0);
+    NTSTATUS status = Wow64pWithBuffer(call, 2, &in, sizeof in, 0);
     if (!NT_SUCCESS(status)) return status;
     out.ExitStatus = in.ExitStatus;
     out.TebBaseAddress = (ULONG)in.TebBaseAddress + TEB32_OFFSET;
@@ -141,22 +163,35 @@ static NTSTATUS query_thread(CALL *call) {
     out.AffinityMask = (ULONG)in.AffinityMask;
     out.Priority = in.Priority;
     out.BasePriority = in.BasePriority;
-    return hand_over(call, 2, &out, sizeof out);
+    return Wow64pHandOver(call, 2, &out, sizeof out);
 }
 
 static NTSTATUS query_system(CALL *call) {
     SYSTEM_BASIC_INFORMATION64 in;
     SYSTEM_BASIC_INFORMATION32 out;
-    if (call->slots[0] != 0) return service(call);
+    switch (call->slots[0]) {
+    case 0: case 62: break;
+    /* Of the processor that 32-bit code sees: SystemEmulationProcessorInformation. */
+    case 1: call->native[0] = 63; return service(call);
+    case 5: return Wow64pQueryProcesses(call, 0);
+    case 57: return Wow64pQueryProcesses(call, 1);
+    case 11: return Wow64pQueryCounted(call, 1, "w", "wwwddhhhh", 256);
+    case 16: return Wow64pQueryCounted(call, 1, "w", "hhbbhwd", 0);
+    case 64: return Wow64pQueryCounted(call, 1, "ww", "wwwdhhdd", 0);
+    case 21: return Wow64pQueryStructure(call, 1, "wwdwwwwdd");
+    case 37: return Wow64pQueryStructure(call, 1, "ddw");
+    case 50: return Wow64pQueryStructure(call, 1, "w");
+    default: return service(call);
+    }
     if (call->slots[2] != sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
-    NTSTATUS status = with_buffer(call, 1, &in, sizeof in, 0);
+    NTSTATUS status = Wow64pWithBuffer(call, 1, &in, sizeof in, 0);
     if (!NT_SUCCESS(status)) return status;
     for (int i = 0; i < 6; i++) out.fixed[i] = in.fixed[i];
     out.words[0] = (ULONG)in.words[0];
     out.words[1] = HIGHEST_USER_ADDRESS;
     out.words[2] = (ULONG)in.words[2];
     out.NumberOfProcessors = (ULONG)in.words[3] & 0xff;
-    return hand_over(call, 1, &out, sizeof out);
+    return Wow64pHandOver(call, 1, &out, sizeof out);
 }
 
 /* Memory without an address must come where 32-bit code can reach it. */
@@ -214,7 +249,7 @@ static NTSTATUS query_token(CALL *call) {
     } native;
     ULONG returned = 0;
     if (!token_pointers(call->slots[1], (const ULONG[2]){1, 0}).step) return service(call);
-    NTSTATUS status = with_buffer(call, 2, native.bytes, sizeof native, &returned);
+    NTSTATUS status = Wow64pWithBuffer(call, 2, native.bytes, sizeof native, &returned);
     if (!NT_SUCCESS(status)) return status;
     TOKEN_POINTERS at = token_pointers(call->slots[1], native.words);
     ULONG length = narrow_token(at, native.bytes, returned, call->slots[2]);
@@ -222,6 +257,37 @@ static NTSTATUS query_token(CALL *call) {
     if (!NT_SUCCESS(status)) return status;
     if (call->slots[3] < length) return STATUS_BUFFER_TOO_SMALL;
     return Wow64pCopy(pointer(call->slots[2]), native.bytes, length);
+}
+
+/* Calls with one or two widened words in place of the buffer, which argument 2 is. */
+static NTSTATUS set_words(CALL *call, ULONG count, int is_signed) {
+    ULONG words[2];
+    ULONG64 native[2];
+    if (call->slots[3] != count * sizeof *words) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = Wow64pCopy(words, pointer(call->slots[2]), count * sizeof *words);
+    for (ULONG i = 0; i < count; i++) native[i] = is_signed ? sign_extend(words[i]) : words[i];
+    if (!NT_SUCCESS(status)) return status;
+    call->native[2] = (ULONG64)native;
+    call->native[3] = count * sizeof *native;
+    return service(call);
+}
+
+static NTSTATUS set_process(CALL *call) {
+    switch (call->slots[1]) {
+    /* ProcessAccessToken: two handles. ProcessAffinityMask. */
+    case 9: return set_words(call, 2, 1);
+    case 21: return set_words(call, 1, 0);
+    default: return service(call);
+    }
+}
+
+static NTSTATUS set_thread(CALL *call) {
+    switch (call->slots[1]) {
+    /* ThreadImpersonationToken; ThreadAffinityMask, ThreadQuerySetWin32StartAddress. */
+    case 5: return set_words(call, 1, 1);
+    case 4: case 9: return set_words(call, 1, 0);
+    default: return service(call);
+    }
 }
 
 /* FILE_RENAME_INFORMATION and FILE_LINK_INFORMATION: flags, a directory's handle, a length, a name. */
@@ -235,7 +301,7 @@ static NTSTATUS set_file_name(CALL *call) {
     } native;
     ULONG length = call->slots[3];
     /* Too short is the kernel's to refuse: the 64-bit form must then be too short as well. */
-    if (length < 16) return with_buffer(call, 2, &native, 1, (void *)call->native[4]);
+    if (length < 16) return Wow64pWithBuffer(call, 2, &native, 1, (void *)call->native[4]);
     if (length - sizeof in > NAME_BUFFER) return STATUS_INVALID_PARAMETER;
     NTSTATUS status = Wow64pCopy(&in, pointer(call->slots[2]), sizeof in);
     if (!NT_SUCCESS(status)) return status;
@@ -245,29 +311,29 @@ static NTSTATUS set_file_name(CALL *call) {
     status = Wow64pCopy(native.fields.name, pointer(call->slots[2] + sizeof in), length - sizeof in);
     if (!NT_SUCCESS(status)) return status;
     ULONG64 size = 20 + (length - sizeof in);
-    return with_buffer(call, 2, &native, size < 24 ? 24 : size, (void *)call->native[4]);
+    return Wow64pWithBuffer(call, 2, &native, size < 24 ? 24 : size, (void *)call->native[4]);
 }
 
 /* FILE_COMPLETION_INFORMATION: a port's handle and a key. */
 static NTSTATUS set_file_port(CALL *call) {
     ULONG in[2];
     ULONG64 native[2];
-    if (call->slots[3] < sizeof in) return with_buffer(call, 2, native, 1, (void *)call->native[4]);
+    if (call->slots[3] < sizeof in) return Wow64pWithBuffer(call, 2, native, 1, (void *)call->native[4]);
     NTSTATUS status = Wow64pCopy(in, pointer(call->slots[2]), sizeof in);
     if (!NT_SUCCESS(status)) return status;
     native[0] = sign_extend(in[0]);
     native[1] = in[1];
-    return with_buffer(call, 2, native, sizeof native, (void *)call->native[4]);
+    return Wow64pWithBuffer(call, 2, native, sizeof native, (void *)call->native[4]);
 }
 
 /* FILE_MAILSLOT_SET_INFORMATION: where a time is. */
 static NTSTATUS set_mailslot(CALL *call) {
     ULONG in;
     ULONG64 native;
-    if (call->slots[3] < sizeof in) return with_buffer(call, 2, &native, 1, (void *)call->native[4]);
+    if (call->slots[3] < sizeof in) return Wow64pWithBuffer(call, 2, &native, 1, (void *)call->native[4]);
     NTSTATUS status = Wow64pCopy(&in, pointer(call->slots[2]), sizeof in);
     native = in;
-    return NT_SUCCESS(status) ? with_buffer(call, 2, &native, sizeof native, (void *)call->native[4]) : status;
+    return NT_SUCCESS(status) ? Wow64pWithBuffer(call, 2, &native, sizeof native, (void *)call->native[4]) : status;
 }
 
 static NTSTATUS set_file(CALL *call) {
@@ -288,7 +354,9 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case ALLOCATE_VIRTUAL_MEMORY: return allocate_virtual_memory(call);
     case MAP_VIEW: return map_view(call);
     case QUERY_TOKEN: return query_token(call);
+    case SET_PROCESS: return set_process(call);
+    case SET_THREAD: return set_thread(call);
     case SET_FILE: return set_file(call);
-    default: return service(call);
+    default: return special >= FIRST_OF_CONTEXTS ? Wow64pServiceWithContext(special, call) : service(call);
     }
 }

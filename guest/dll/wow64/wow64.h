@@ -10,6 +10,7 @@ typedef long long LONG64;
 
 #define NT_SUCCESS(status) ((status) >= 0)
 #define STATUS_SUCCESS 0
+#define STATUS_INFO_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
 #define STATUS_ACCESS_VIOLATION ((NTSTATUS)0xC0000005)
 #define STATUS_INVALID_SYSTEM_SERVICE ((NTSTATUS)0xC000001C)
 #define STATUS_INVALID_PARAMETER ((NTSTATUS)0xC000000D)
@@ -69,3 +70,14 @@ typedef struct {
 
 /* What the services with information classes need beside their arguments (classes.c). */
 NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call);
+/* The call with another buffer, the one of the native form; and handing a structure over to the program's. `buffer` is the
+ * index of the argument that says where; the length and the returned length are behind it (classes.c). */
+NTSTATUS Wow64pWithBuffer(const CALL *call, ULONG buffer, void *native, ULONG64 length, void *returned);
+NTSTATUS Wow64pHandOver(const CALL *call, ULONG buffer, const void *from, ULONG length);
+/* Structures and lists (structures.c). */
+NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format);
+NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer);
+NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail);
+NTSTATUS Wow64pQueryProcesses(CALL *call, int extended);
+/* The services with a CONTEXT (context.c). */
+NTSTATUS Wow64pServiceWithContext(UCHAR special, CALL *call);

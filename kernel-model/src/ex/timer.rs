@@ -21,9 +21,9 @@ pub(crate) const SERVICES: &[Service] = &[
 /// `TIMER_QUERY_STATE`.
 const QUERY_STATE: AccessMask = AccessMask(1);
 /// `TIMER_MODIFY_STATE`.
-const MODIFY_STATE: AccessMask = AccessMask(2);
+pub(super) const MODIFY_STATE: AccessMask = AccessMask(2);
 /// 100 ns units in a millisecond.
-const MILLISECOND: u64 = 10_000;
+pub(super) const MILLISECOND: u64 = 10_000;
 
 /// `NtCreateTimer`: creates a timer, or opens one of that name if `OBJ_OPENIF` allows.
 ///

@@ -52,6 +52,21 @@ impl Clock {
         SYSTEM_TIME - UPTIME + interrupt_time
     }
 
+    /// The time that programs have run, in 100 ns units.
+    pub fn busy_time(&self) -> u64 {
+        self.instructions.wrapping_mul(NS_PER_INSTRUCTION) / 100
+    }
+
+    /// The system time now.
+    pub fn system_time(&self) -> u64 {
+        self.system_time_at(self.interrupt_time())
+    }
+
+    /// The system time at boot.
+    pub fn boot_time(&self) -> u64 {
+        self.system_time_at(0)
+    }
+
     /// The interrupt time that belongs to a system time; times before boot are 0.
     pub fn interrupt_time_at(&self, system_time: u64) -> u64 {
         system_time.saturating_sub(SYSTEM_TIME - UPTIME)

@@ -20,8 +20,8 @@ mod user;
 mod view;
 
 pub use memory::{Frames, Invalidate, Memory, Phys, Translation};
-pub use place::{StackRequest, UserStack};
 pub use pages::{Frame, Pte};
+pub use place::{StackRequest, UserStack};
 pub use protect::Protect;
 pub use section::Section;
 pub use segment::SegmentId;

@@ -96,13 +96,11 @@ impl Memory {
             self.release(first);
             return Err(status);
         }
-        let stack = UserStack {
-            base: end * PAGE_SIZE,
-            limit: (end - commit) * PAGE_SIZE,
-            reserved: first * PAGE_SIZE,
-        };
+        let stack = UserStack { base: end * PAGE_SIZE, limit: (end - commit) * PAGE_SIZE, reserved: first * PAGE_SIZE };
         let StackRequest { limit_field, width, .. } = *request;
-        self.space.stacks.insert(stack.base, StackRegion { reserved: stack.reserved, end: stack.base, limit_field, width });
+        self.space
+            .stacks
+            .insert(stack.base, StackRegion { reserved: stack.reserved, end: stack.base, limit_field, width });
         Ok(stack)
     }
 

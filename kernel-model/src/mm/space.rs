@@ -102,7 +102,14 @@ impl AddressSpace {
     /// An empty space.
     pub fn new(limits: Limits) -> Self {
         let hint = limits.search_from / PAGE_SIZE;
-        Self { limits, no_execute: true, vads: BTreeMap::new(), pages: PageTable::default(), hint, stacks: BTreeMap::new() }
+        Self {
+            limits,
+            no_execute: true,
+            vads: BTreeMap::new(),
+            pages: PageTable::default(),
+            hint,
+            stacks: BTreeMap::new(),
+        }
     }
 
     /// The stack an address lies in.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use guest::access::process;
 use guest::{AccessMask, GenericMapping, NtStatus};
 
+use super::attributes::Attributes;
 use super::handle_table::Entry;
 use super::manager::ObjectId;
 use super::types::ObjectType;
@@ -12,9 +14,11 @@ use crate::cx::Cx;
 use crate::se::{Assign, Granted, Privilege, Request, SecurityDescriptor, access_check, assign_security};
 use crate::service::NtResult;
 
-/// What is missing where names are looked up and made.
-pub(crate) const SECURITY_GAP: &str =
-    "directories that are there from boot on let everybody make names; looking names up is not checked; no audits";
+/// What is missing where objects are made and opened.
+pub(crate) const SECURITY_GAP: &str = "conditional entries and access filters in descriptors are not evaluated";
+
+/// The first build with limited rights for processes and threads: Vista.
+const LIMITED_RIGHTS: u32 = 6000;
 
 /// `DIRECTORY_CREATE_OBJECT` and `DIRECTORY_CREATE_SUBDIRECTORY`.
 const CREATE_OBJECT: AccessMask = AccessMask(4);
@@ -45,6 +49,11 @@ impl Cx<'_> {
     ///
     /// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD` (`ACCESS_SYSTEM_SECURITY`), `STATUS_BAD_IMPERSONATION_LEVEL`.
     pub fn grant_existing(&self, id: ObjectId, desired: AccessMask) -> NtResult<AccessMask> {
+        self.grant_for(id, desired, Attributes::empty())
+    }
+
+    /// The same for whoever opens the object with these attributes: `OBJ_FORCE_ACCESS_CHECK` has kernel code checked too.
+    pub fn grant_for(&self, id: ObjectId, desired: AccessMask, attributes: Attributes) -> NtResult<AccessMask> {
         let object = self.kernel.ob.get(id).ok_or(NtStatus::INVALID_HANDLE)?;
         let mapping = self.mapping_of(self.kernel.ob.type_of(id).ok_or(NtStatus::INVALID_HANDLE)?)?;
         let subject = self.subject()?;
@@ -54,7 +63,7 @@ impl Cx<'_> {
             return Err(NtStatus::ACCESS_DENIED.into());
         }
         // Kernel code is not checked.
-        if self.kernel.ps.thread.kernel_mode {
+        if !self.checks_access(attributes) {
             let all = desired.intersects(AccessMask::MAXIMUM_ALLOWED);
             let rights = desired.0 | if all { mapping.all.0 } else { 0 };
             let rights = AccessMask(rights & (mapping.valid.0 | AccessMask::ACCESS_SYSTEM_SECURITY.0));
@@ -108,6 +117,7 @@ impl Cx<'_> {
     /// is limited too ("Process Security and Access Rights", "Thread Security and Access Rights").
     fn with_implied(&self, id: ObjectId, granted: AccessMask) -> AccessMask {
         let pairs: &[(u32, u32)] = match self.kernel.ob.type_of(id) {
+            _ if !self.has_limited_rights() => &[],
             // PROCESS_QUERY_INFORMATION and PROCESS_QUERY_LIMITED_INFORMATION
             Some(ObjectType::Process) => &[(0x400, 0x1000)],
             // THREAD_QUERY_INFORMATION, THREAD_SET_INFORMATION and their limited forms
@@ -116,6 +126,25 @@ impl Cx<'_> {
         };
         let implied = pairs.iter().filter(|(right, _)| granted.0 & right != 0);
         AccessMask(implied.fold(granted.0, |mask, (_, limited)| mask | limited))
+    }
+
+    /// Whether this Windows has the limited rights, `PROCESS_QUERY_LIMITED_INFORMATION` and its like.
+    fn has_limited_rights(&self) -> bool {
+        self.kernel.profile.version.2 >= LIMITED_RIGHTS
+    }
+
+    /// The right with which the little is told of a process that everybody may know: the limited one, where there is one.
+    pub fn process_query(&self) -> AccessMask {
+        if self.has_limited_rights() { process::QUERY_LIMITED_INFORMATION } else { process::QUERY_INFORMATION }
+    }
+
+    /// The same of a thread.
+    pub fn thread_query(&self) -> AccessMask {
+        if self.has_limited_rights() {
+            process::THREAD_QUERY_LIMITED_INFORMATION
+        } else {
+            process::THREAD_QUERY_INFORMATION
+        }
     }
 
     /// What a duplicate of a handle may do: rights that the source has are not checked again.

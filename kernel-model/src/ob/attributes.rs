@@ -25,7 +25,7 @@ bitflags! {
         const OPENIF = 0x80;
         /// Open a link, not its target.
         const OPENLINK = 0x100;
-        /// A kernel handle; user mode cannot have it, the bit is dropped.
+        /// A kernel handle. User mode cannot have one: whoever opens the handle looks at the caller.
         const KERNEL_HANDLE = 0x200;
         /// Checks access even for the kernel.
         const FORCE_ACCESS_CHECK = 0x400;
@@ -81,7 +81,7 @@ impl NameToOpen {
             0 => None,
             pointer => read_name(mem, UserPtr::new(pointer))?,
         };
-        Ok(Self { root, name, security, attributes: attributes.difference(Attributes::KERNEL_HANDLE) })
+        Ok(Self { root, name, security, attributes })
     }
 }
 

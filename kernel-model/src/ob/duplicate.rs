@@ -4,7 +4,9 @@ use bitflags::bitflags;
 use guest::access::process as access;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::handle_table::{Closed, Entry, HandleAttributes, HandleTable, key_of};
+use super::attributes::Attributes;
+use super::handle_table::{Closed, Entry, HandleAttributes, HandleTable};
+use super::kernel_handles::to_kernel_handle;
 use crate::cx::{Cx, ProcessKey};
 use crate::service::{NtResult, Service, Support, service};
 
@@ -19,13 +21,6 @@ bitflags! {
         const SAME_ATTRIBUTES = 4;
         const _ = !0;
     }
-}
-
-/// Whose handles: the key of a process in the process table.
-macro_rules! handles {
-    ($cx:expr, $process:expr) => {
-        &mut $cx.kernel.ps.get_mut($process).ok_or(NtStatus::PROCESS_IS_TERMINATING)?.handles
-    };
 }
 
 /// `NtDuplicateObject`: a second handle to an object, in the same or another process, with the same, less or other
@@ -89,19 +84,15 @@ fn source_entry(cx: &mut Cx<'_>, process: ProcessKey, source: Handle) -> Result<
             cx.kernel.ps.get(process).map(|p| own(p.object)).ok_or(NtStatus::PROCESS_IS_TERMINATING)
         }
         Handle::CURRENT_THREAD => Ok(own(cx.kernel.ps.thread.object)),
-        _ => {
-            let (entry, change) = handles!(cx, process).take_reference(source).ok_or(NtStatus::INVALID_HANDLE)?;
-            cx.kernel.ob.handle_used(entry.object, change);
-            Ok(entry)
-        }
+        _ => cx.use_entry(process, source).ok_or(NtStatus::INVALID_HANDLE),
     }
 }
 
 /// Takes the source handle out of its table, unless it is protected.
 fn take_source(cx: &mut Cx<'_>, process: ProcessKey, source: Handle) -> Option<Closed> {
-    let handles = &mut cx.kernel.ps.get_mut(process)?.handles;
-    handles.get(source).filter(|e| !e.attributes.contains(HandleAttributes::PROTECT_CLOSE))?;
-    handles.remove(key_of(source))
+    let (table, key) = cx.handle_table(process, source)?;
+    table.get(key).filter(|e| !e.attributes.contains(HandleAttributes::PROTECT_CLOSE))?;
+    cx.remove_entry(process, source)
 }
 
 fn open_duplicate(
@@ -118,14 +109,20 @@ fn open_duplicate(
         cx.grant_duplicate(entry, desired_access)?
     };
     let known = HandleAttributes::PROTECT_CLOSE | HandleAttributes::INHERIT;
+    let of_kernel = cx.wants_kernel_handle(Attributes::from_bits_truncate(attributes));
     let attributes = if options.contains(Options::SAME_ATTRIBUTES) {
         entry.attributes
     } else {
         HandleAttributes::from_bits_truncate(attributes) & known
     };
-    let handles: &mut HandleTable = handles!(cx, process);
+    let kernel = &mut *cx.kernel;
+    let handles: &mut HandleTable = match kernel.ps.get_mut(process) {
+        _ if of_kernel => &mut kernel.ob.kernel_handles,
+        Some(process) => &mut process.handles,
+        None => return Err(NtStatus::PROCESS_IS_TERMINATING.into()),
+    };
     let handle = handles.insert(Entry { object: entry.object, granted, attributes })?;
     let cached = handles.initial_cache();
-    cx.kernel.ob.handle_opened(entry.object, cached);
-    Ok(handle)
+    kernel.ob.handle_opened(entry.object, cached);
+    Ok(if of_kernel { to_kernel_handle(handle) } else { handle })
 }

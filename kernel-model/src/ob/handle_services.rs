@@ -34,8 +34,9 @@ const HANDLE_FLAG_INFORMATION: u32 = 4;
 /// `STATUS_INVALID_HANDLE`; `STATUS_HANDLE_NOT_CLOSABLE` for a protected one. Pseudo handles (-1 to -6) succeed on
 /// Windows 10 and are invalid before.
 fn nt_close(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
-    let process = cx.kernel.ps.current_process_mut();
-    let Some(entry) = process.handles.get(handle) else {
+    let process = cx.kernel.ps.current_process().id;
+    let entry = cx.handle_table(process, handle).and_then(|(table, key)| table.get(key));
+    let Some(entry) = entry else {
         let pseudo = (-6..=-1).contains(&(handle.0 as i64));
         if pseudo && cx.kernel.profile.version.2 >= PSEUDO_CLOSE_SUCCEEDS {
             return Ok(NtStatus::SUCCESS);
@@ -45,7 +46,8 @@ fn nt_close(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
     if entry.attributes.contains(HandleAttributes::PROTECT_CLOSE) {
         return Ok(NtStatus::HANDLE_NOT_CLOSABLE);
     }
-    if let Some(closed) = process.handles.remove(handle) {
+    if let Some(closed) = cx.remove_entry(process, handle) {
+        cx.audit_close(&closed.entry);
         cx.kernel.ob.handle_closed(closed.entry.object, closed.cached);
     }
     Ok(NtStatus::SUCCESS)
@@ -67,7 +69,7 @@ fn nt_set_information_object(
         return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
     }
     let [inherit, protect] = cx.mem().load(information)?.to_le_bytes();
-    let entry = cx.kernel.ps.current_process_mut().handles.get_mut(handle).ok_or(NtStatus::INVALID_HANDLE)?;
+    let entry = cx.handle_entry_mut(handle).ok_or(NtStatus::INVALID_HANDLE)?;
     entry.attributes.set(HandleAttributes::INHERIT, inherit != 0);
     entry.attributes.set(HandleAttributes::PROTECT_CLOSE, protect != 0);
     Ok(NtStatus::SUCCESS)

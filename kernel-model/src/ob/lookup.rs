@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use guest::NtStatus;
+use guest::{AccessMask, GenericMapping, NtStatus};
 
 use super::directory::{ObjectName, hash_of, same_name};
 use super::manager::{Body, ObjectId, ObjectManager};
+use crate::se::{Request, SubjectContext, access_check};
+use crate::service::NtResult;
 
 const SEPARATOR: u16 = b'\\' as u16;
 /// `\??`, a name of the caller's device map.
@@ -28,7 +30,21 @@ pub struct Walk<'a> {
     pub no_links: bool,
     /// The directory that `\??` names.
     pub device_map: Option<ObjectId>,
+    /// Who walks, if directories are asked whether it may; `None`: nobody asks.
+    pub traverse: Option<Traverse<'a>>,
 }
+
+/// Whoever needs `DIRECTORY_TRAVERSE` of each directory on the way: a caller without `SeChangeNotifyPrivilege`.
+#[derive(Clone, Copy, Debug)]
+pub struct Traverse<'a> {
+    /// The caller.
+    pub subject: SubjectContext<'a>,
+    /// What a directory's generic rights stand for.
+    pub mapping: &'a GenericMapping,
+}
+
+/// `DIRECTORY_TRAVERSE`.
+const TRAVERSE: AccessMask = AccessMask(2);
 
 /// Where a look-up ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,18 +90,19 @@ impl<B: Body> ObjectManager<B> {
     ///
     /// `STATUS_OBJECT_PATH_SYNTAX_BAD`, `STATUS_OBJECT_NAME_INVALID` (an empty component),
     /// `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_OBJECT_TYPE_MISMATCH` (a component that is no directory),
-    /// `STATUS_OBJECT_NAME_NOT_FOUND` (links that run in a circle), `STATUS_REPARSE_POINT_ENCOUNTERED`.
-    pub fn lookup(&self, walk: &Walk<'_>) -> Result<Lookup, NtStatus> {
+    /// `STATUS_OBJECT_NAME_NOT_FOUND` (links that run in a circle), `STATUS_REPARSE_POINT_ENCOUNTERED`,
+    /// `STATUS_ACCESS_DENIED` (a directory that may not be traversed).
+    pub fn lookup(&self, walk: &Walk<'_>) -> NtResult<Lookup> {
         let mut path = Cow::Borrowed(walk.path);
         let mut place = match walk.root {
-            Some(_) if path.first() == Some(&SEPARATOR) => return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD),
+            Some(_) if path.first() == Some(&SEPARATOR) => return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD.into()),
             Some(root) => Place { directory: root, at: 0 },
             None => self.start(&path, walk.device_map)?,
         };
         for _ in 0..=MAX_REPARSE {
             match self.walk_to_link(walk, &path, place)? {
                 Step::End(end) => return Ok(end),
-                Step::Link { .. } if walk.no_links => return Err(NtStatus::REPARSE_POINT_ENCOUNTERED),
+                Step::Link { .. } if walk.no_links => return Err(NtStatus::REPARSE_POINT_ENCOUNTERED.into()),
                 Step::Link { target, after } => {
                     let mut longer = target.to_vec();
                     longer.extend(path.get(after..).unwrap_or(&[]));
@@ -94,7 +111,7 @@ impl<B: Body> ObjectManager<B> {
                 }
             }
         }
-        Err(NtStatus::OBJECT_NAME_NOT_FOUND)
+        Err(NtStatus::OBJECT_NAME_NOT_FOUND.into())
     }
 
     /// Where a full path begins.
@@ -107,8 +124,16 @@ impl<B: Body> ObjectManager<B> {
         }
     }
 
+    /// `ObpCheckTraverseAccess`.
+    fn check_traverse(&self, walk: &Walk<'_>, directory: ObjectId) -> NtResult<()> {
+        let (Some(traverse), Some(object)) = (&walk.traverse, self.get(directory)) else { return Ok(()) };
+        let request = Request::new(TRAVERSE, traverse.mapping);
+        access_check(&traverse.subject, object.security.as_deref(), &request)?;
+        Ok(())
+    }
+
     /// Walks until the path ends or a link is met.
-    fn walk_to_link(&self, walk: &Walk<'_>, path: &[u16], mut place: Place) -> Result<Step<'_>, NtStatus> {
+    fn walk_to_link(&self, walk: &Walk<'_>, path: &[u16], mut place: Place) -> NtResult<Step<'_>> {
         if place.at >= path.len() {
             return Ok(Step::End(Lookup::Found(place.directory)));
         }
@@ -117,15 +142,16 @@ impl<B: Body> ObjectManager<B> {
             let end = rest.iter().position(|&u| u == SEPARATOR);
             let name = rest.get(..end.unwrap_or(rest.len())).unwrap_or(&[]);
             if name.is_empty() {
-                return Err(NtStatus::OBJECT_NAME_INVALID);
+                return Err(NtStatus::OBJECT_NAME_INVALID.into());
             }
             if self.directory(place.directory).is_none() {
-                return Err(NtStatus::OBJECT_TYPE_MISMATCH);
+                return Err(NtStatus::OBJECT_TYPE_MISMATCH.into());
             }
+            self.check_traverse(walk, place.directory)?;
             let Some(found) = self.entry(place.directory, name, walk.ignore_case) else {
                 return match end {
                     None => Ok(Step::End(Lookup::Missing { directory: place.directory, name: name.to_vec() })),
-                    Some(_) => Err(NtStatus::OBJECT_PATH_NOT_FOUND),
+                    Some(_) => Err(NtStatus::OBJECT_PATH_NOT_FOUND.into()),
                 };
             };
             let after = place.at + name.len();
@@ -166,6 +192,7 @@ mod tests {
     use crate::body::Body;
     use crate::ke::{Event, EventKind};
     use crate::ob::Types;
+    use crate::service::Unwind;
     use guest::Profile;
 
     fn store() -> ObjectManager<Body> {
@@ -194,7 +221,7 @@ mod tests {
         ob
     }
 
-    fn look(ob: &ObjectManager<Body>, path: &str, walk: Walk<'_>) -> Result<Lookup, NtStatus> {
+    fn look(ob: &ObjectManager<Body>, path: &str, walk: Walk<'_>) -> NtResult<Lookup> {
         ob.lookup(&Walk { path: &path.encode_utf16().collect::<Vec<u16>>(), ..walk })
     }
 
@@ -221,18 +248,21 @@ mod tests {
             ("\\Ping", S::OBJECT_NAME_NOT_FOUND),
             ("\\Relative", S::OBJECT_PATH_SYNTAX_BAD),
         ] {
-            assert_eq!(look(&ob, path, Walk::default()), Err(status), "{path}");
+            assert_eq!(look(&ob, path, Walk::default()), Err(status.into()), "{path}");
         }
         let event = Ok(Lookup::Found(at(&ob, "\\A\\Event")));
         assert_eq!(look(&ob, "\\Link\\Event", Walk::default()), event, "links are followed");
         assert_eq!(look(&ob, "\\Empty\\A\\Event", Walk::default()), event, "an empty target, as GLOBALROOT has");
-        assert!(matches!(look(&ob, "\\a\\Event", Walk::default()), Err(S::OBJECT_PATH_NOT_FOUND)), "case counts");
+        assert!(
+            matches!(look(&ob, "\\a\\Event", Walk::default()), Err(Unwind::Status(S::OBJECT_PATH_NOT_FOUND))),
+            "case counts"
+        );
         let ignore = Walk { ignore_case: true, ..Walk::default() };
         assert_eq!(look(&ob, "\\a\\eVENT", ignore), event);
         assert!(matches!(look(&ob, "\\A\\New", Walk::default()), Ok(Lookup::Missing { .. })));
         assert_eq!(look(&ob, "\\Link", Walk::default()), Ok(Lookup::Found(at(&ob, "\\A"))), "a link at the end too");
         let no_links = Walk { no_links: true, ..Walk::default() };
-        assert_eq!(look(&ob, "\\Link\\Event", no_links), Err(S::REPARSE_POINT_ENCOUNTERED));
+        assert_eq!(look(&ob, "\\Link\\Event", no_links), Err(S::REPARSE_POINT_ENCOUNTERED.into()));
         assert_eq!(look(&ob, "\\A\\Event", no_links), event);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use guest::NtStatus;
 
 use super::directory::{Directory, ObjectName, hash_of};
+use super::handle_table::HandleTable;
 use super::lookup::{Lookup, Walk};
 use super::types::{ObjectType, TypeInfo, Types};
 use crate::se::SecurityDescriptor;
@@ -97,6 +98,8 @@ pub struct ObjectManager<B> {
     /// The types.
     pub types: Types,
     root: ObjectId,
+    /// `ObpKernelHandleTable`.
+    pub kernel_handles: HandleTable,
     /// The directory that `\??` names for the processes there are.
     pub device_map: Option<ObjectId>,
     /// Private namespaces by boundary descriptor.
@@ -117,6 +120,7 @@ impl<B: Body> ObjectManager<B> {
             free: Vec::new(),
             types,
             root: ObjectId(0),
+            kernel_handles: HandleTable::default(),
             device_map: None,
             namespaces: BTreeMap::new(),
             dead: Vec::new(),

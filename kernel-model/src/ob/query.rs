@@ -137,7 +137,12 @@ fn name(cx: &mut Cx<'_>, object: ObjectId, out: &Out) -> NtResult {
     let room = out.length as usize;
     // A file's name is its device's, and its own behind it.
     let name = match body {
-        Body::File(file) => file.device.and_then(|device| ob.path_units(device)).map(|path| [path, file.name.clone()].concat()),
+        // The registry knows the names of keys.
+        Body::Key(key) => Some(cx.kernel.cm.path_units(key.node).ok_or(NtStatus::KEY_DELETED)?),
+        Body::File(file) => {
+            let device = file.device.and_then(|device| ob.path_units(device));
+            device.map(|path| [path, file.name.clone()].concat())
+        }
         _ => ob.path_units(object),
     };
     let Some(name) = name else {

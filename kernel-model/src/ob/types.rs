@@ -23,7 +23,8 @@ macro_rules! object_types {
 object_types!(
     Type "Type", Directory "Directory", SymbolicLink "SymbolicLink", Job "Job", Process "Process", Thread "Thread",
     DebugObject "DebugObject", Event "Event", EventPair "EventPair", Mutant "Mutant", Semaphore "Semaphore",
-    Token "Token", Timer "Timer", KeyedEvent "KeyedEvent", IoCompletion "IoCompletion", Device "Device", File "File", Section "Section"
+    Token "Token", Timer "Timer", KeyedEvent "KeyedEvent", IoCompletion "IoCompletion", Device "Device", File "File",
+    Section "Section", Key "Key"
 );
 
 /// What the object manager knows of a type (`OBJECT_TYPE`).
@@ -63,13 +64,40 @@ const NO_MAPPING: GenericMapping = GenericMapping {
     valid: AccessMask(0),
 };
 
+/// The first build whose processes and threads have the rights of today: Vista.
+const MORE_RIGHTS: u32 = 6000;
+/// What processes and threads had before ("Process Security and Access Rights", "Thread Security and Access Rights").
+const PROCESS_BEFORE: GenericMapping = GenericMapping {
+    read: AccessMask(0x2_0410),
+    write: AccessMask(0x2_0beb),
+    execute: AccessMask(0x12_0000),
+    all: AccessMask(0x1f_0fff),
+    valid: AccessMask(0x1f_0fff),
+};
+const THREAD_BEFORE: GenericMapping = GenericMapping {
+    read: AccessMask(0x2_0048),
+    write: AccessMask(0x2_0037),
+    execute: AccessMask(0x12_0000),
+    all: AccessMask(0x1f_03ff),
+    valid: AccessMask(0x1f_03ff),
+};
+
+/// A type's mapping as a build has it.
+fn mapping_of(name: &str, build: u32) -> GenericMapping {
+    match name {
+        "Process" if build < MORE_RIGHTS => PROCESS_BEFORE,
+        "Thread" if build < MORE_RIGHTS => THREAD_BEFORE,
+        _ => access::generic_mapping(name).copied().unwrap_or(NO_MAPPING),
+    }
+}
+
 impl Types {
     /// The types of a profile's build.
     pub fn new(profile: &Profile) -> Self {
         let row = |name: &'static str, index: u8, invalid_attributes: u32| TypeInfo {
             name,
             index,
-            mapping: access::generic_mapping(name).copied().unwrap_or(NO_MAPPING),
+            mapping: mapping_of(name, profile.version.2),
             invalid_attributes,
             objects: 0,
             handles: 0,

@@ -1,7 +1,6 @@
 //! Jobs: `NtCreateJobObject`, `NtOpenJobObject`, `NtAssignProcessToJobObject`, `NtIsProcessInJob`,
 //! `NtTerminateJobObject`.
 
-use guest::access::process as access;
 use guest::types::ObjectAttributes;
 use guest::{AccessMask, Handle, NtStatus, UserPtr};
 
@@ -176,7 +175,7 @@ fn end_each(cx: &mut Cx<'_>, processes: &[ProcessId], status: NtStatus) -> NtRes
 /// `STATUS_PROCESS_IN_JOB`, `STATUS_PROCESS_NOT_IN_JOB` (both successes); `STATUS_INVALID_HANDLE`,
 /// `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
 fn nt_is_process_in_job(cx: &mut Cx<'_>, process: Handle, job: Handle) -> NtResult {
-    let id = cx.process_of(process, access::QUERY_LIMITED_INFORMATION)?;
+    let id = cx.process_of(process, cx.process_query())?;
     let wanted = match job {
         Handle::NULL => None,
         job => Some(cx.reference_id::<Job>(job, QUERY)?),

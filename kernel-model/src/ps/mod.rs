@@ -1,36 +1,56 @@
 //! Processes, threads and jobs, and the services that ask about them or end them.
 
+mod about;
 mod apc;
+mod bug_check;
+mod context;
+mod counters;
+mod create_thread;
 mod debug_object;
+mod dispatchers;
+mod hard_error;
+mod instrumentation;
 mod job;
 mod job_information;
+mod next;
 mod open;
 mod process;
-mod query_process;
-mod query_system;
-mod query_thread;
-mod create_thread;
+mod process_information;
+mod system;
+mod system_image;
 mod teb;
 mod terminate;
+mod thread_information;
+mod thread_name;
 mod thread_services;
 mod token;
 mod wow64;
+mod wow64_context;
 
+pub use about::{
+    EXECUTE_DISABLE, EXECUTE_PERMANENT, ImageInformation, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout,
+    WAIT_REASONS, priority_class, wait_reason,
+};
+pub use bug_check::BugCheck;
+pub use counters::MemoryCounters;
 pub use debug_object::DebugObject;
+pub use dispatchers::{Dispatchers, UserEntries, is_64};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
-pub use process::{
-    Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState,
-};
-
+pub use process::{Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState};
+pub use system_image::{SYSTEM_VOLUME, SystemImage};
 pub use teb::{Teb, TebSlots, write_teb};
 pub use wow64::{WOW_TEB_OFFSET, WOW64_SLOT, WOW64_STACK, Wow64Start, Wow64Ways, write_wow64};
 
 use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
-    let tables = [query_process::SERVICES, query_thread::SERVICES, query_system::SERVICES, terminate::SERVICES];
+    let information =
+        [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
+    let tables = [system::SERVICES, terminate::SERVICES, next::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
     let threads = [create_thread::SERVICES, thread_services::SERVICES];
-    tables.into_iter().chain(objects).chain(threads).flatten().chain(token::services())
+    let errors = [context::SERVICES, hard_error::SERVICES];
+    let tables = tables.into_iter().chain(information).chain(objects).chain(threads).chain(errors);
+    tables.flatten().chain(token::services())
 }

@@ -22,7 +22,7 @@ fn capture(
     let raw = mem.load(attributes)?;
     let id = client_id.map(|pointer| mem.load(pointer)).transpose()?;
     match (id, raw.object_name) {
-        (Some(id), 0) => Ok((Attributes::from_bits_truncate(raw.attributes) - Attributes::KERNEL_HANDLE, id)),
+        (Some(id), 0) => Ok((Attributes::from_bits_truncate(raw.attributes), id)),
         _ => Err(NtStatus::INVALID_PARAMETER_MIX.into()),
     }
 }

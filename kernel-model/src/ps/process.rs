@@ -6,6 +6,8 @@ use guest::NtStatus;
 use guest::mem::Width;
 use guest::registers::UserState;
 
+use super::about::{ProcessAbout, ThreadAbout};
+use super::dispatchers::Dispatchers;
 use super::teb::TebSlots;
 use super::wow64::Wow64Ways;
 use crate::mm::UserStack;
@@ -67,10 +69,14 @@ pub struct Process {
     pub width: Width,
     /// `KiFastSystemCallRet`, where `sysexit` goes; 0 on a 64-bit kernel.
     pub sysexit_to: u32,
+    /// Where its threads are sent in user mode.
+    pub dispatchers: Dispatchers,
     /// `DisallowWin32kSystemCalls`: none of its threads can become a GUI thread.
     pub win32k_lockdown: bool,
     /// The image's file name.
     pub image: String,
+    /// What is told of it.
+    pub about: ProcessAbout,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
     /// It has ended, and its handles and memory are gone.
@@ -122,6 +128,8 @@ pub struct Thread {
     pub object: ObjectId,
     /// The token it impersonates with.
     pub impersonation: Option<ObjectId>,
+    /// `ThreadName`, which `SetThreadDescription` gives it.
+    pub name: Vec<u16>,
     /// Where its TEB is.
     pub teb: u64,
     /// `Win32Thread` is set: it has called win32k.
@@ -167,6 +175,8 @@ pub struct Thread {
     pub state_at_hand: bool,
     /// `PreviousMode` is `KernelMode`: the call under way was made by kernel code.
     pub kernel_mode: bool,
+    /// What is told of it.
+    pub about: ThreadAbout,
     /// `STATUS_PENDING` while it runs.
     pub exit_status: NtStatus,
 }
@@ -179,6 +189,7 @@ impl Thread {
             process,
             object,
             impersonation: None,
+            name: Vec::new(),
             teb: 0,
             wow64_teb: None,
             start_address: 0,
@@ -201,6 +212,7 @@ impl Thread {
             apc_pending: false,
             user: UserState::default(),
             state_at_hand: false,
+            about: ThreadAbout::default(),
             exit_status: NtStatus::PENDING,
         }
     }
@@ -268,12 +280,15 @@ impl Processes {
 
     /// `PsLookupProcessByProcessId`.
     pub fn by_unique_id(&self, id: u64) -> Option<&Process> {
-        self.get(ProcessId(u32::try_from(id & !IGNORED).ok()?))
+        // Idle's id leads nowhere.
+        let id = u32::try_from(id & !IGNORED).ok().filter(|&id| id != 0)?;
+        self.get(ProcessId(id))
     }
 
     /// `PsLookupThreadByThreadId`.
     pub fn thread_by_unique_id(&self, id: u64) -> Option<&Thread> {
-        self.thread(ThreadId(u32::try_from(id & !IGNORED).ok()?))
+        let id = u32::try_from(id & !IGNORED).ok().filter(|&id| id != 0)?;
+        self.thread(ThreadId(id))
     }
 
     /// Every process, the running one first.

@@ -32,6 +32,10 @@ fn nt_terminate_process(cx: &mut Cx<'_>, process: Handle, exit_status: u32) -> N
 }
 
 fn end_other(cx: &mut Cx<'_>, id: ProcessId, status: NtStatus) -> NtResult {
+    // What the kernel itself runs in cannot be ended.
+    if cx.kernel.ps.get(id).is_some_and(|p| p.about.kernel_only) {
+        return Err(NtStatus::ACCESS_DENIED.into());
+    }
     if cx.kernel.ps.get(id).is_none_or(|p| p.exit_status != NtStatus::PENDING) {
         return Err(NtStatus::PROCESS_IS_TERMINATING.into());
     }
@@ -59,8 +63,9 @@ fn nt_terminate_thread(cx: &mut Cx<'_>, thread: Handle, exit_status: u32) -> NtR
         cx.kernel.end_thread(id, status);
         return Err(Unwind::ThreadExit(status));
     }
-    if cx.kernel.ps.thread(id).is_none_or(super::Thread::has_ended) {
-        return Err(NtStatus::THREAD_IS_TERMINATING.into());
+    let thread = cx.kernel.ps.thread(id).filter(|t| !t.has_ended()).ok_or(NtStatus::THREAD_IS_TERMINATING)?;
+    if cx.kernel.ps.get(thread.process).is_some_and(|p| p.about.kernel_only) {
+        return Err(NtStatus::ACCESS_DENIED.into());
     }
     cx.kernel.end_thread(id, status);
     Ok(NtStatus::SUCCESS)

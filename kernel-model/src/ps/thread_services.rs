@@ -77,9 +77,7 @@ fn tell_count(cx: &mut Cx<'_>, pointer: Option<UserPtr<u32>>, count: u8) -> NtRe
     Ok(NtStatus::SUCCESS)
 }
 
-fn thread_for(
-    cx: &mut Cx<'_>, thread: Handle, access: AccessMask, count: Option<UserPtr<u32>>,
-) -> NtResult<ThreadId> {
+fn thread_for(cx: &mut Cx<'_>, thread: Handle, access: AccessMask, count: Option<UserPtr<u32>>) -> NtResult<ThreadId> {
     if let Some(pointer) = count {
         cx.mem().probe(pointer)?;
     }
@@ -127,7 +125,9 @@ fn nt_resume_process(cx: &mut Cx<'_>, process: Handle) -> NtResult {
     if threads.is_empty() {
         return Err(NtStatus::PROCESS_IS_TERMINATING.into());
     }
-    threads.into_iter().for_each(|thread| drop(cx.kernel.resume(thread)));
+    for thread in threads {
+        cx.kernel.resume(thread);
+    }
     Ok(NtStatus::SUCCESS)
 }
 

@@ -83,9 +83,7 @@ fn start_context(side: &Side, start: &Wow64Start) -> Vec<u8> {
     }
     let [routine, argument] = start.start;
     let stack = start.stack.base - 0x10;
-    for (register, value) in
-        [("Eip", start.ways.start.into()), ("Eax", routine), ("Ebx", argument), ("Esp", stack)]
-    {
+    for (register, value) in [("Eip", start.ways.start.into()), ("Eax", routine), ("Ebx", argument), ("Esp", stack)] {
         context.u32(register, value as u32);
     }
     context.finish()

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use guest::Handle;
+
+use super::audit::AuditLog;
 use super::privilege::Luid;
 use super::sid::Sid;
 use super::token::{ElevationType, Token};
@@ -15,16 +18,27 @@ const FIRST_LUID: u64 = 0x3_0000;
 pub struct Monitor {
     /// Whether there are mandatory levels and split tokens: from Vista on.
     pub mandatory: bool,
+    /// What was audited.
+    pub audits: AuditLog,
     last_luid: u64,
     /// Logon sessions.
     sessions: BTreeSet<Luid>,
     /// Numbers of the AppContainers of each session.
     packages: BTreeMap<(u32, Sid), u32>,
+    /// Handles of the kernel's that are kept for them.
+    package_handles: BTreeMap<(u32, Sid), Vec<Handle>>,
 }
 
 impl Default for Monitor {
     fn default() -> Self {
-        Self { mandatory: true, last_luid: FIRST_LUID, sessions: BTreeSet::new(), packages: BTreeMap::new() }
+        Self {
+            mandatory: true,
+            audits: AuditLog::default(),
+            last_luid: FIRST_LUID,
+            sessions: BTreeSet::new(),
+            packages: BTreeMap::new(),
+            package_handles: BTreeMap::new(),
+        }
     }
 }
 
@@ -61,5 +75,20 @@ impl Monitor {
     pub fn package_number(&mut self, session: u32, package: Sid) -> u32 {
         let next = self.packages.len() as u32 + 1;
         *self.packages.entry((session, package)).or_insert(next)
+    }
+
+    /// Whether handles are kept for an AppContainer of a session.
+    pub fn has_package_handles(&self, session: u32, package: Sid) -> bool {
+        self.package_handles.contains_key(&(session, package))
+    }
+
+    /// Keeps handles for it.
+    pub fn keep_package_handles(&mut self, session: u32, package: Sid, handles: Vec<Handle>) {
+        self.package_handles.insert((session, package), handles);
+    }
+
+    /// They are no longer kept.
+    pub fn take_package_handles(&mut self, session: u32, package: Sid) -> Vec<Handle> {
+        self.package_handles.remove(&(session, package)).unwrap_or_default()
     }
 }

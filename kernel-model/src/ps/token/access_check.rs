@@ -97,7 +97,7 @@ fn nt_access_check_by_type<const LIST: bool>(
 }
 
 /// The rights of `GENERIC_MAPPING`, four masks.
-fn read_mapping(cx: &mut Cx<'_>, at: UserPtr<u8>) -> NtResult<GenericMapping> {
+pub(super) fn read_mapping(cx: &mut Cx<'_>, at: UserPtr<u8>) -> NtResult<GenericMapping> {
     let mut mask = |index: u64| -> NtResult<AccessMask> {
         Ok(AccessMask(cx.mem().load(UserPtr::new(at.va.wrapping_add(4 * index)))?))
     };
@@ -105,13 +105,22 @@ fn read_mapping(cx: &mut Cx<'_>, at: UserPtr<u8>) -> NtResult<GenericMapping> {
     Ok(GenericMapping { read, write, execute, all, valid: AccessMask(0x1f_ffff) })
 }
 
+/// The mapping of an object that nobody asks generic rights of.
+pub(super) const NO_GENERIC: GenericMapping = GenericMapping {
+    read: AccessMask(0),
+    write: AccessMask(0),
+    execute: AccessMask(0),
+    all: AccessMask(0),
+    valid: AccessMask(0x1f_ffff),
+};
+
 /// The most object types a caller may pass.
-const MAX_TYPES: u32 = 1024;
-const GENERIC: AccessMask = AccessMask(0xf000_0000);
+pub(super) const MAX_TYPES: u32 = 1024;
+pub(super) const GENERIC: AccessMask = AccessMask(0xf000_0000);
 /// `sizeof(PRIVILEGE_SET)`: with room for one.
 const PRIVILEGE_SET: usize = 20;
 
-fn read_types(cx: &mut Cx<'_>, at: UserPtr<u8>, count: u32) -> NtResult<Vec<ObjectTypeNode>> {
+pub(super) fn read_types(cx: &mut Cx<'_>, at: UserPtr<u8>, count: u32) -> NtResult<Vec<ObjectTypeNode>> {
     if count > MAX_TYPES {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }

@@ -7,13 +7,12 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 use super::{access, read};
 use crate::body::Body;
 use crate::cx::Cx;
-use crate::se::{Filter, Level, Luid, Privilege, PrivilegeSet, Token, TokenKind, lowbox_token};
-use crate::service::{NtResult, Service, Support, Unwind, service};
+use crate::se::{Filter, Level, Luid, Privilege, PrivilegeSet, Token, TokenKind};
+use crate::service::{NtResult, Service, Support, service};
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtDuplicateToken => nt_duplicate_token, Support::Full),
     service!(NtFilterToken => nt_filter_token, Support::Full),
-    service!(NtCreateLowBoxToken => nt_create_low_box_token, Support::Partial("no handles kept for the package")),
 ];
 
 /// `SECURITY_QUALITY_OF_SERVICE`: 12 bytes in both widths.
@@ -143,36 +142,6 @@ fn nt_filter_token(
     let new_id = cx.new_luid();
     let new = filter.apply(cx.token(id)?, new_id)?;
     store_new(cx, granted, None, new, new_handle)
-}
-
-/// `NtCreateLowBoxToken`: a copy of a primary token that belongs to an AppContainer: low, with a package SID and
-/// capabilities.
-///
-/// `STATUS_INVALID_PARAMETER` for SIDs that are no package or capability, or a token that has a package;
-/// `STATUS_INVALID_SID`, `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED` without
-/// `TOKEN_DUPLICATE`.
-#[expect(clippy::too_many_arguments, reason = "NtCreateLowBoxToken has nine")]
-fn nt_create_low_box_token(
-    cx: &mut Cx<'_>, new_handle: UserPtr<Handle>, existing: Handle, desired_access: AccessMask,
-    attributes: Option<UserPtr<ObjectAttributes>>, package: UserPtr<crate::se::Sid>, capability_count: u32,
-    capabilities: UserPtr<u8>, handle_count: u32, _handles: UserPtr<Handle>,
-) -> NtResult {
-    cx.probe_handle(new_handle)?;
-    let package = crate::se::Sid::capture(&mut cx.mem(), package)?;
-    let capabilities = read::sid_array(&mut cx.mem(), capabilities.va, capability_count)?;
-    if handle_count != 0 {
-        return Err(Unwind::unsupported("NtCreateLowBoxToken with Handles"));
-    }
-    let (id, granted) = cx.token_by_handle(existing, access::DUPLICATE)?;
-    let new_id = cx.new_luid();
-    let session = cx.token(id)?.session;
-    let mut new = lowbox_token(cx.token(id)?, package, capabilities, 0, new_id)?;
-    let number = cx.kernel.se.package_number(session, package);
-    if let Some(lowbox) = &mut new.lowbox {
-        lowbox.number = number;
-    }
-    let desired_access = if desired_access.0 == 0 { granted } else { desired_access };
-    store_new(cx, desired_access, attributes, new, new_handle)
 }
 
 /// The id of nobody's token.

@@ -9,11 +9,10 @@ use crate::cx::Cx;
 use crate::ob::ObjectId;
 use crate::ps::{ThreadId, ThreadObject};
 use crate::se::{Group, Level, Luid, Privilege, Token, TokenKind};
-use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
+use crate::service::{NtResult, Service, Support, service};
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtImpersonateAnonymousToken => nt_impersonate_anonymous_token, Support::Full),
-    service!(NtSetInformationThread => nt_set_information_thread, Support::Partial("ThreadImpersonationToken only")),
     service!(NtCompareTokens => nt_compare_tokens, Support::Full),
     service!(NtPrivilegeCheck => nt_privilege_check, Support::Full),
 ];
@@ -21,7 +20,6 @@ pub(crate) const SERVICES: &[Service] = &[
 /// `THREAD_SET_THREAD_TOKEN` and `THREAD_IMPERSONATE`.
 const SET_THREAD_TOKEN: AccessMask = AccessMask(0x80);
 const IMPERSONATE: AccessMask = AccessMask(0x100);
-const IMPERSONATION_TOKEN: u32 = 5;
 
 /// `NtImpersonateAnonymousToken`: a thread impersonates nobody.
 ///
@@ -36,20 +34,6 @@ fn nt_impersonate_anonymous_token(cx: &mut Cx<'_>, thread: Handle) -> NtResult {
     cx.impersonate(thread, Some(object));
     cx.kernel.ob.dereference(object);
     Ok(NtStatus::SUCCESS)
-}
-
-/// `NtSetInformationThread`.
-///
-/// `STATUS_INVALID_INFO_CLASS`, `STATUS_INFO_LENGTH_MISMATCH`, `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`,
-/// `STATUS_ACCESS_DENIED`; for `ThreadImpersonationToken` `STATUS_BAD_TOKEN_TYPE` if the token is a primary one.
-fn nt_set_information_thread(
-    cx: &mut Cx<'_>, thread: Handle, class: u32, buffer: UserPtr<u8>, length: u32,
-) -> NtResult {
-    let name = class_name("THREADINFOCLASS", class)?;
-    if class != IMPERSONATION_TOKEN {
-        return Err(Unwind::unsupported(format!("ThreadInformationClass {name}")));
-    }
-    set_impersonation_token(cx, thread, buffer, length)
 }
 
 /// `ThreadImpersonationToken`: a handle to the token, or NULL to stop.

@@ -2,16 +2,23 @@
 
 mod access_check;
 mod adjust;
+mod audit;
+mod audited_check;
 mod create;
 mod duplicate;
 mod impersonate;
 mod layout;
+mod lowbox;
 mod object_security;
 mod open;
+mod primary;
 mod query;
 mod read;
 mod set;
 mod subject;
+
+pub(super) use impersonate::set_impersonation_token;
+pub(super) use primary::set_primary;
 
 use crate::service::Service;
 
@@ -19,6 +26,7 @@ use crate::service::Service;
 mod access {
     use guest::AccessMask;
 
+    pub const ASSIGN_PRIMARY: AccessMask = AccessMask(0x1);
     pub const DUPLICATE: AccessMask = AccessMask(0x2);
     pub const IMPERSONATE: AccessMask = AccessMask(0x4);
     pub const QUERY: AccessMask = AccessMask(0x8);
@@ -40,6 +48,9 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         impersonate::SERVICES,
         access_check::SERVICES,
         object_security::SERVICES,
+        audit::SERVICES,
+        audited_check::SERVICES,
+        lowbox::SERVICES,
     ];
     tables.into_iter().flatten()
 }

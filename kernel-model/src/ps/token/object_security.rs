@@ -66,5 +66,6 @@ fn nt_set_security_object(
         object.security = Some(Arc::clone(&new));
     }
     cx.set_file_security(id, new);
+    cx.key_security_changed(id)?;
     Ok(NtStatus::SUCCESS)
 }

@@ -15,10 +15,6 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtOpenThreadTokenEx => nt_open_thread_token_ex, Support::Full),
 ];
 
-/// `PROCESS_QUERY_LIMITED_INFORMATION`, `THREAD_QUERY_LIMITED_INFORMATION`.
-const PROCESS_QUERY: AccessMask = guest::access::process::QUERY_LIMITED_INFORMATION;
-const THREAD_QUERY: AccessMask = guest::access::process::THREAD_QUERY_LIMITED_INFORMATION;
-
 /// `NtOpenProcessToken`: a handle to a process's primary token.
 ///
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
@@ -33,7 +29,7 @@ fn nt_open_process_token_ex(
     cx: &mut Cx<'_>, process: Handle, desired_access: AccessMask, attributes: u32, token_handle: UserPtr<Handle>,
 ) -> NtResult {
     cx.probe_handle(token_handle)?;
-    let id = cx.process_of(process, PROCESS_QUERY)?;
+    let id = cx.process_of(process, cx.process_query())?;
     let token = cx.kernel.ps.get(id).map(|process| process.token).ok_or(NtStatus::PROCESS_IS_TERMINATING)?;
     open(cx, token, desired_access, attributes, token_handle)
 }
@@ -55,7 +51,8 @@ fn nt_open_thread_token_ex(
     token_handle: UserPtr<Handle>,
 ) -> NtResult {
     cx.probe_handle(token_handle)?;
-    let id = cx.reference::<ThreadObject>(thread, THREAD_QUERY)?.id;
+    let access = cx.thread_query();
+    let id = cx.reference::<ThreadObject>(thread, access)?.id;
     let token = cx.kernel.ps.thread(id).and_then(|thread| thread.impersonation).ok_or(NtStatus::NO_TOKEN)?;
     if cx.token(token)?.level() == Level::Anonymous {
         return Err(NtStatus::CANT_OPEN_ANONYMOUS.into());

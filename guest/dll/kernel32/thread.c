@@ -1,0 +1,132 @@
+/* Threads: making, stopping and ending them, their priorities, APCs. */
+#include "kernel32.h"
+
+#define CREATE_SUSPENDED 4
+#define STACK_SIZE_PARAM_IS_A_RESERVATION 0x10000
+#define ThreadBasePriority 3
+#define ThreadAffinityMask 4
+#define ThreadBasicInformation 0
+#define THREAD_PRIORITY_ERROR_RETURN 0x7fffffff
+
+typedef ULONG(NTAPI *THREAD_START_ROUTINE)(PVOID);
+typedef NTSTATUS NTAPI CREATE_THREAD_EX(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *, HANDLE, PVOID, PVOID, ULONG, SIZE_T,
+                                        SIZE_T, SIZE_T, PVOID);
+typedef struct {
+    NTSTATUS ExitStatus;
+    PVOID TebBaseAddress;
+    CLIENT_ID ClientId;
+    ULONG_PTR AffinityMask;
+    LONG Priority, BasePriority;
+} THREAD_BASIC;
+
+/* `CreateRemoteThreadEx`: the attribute list must be NULL. */
+HANDLE NTAPI CreateRemoteThreadEx(HANDLE process, const SECURITY_ATTRIBUTES *security, SIZE_T stack,
+                                  THREAD_START_ROUTINE start, PVOID argument, ULONG flags, PVOID list, ULONG *id) {
+    OBJECT_ATTRIBUTES attributes = {sizeof attributes, NULL, NULL, 0, NULL, NULL};
+    SIZE_T reserve = flags & STACK_SIZE_PARAM_IS_A_RESERVATION ? stack : 0;
+    HANDLE thread = NULL;
+    if (list) return BasepNone(ERROR_NOT_SUPPORTED);
+    if (security) {
+        attributes.SecurityDescriptor = security->lpSecurityDescriptor;
+        if (security->bInheritHandle) attributes.Attributes |= OBJ_INHERIT;
+    }
+    CREATE_THREAD_EX *create = BasepNewer("NtCreateThreadEx");
+    /* Before Vista, a thread is made with its context, which is not done here. */
+    if (!create) return BasepNone(ERROR_NOT_SUPPORTED);
+    NTSTATUS status = create(&thread, 0x1fffff, &attributes, process, (PVOID)start, argument,
+                             flags & CREATE_SUSPENDED ? 1 : 0, 0, reserve ? 0 : stack, reserve, NULL);
+    if (!BasepStatus(status)) return NULL;
+    if (id) {
+        THREAD_BASIC information;
+        status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
+        *id = status >= 0 ? (ULONG)(ULONG_PTR)information.ClientId.UniqueThread : 0;
+    }
+    return thread;
+}
+
+/* `CreateRemoteThread`. */
+HANDLE NTAPI CreateRemoteThread(HANDLE process, const SECURITY_ATTRIBUTES *security, SIZE_T stack,
+                                THREAD_START_ROUTINE start, PVOID argument, ULONG flags, ULONG *id) {
+    return CreateRemoteThreadEx(process, security, stack, start, argument, flags, NULL, id);
+}
+
+/* `CreateThread`. */
+HANDLE NTAPI CreateThread(const SECURITY_ATTRIBUTES *security, SIZE_T stack, THREAD_START_ROUTINE start, PVOID argument,
+                          ULONG flags, ULONG *id) {
+    return CreateRemoteThreadEx(NtCurrentProcess(), security, stack, start, argument, flags, NULL, id);
+}
+
+/* `TerminateThread`: NULL, which the service takes for the running one, is refused. */
+BOOL NTAPI TerminateThread(HANDLE thread, ULONG code) {
+    if (!thread) return BasepFail(ERROR_INVALID_HANDLE);
+    return BasepStatus(NtTerminateThread(thread, (NTSTATUS)code));
+}
+
+/* `GetExitCodeThread`: STILL_ACTIVE while it runs. */
+BOOL NTAPI GetExitCodeThread(HANDLE thread, ULONG *code) {
+    THREAD_BASIC information;
+    NTSTATUS status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
+    if (!BasepStatus(status)) return FALSE;
+    *code = (ULONG)information.ExitStatus;
+    return TRUE;
+}
+
+/* `SuspendThread`: the count before, or -1. */
+ULONG NTAPI SuspendThread(HANDLE thread) {
+    ULONG before = 0;
+    return BasepStatus(NtSuspendThread(thread, &before)) ? before : 0xffffffff;
+}
+
+/* `ResumeThread`: the count before, or -1. */
+ULONG NTAPI ResumeThread(HANDLE thread) {
+    ULONG before = 0;
+    return BasepStatus(NtResumeThread(thread, &before)) ? before : 0xffffffff;
+}
+
+/* `SetThreadPriority`. */
+BOOL NTAPI SetThreadPriority(HANDLE thread, LONG priority) {
+    /* THREAD_PRIORITY_TIME_CRITICAL and _IDLE mean "as high or low as it goes". */
+    if (priority == 15) priority = 16;
+    if (priority == -15) priority = -16;
+    return BasepStatus(NtSetInformationThread(thread, ThreadBasePriority, &priority, sizeof priority));
+}
+
+/* `GetThreadPriority`. */
+LONG NTAPI GetThreadPriority(HANDLE thread) {
+    THREAD_BASIC information;
+    NTSTATUS status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
+    if (!BasepStatus(status)) return THREAD_PRIORITY_ERROR_RETURN;
+    if (information.BasePriority == 16) return 15;
+    return information.BasePriority == -16 ? -15 : information.BasePriority;
+}
+
+/* `SetThreadAffinityMask`: the mask before, or 0. */
+ULONG_PTR NTAPI SetThreadAffinityMask(HANDLE thread, ULONG_PTR mask) {
+    THREAD_BASIC information;
+    NTSTATUS status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
+    if (status >= 0) status = NtSetInformationThread(thread, ThreadAffinityMask, &mask, sizeof mask);
+    return BasepStatus(status) ? information.AffinityMask : 0;
+}
+
+/* What a queued function runs in. */
+static void NTAPI BasepDispatchApc(PVOID function, PVOID data, PVOID unused) {
+    (void)unused;
+    ((void(NTAPI *)(PVOID))function)(data);
+}
+
+/* `QueueUserAPC`. */
+ULONG NTAPI QueueUserAPC(PVOID function, HANDLE thread, PVOID data) {
+    return BasepStatus(NtQueueApcThread(thread, (PVOID)BasepDispatchApc, function, data, NULL));
+}
+
+/* `DisableThreadLibraryCalls`. */
+BOOL NTAPI DisableThreadLibraryCalls(PVOID module) {
+    LIST_ENTRY *head = &NtCurrentPeb()->Ldr->InLoadOrderModuleList;
+    for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
+        LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+        if (entry->DllBase != module) continue;
+        entry->Flags |= 0x40000; /* LDRP_DONT_CALL_FOR_THREADS */
+        return TRUE;
+    }
+    return BasepFail(ERROR_INVALID_HANDLE);
+}
