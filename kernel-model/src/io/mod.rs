@@ -10,6 +10,7 @@ mod directory;
 mod file;
 mod host;
 mod journal;
+mod listing;
 mod lock;
 mod mailslot;
 mod mount;

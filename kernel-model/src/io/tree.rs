@@ -7,10 +7,10 @@ use guest::{AccessMask, NtStatus};
 use super::data::Data;
 use super::file::Target;
 use super::host::{HostEntry, HostFolders, HostPath, Times};
-use super::name::{Name, is_dos_special, name_of};
+use super::name::{is_dos_special, name_of};
 use super::rights::{self, attribute};
 use super::share::OpenShare;
-use super::volume::{Kind, Node, NodeId, Place};
+use super::volume::{Kind, Node, Place};
 use crate::cx::Cx;
 use crate::ob::{ObjectId, ObjectType};
 use crate::se::SecurityDescriptor;
@@ -344,56 +344,6 @@ impl Cx<'_> {
             self.forget(parent);
         }
         Ok(())
-    }
-
-    /// Whether a directory has nothing in it, not even what the guest cannot see.
-    pub(super) fn is_empty_directory(&mut self, place: Place) -> Result<bool, NtStatus> {
-        match self.host_path(place) {
-            Some(path) => Ok(self.folders()?.list(&path)?.is_empty()),
-            None => Ok(self.kernel.io.volume(place.volume)?.children(place.node).is_none_or(|c| c.is_empty())),
-        }
-    }
-
-    /// Names in a directory with what is known of each, by name in upper case.
-    pub(super) fn list(&mut self, place: Place) -> Result<Vec<(Name, Name, Stat)>, NtStatus> {
-        use super::name::key;
-        if let Some(path) = self.host_path(place) {
-            let mut entries: Vec<_> = self
-                .folders()?
-                .list(&path)?
-                .iter()
-                .map(|entry| {
-                    let name = name_of(&entry.name);
-                    (key(&name), name, Stat::from(entry))
-                })
-                .collect();
-            // Another folder that is mounted below this one.
-            let mounts: Vec<Place> = self
-                .kernel
-                .io
-                .volume(place.volume)?
-                .children(place.node)
-                .into_iter()
-                .flat_map(|children| children.values())
-                .map(|&node| Place { node, ..place })
-                .collect();
-            for mount in mounts {
-                if self.node(mount)?.is_mount {
-                    let name = self.node(mount)?.name.clone();
-                    entries.insert(0, (key(&name), name, self.stat(mount)?));
-                }
-            }
-            entries.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-            // Names that differ by case alone: the guest can have one of them.
-            entries.dedup_by(|b, a| a.0 == b.0);
-            return Ok(entries);
-        }
-        let volume = self.kernel.io.volume(place.volume)?;
-        let children = volume.children(place.node).ok_or(NtStatus::INVALID_PARAMETER)?;
-        let of = |(key, id): (&Name, &NodeId)| {
-            Some((key.clone(), volume.node(*id)?.name.clone(), Stat::from(volume.node(*id)?)))
-        };
-        Ok(children.iter().filter_map(of).collect())
     }
 
     /// What a file's descriptor, its directory's and its attributes let the caller do.
