@@ -136,7 +136,7 @@ impl Cx<'_> {
     }
 
     /// Walks down to the end of the names, or to a link that is to be followed and how many names led to it.
-    fn walk_keys(&self, from: &From, link_itself: bool) -> Result<Result<Place, (KeyId, usize)>, NtStatus> {
+    fn walk_keys(&self, from: &From, link_itself: bool) -> Result<Step, NtStatus> {
         let cm = &self.kernel.cm;
         let mut at = from.at;
         for (index, name) in from.names.iter().enumerate() {

@@ -175,7 +175,7 @@ pub struct Io {
     /// File objects whose last handles were closed, referenced, until somebody cleans up behind them.
     pub(crate) closing: Vec<ObjectId>,
     /// File objects that went without.
-    pub(super) lost: Vec<FileObject>,
+    pub(crate) lost: Vec<FileObject>,
     /// Directories that somebody watches.
     pub(super) watches: BTreeMap<ObjectId, Watch>,
 }

@@ -1,6 +1,5 @@
 //! The I/O manager: devices, volumes and file objects, operations on them, and completion ports.
 
-mod boot;
 mod close;
 mod completion;
 mod console;
@@ -11,8 +10,10 @@ mod directory;
 mod file;
 mod host;
 mod journal;
+mod listing;
 mod lock;
 mod mailslot;
+mod mount;
 mod name;
 mod notify;
 mod open;
@@ -31,16 +32,17 @@ mod volume_info;
 mod whole;
 mod wildcard;
 
-pub use boot::{DEFAULT_DISK, Mount};
 pub use completion::{IoCompletion, Packet};
 pub use console::{Console, Stream};
 pub use data::Data;
 pub use file::{Device, FileObject, Io, Target};
 pub use host::{HostEntry, HostFolders, HostPath, Times};
 pub use journal::{Change, Journal};
+pub use mount::Mount;
 pub use name::{FilePath, Name, is_dos_special, is_legal, key, name_of};
 pub use pipe::PipeEnd;
-pub use volume::{Kind, Node, NodeId, Place, Volume};
+pub(crate) use rights::attribute;
+pub use volume::{DEFAULT_DISK, Kind, Node, NodeId, Place, Volume};
 
 use crate::service::Service;
 

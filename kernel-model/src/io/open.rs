@@ -67,14 +67,6 @@ impl Cx<'_> {
         &mut self, start: Place, below: Option<ObjectId>, path: &[u16], name: &NameToOpen, create: &Create,
     ) -> NtResult<(Handle, Done)> {
         let parsed = FilePath::parse(path, below.is_some())?;
-        if parsed.stream.is_some() {
-            let folder = self.node(start)?.folder;
-            return Err(if folder.is_some() {
-                NtStatus::OBJECT_NAME_INVALID.into()
-            } else {
-                Unwind::unsupported("a named stream")
-            });
-        }
         let mut full = match below {
             Some(_) => self.kernel.io.volume(start.volume)?.path(start.node),
             None => path.to_vec(),
@@ -87,6 +79,15 @@ impl Cx<'_> {
         }
         let end = self.walk(start, &parsed)?;
         let kept = end.place.or(end.parent.as_ref().map(|parent| parent.0)).unwrap_or(start);
+        if parsed.stream.is_some() {
+            // What is kept by the host has no streams.
+            let folder = self.node(kept)?.folder;
+            self.forget(kept);
+            return Err(match folder {
+                Some(_) => NtStatus::OBJECT_NAME_INVALID.into(),
+                None => Unwind::unsupported("a named stream"),
+            });
+        }
         let result = match (end.place, end.parent) {
             (Some(place), _) => self.open_existing_node(place, &parsed, name, create),
             (None, Some((parent, last))) => self.open_new_node(parent, &last, &parsed, name, create),

@@ -95,11 +95,13 @@ pub(super) fn rename(cx: &mut Cx<'_>, id: ObjectId, place: Place, rename: &Renam
         return Err(NtStatus::ACCESS_DENIED.into());
     }
     let (directory, name, existing) = destination(cx, place, rename)?;
+    cx.pin(directory);
     let result = move_node(cx, place, directory, &name, existing, rename.flags);
-    if let Some(existing) = existing {
+    // What was replaced is gone, and its number may be another's.
+    if let Some(existing) = existing.filter(|_| result.is_err()) {
         cx.forget(existing);
     }
-    cx.forget(directory);
+    cx.unpin(directory);
     result?;
     let path = cx.kernel.io.volume(place.volume)?.path(place.node);
     cx.file_mut(id)?.name = path;

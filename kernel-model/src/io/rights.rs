@@ -17,7 +17,7 @@ pub(super) const ADD_FILE: AccessMask = WRITE_DATA;
 pub(super) const ADD_SUBDIRECTORY: AccessMask = APPEND_DATA;
 
 /// `FILE_ATTRIBUTE_*`.
-pub(super) mod attribute {
+pub(crate) mod attribute {
     pub(crate) const READ_ONLY: u32 = 0x1;
     pub(crate) const HIDDEN: u32 = 0x2;
     pub(crate) const SYSTEM: u32 = 0x4;

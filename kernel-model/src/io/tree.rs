@@ -1,13 +1,19 @@
 //! Files by place: looking up, reading, writing and changing them, wherever their bytes are.
 
+use std::sync::Arc;
+
 use guest::{AccessMask, NtStatus};
 
 use super::data::Data;
+use super::file::Target;
 use super::host::{HostEntry, HostFolders, HostPath, Times};
-use super::name::{Name, is_dos_special, name_of};
+use super::name::{is_dos_special, name_of};
 use super::rights::{self, attribute};
-use super::volume::{Kind, Node, NodeId, Place};
+use super::share::OpenShare;
+use super::volume::{Kind, Node, Place};
 use crate::cx::Cx;
+use crate::ob::{ObjectId, ObjectType};
+use crate::se::SecurityDescriptor;
 use crate::service::NtResult;
 
 /// What there is to know of a file.
@@ -154,6 +160,30 @@ impl Cx<'_> {
         if let Ok(volume) = self.kernel.io.volume_mut(place.volume) {
             volume.forget(place.node);
         }
+    }
+
+    /// A file object has got another descriptor: it is the file's.
+    pub(crate) fn set_file_security(&mut self, id: ObjectId, security: Arc<SecurityDescriptor>) {
+        if let Ok(Target::Node(place)) = self.file(id).map(|file| file.target)
+            && let Ok(node) = self.node_mut(place)
+        {
+            node.security = Some(security);
+        }
+    }
+
+    /// Keeps a directory from being forgotten while something is done in it.
+    pub(super) fn pin(&mut self, place: Place) {
+        if let Ok(node) = self.node_mut(place) {
+            node.opens.add(OpenShare::default());
+        }
+    }
+
+    /// Lets go of it again.
+    pub(super) fn unpin(&mut self, place: Place) {
+        if let Ok(node) = self.node_mut(place) {
+            node.opens.remove(OpenShare::default());
+        }
+        self.forget(place);
     }
 
     /// Makes a file or directory.
@@ -316,62 +346,12 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Whether a directory has nothing in it, not even what the guest cannot see.
-    pub(super) fn is_empty_directory(&mut self, place: Place) -> Result<bool, NtStatus> {
-        match self.host_path(place) {
-            Some(path) => Ok(self.folders()?.list(&path)?.is_empty()),
-            None => Ok(self.kernel.io.volume(place.volume)?.children(place.node).is_none_or(|c| c.is_empty())),
-        }
-    }
-
-    /// Names in a directory with what is known of each, by name in upper case.
-    pub(super) fn list(&mut self, place: Place) -> Result<Vec<(Name, Name, Stat)>, NtStatus> {
-        use super::name::key;
-        if let Some(path) = self.host_path(place) {
-            let mut entries: Vec<_> = self
-                .folders()?
-                .list(&path)?
-                .iter()
-                .map(|entry| {
-                    let name = name_of(&entry.name);
-                    (key(&name), name, Stat::from(entry))
-                })
-                .collect();
-            // Another folder that is mounted below this one.
-            let mounts: Vec<Place> = self
-                .kernel
-                .io
-                .volume(place.volume)?
-                .children(place.node)
-                .into_iter()
-                .flat_map(|children| children.values())
-                .map(|&node| Place { node, ..place })
-                .collect();
-            for mount in mounts {
-                if self.node(mount)?.is_mount {
-                    let name = self.node(mount)?.name.clone();
-                    entries.insert(0, (key(&name), name, self.stat(mount)?));
-                }
-            }
-            entries.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-            // Names that differ by case alone: the guest can have one of them.
-            entries.dedup_by(|b, a| a.0 == b.0);
-            return Ok(entries);
-        }
-        let volume = self.kernel.io.volume(place.volume)?;
-        let children = volume.children(place.node).ok_or(NtStatus::INVALID_PARAMETER)?;
-        let of = |(key, id): (&Name, &NodeId)| {
-            Some((key.clone(), volume.node(*id)?.name.clone(), Stat::from(volume.node(*id)?)))
-        };
-        Ok(children.iter().filter_map(of).collect())
-    }
-
     /// What a file's descriptor, its directory's and its attributes let the caller do.
     ///
     /// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
     pub(super) fn grant_node(&mut self, place: Place, desired: AccessMask) -> NtResult<AccessMask> {
         let (security, parent) = (self.node(place)?.security.clone(), self.node(place)?.parent);
-        let first = self.grant_by(security.as_deref(), crate::ob::ObjectType::File, desired);
+        let first = self.grant_by(security.as_deref(), ObjectType::File, desired);
         let Err(denied) = first else { return first };
         // FILE_DELETE_CHILD and FILE_LIST_DIRECTORY of the directory stand in for two rights of the file.
         let Some(parent) = parent.and_then(|node| self.kernel.io.volume(place.volume).ok()?.node(node)) else {
@@ -381,9 +361,7 @@ impl Cx<'_> {
         let mut by_directory = AccessMask(0);
         for (own, other) in [(rights::DELETE, rights::DELETE_CHILD), (rights::READ_ATTRIBUTES, rights::LIST_DIRECTORY)]
         {
-            if desired.intersects(own)
-                && self.grant_by(directory.as_deref(), crate::ob::ObjectType::File, other).is_ok()
-            {
+            if desired.intersects(own) && self.grant_by(directory.as_deref(), ObjectType::File, other).is_ok() {
                 by_directory.0 |= own.0;
             }
         }
@@ -394,7 +372,7 @@ impl Cx<'_> {
         if rest.0 == 0 {
             return Ok(by_directory);
         }
-        let rest = self.grant_by(security.as_deref(), crate::ob::ObjectType::File, rest)?;
+        let rest = self.grant_by(security.as_deref(), ObjectType::File, rest)?;
         Ok(AccessMask(rest.0 | by_directory.0))
     }
 }

@@ -14,6 +14,8 @@ use super::rights::attribute;
 use super::share::Opens;
 use crate::se::SecurityDescriptor;
 
+/// Bytes on a volume unless somebody asks for another size: 1 GiB, of which only what is written takes memory.
+pub const DEFAULT_DISK: u64 = 1 << 30;
 /// Bytes of a record in the master file table.
 const RECORD: u64 = 0x400;
 

@@ -133,14 +133,16 @@ fn basic(cx: &Cx<'_>, entry: &Entry, pointer_count: u64) -> NtResult<Vec<u8>> {
 fn name(cx: &mut Cx<'_>, object: ObjectId, out: &Out) -> NtResult {
     let ob = &cx.kernel.ob;
     let body = ob.get(object).map(|o| &o.body).ok_or(NtStatus::INVALID_HANDLE)?;
-    if matches!(body, Body::File(_)) {
-        return Err(Unwind::unsupported("ObjectInformationClass ObjectNameInformation of a file"));
-    }
     let header = 2 * cx.kernel.width().bytes();
     let room = out.length as usize;
+    // A file's name is its device's, and its own behind it.
     let name = match body {
         // The registry knows the names of keys.
         Body::Key(key) => Some(cx.kernel.cm.path_units(key.node).ok_or(NtStatus::KEY_DELETED)?),
+        Body::File(file) => {
+            let device = file.device.and_then(|device| ob.path_units(device));
+            device.map(|path| [path, file.name.clone()].concat())
+        }
         _ => ob.path_units(object),
     };
     let Some(name) = name else {

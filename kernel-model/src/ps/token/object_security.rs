@@ -61,9 +61,11 @@ fn nt_set_security_object(
     let mapping = cx.kernel.ob.type_info(object_type).map(|info| info.mapping).ok_or(NtStatus::INVALID_HANDLE)?;
     let mut new = set_security(&old, parts, &given, cx.subject()?.acting()?, &mapping)?;
     new.control.remove(Control::SELF_RELATIVE);
+    let new = Arc::new(new);
     if let Some(object) = cx.kernel.ob.get_mut(id) {
-        object.security = Some(Arc::new(new));
+        object.security = Some(Arc::clone(&new));
     }
+    cx.set_file_security(id, new);
     cx.key_security_changed(id)?;
     Ok(NtStatus::SUCCESS)
 }

@@ -6,17 +6,10 @@ use std::sync::Arc;
 
 use guest::{Arch, NtStatus};
 
-use super::data::Data;
-use super::file::Device;
-use super::name::{is_legal, name_of};
-use super::rights::attribute;
-use super::volume::{Kind, Node, Place, Volume};
 use crate::body::Body;
+use crate::io::{DEFAULT_DISK, Data, Device, Kind, Mount, Node, Place, Volume, attribute, is_legal, name_of};
 use crate::kernel::Kernel;
 use crate::se::SecurityDescriptor;
-
-/// Bytes on C: unless somebody asks for another size: 1 GiB, of which only what is written takes memory.
-pub const DEFAULT_DISK: u64 = 1 << 30;
 
 /// Who may do what in the root of a volume: users may change what they like, but not whose it is. (On Windows they may
 /// make folders there, and no files; here a program's current directory is the root.)
@@ -57,32 +50,6 @@ const DOCUMENTS: &[(&str, &str)] = &[
     ("Documents and Settings\\user\\Local Settings", ""),
     ("Documents and Settings\\user\\Local Settings\\Temp", ""),
 ];
-
-/// Where in the guest a folder of the host's is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
-    /// The drive's letter, in upper case.
-    pub drive: char,
-    /// The names of its folder and those above it; none: the drive itself.
-    pub path: Vec<String>,
-}
-
-impl Mount {
-    /// Reads `D:`, `D:\` or `D:\in\there`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut chars = text.chars();
-        let drive = chars.next().filter(char::is_ascii_alphabetic)?.to_ascii_uppercase();
-        let rest = chars.as_str().strip_prefix(':')?;
-        let rest = rest.strip_suffix('\\').unwrap_or(rest);
-        let path: Vec<String> = match rest.strip_prefix('\\') {
-            Some(path) => path.split('\\').map(str::to_string).collect(),
-            None if rest.is_empty() => Vec::new(),
-            None => return None,
-        };
-        let good = |part: &String| is_legal(&name_of(part)) && !super::name::is_dos_special(&name_of(part));
-        path.iter().all(good).then_some(Self { drive, path })
-    }
-}
 
 fn descriptor(sddl: &str) -> Option<Arc<SecurityDescriptor>> {
     SecurityDescriptor::from_sddl(sddl).ok().map(Arc::new)
