@@ -184,7 +184,8 @@ fn everything_at_boot_has_a_descriptor() {
     for profile in guest::Profile::all() {
         let kernel = kernel_model::Kernel::new(profile, 16, "boot.exe");
         // Keys and devices have the descriptors that their own components give them.
-        let ours = |body: &Body| matches!(body, Body::Directory(_) | Body::SymbolicLink(_) | Body::Event(_) | Body::Type(_));
+        let ours =
+            |body: &Body| matches!(body, Body::Directory(_) | Body::SymbolicLink(_) | Body::Event(_) | Body::Type(_));
         let named = kernel.ob.iter().filter(|(id, o)| o.name.is_some() || *id == kernel.ob.root());
         for (id, object) in named.filter(|(_, o)| ours(&o.body)) {
             let security = object.security.as_deref();
