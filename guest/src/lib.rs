@@ -10,6 +10,7 @@ pub mod access;
 pub mod asm;
 pub mod bugcheck;
 pub mod builds;
+pub mod context;
 pub mod convention;
 pub mod dll;
 pub mod enums;

@@ -6,8 +6,8 @@ use guest::types::ObjectAttributes;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::body::{Body, BodyKind};
-use crate::kernel::Kernel;
 use crate::io::HostFolders;
+use crate::kernel::Kernel;
 use crate::mm::{Phys, UserMemory};
 use crate::ob::{
     Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Traverse, Walk,
@@ -138,14 +138,29 @@ impl Cx<'_> {
         Ok(self.reference::<ProcessObject>(handle, access)?.id)
     }
 
-    /// Checks that a handle names the calling process and grants `access`. No other process has memory yet.
-    pub fn require_current_process(&mut self, handle: Handle, access: AccessMask) -> NtResult<()> {
+    /// The process that a handle names, whose memory is to be worked on ([`Cx::attached`]).
+    ///
+    /// `STATUS_PROCESS_IS_TERMINATING`, `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
+    #[inline]
+    pub(crate) fn process_with_memory(&mut self, handle: Handle, access: AccessMask) -> NtResult<ProcessId> {
         if handle == Handle::CURRENT_PROCESS {
-            return Ok(());
+            return Ok(self.kernel.ps.process.id);
         }
         let id = self.process_of(handle, access)?;
-        let current = self.kernel.ps.process.id;
-        if id == current { Ok(()) } else { Err(Unwind::unsupported("ProcessHandle of another process")) }
+        match self.kernel.ps.get(id) {
+            Some(process) if process.exit_status == NtStatus::PENDING => Ok(id),
+            _ => Err(NtStatus::PROCESS_IS_TERMINATING.into()),
+        }
+    }
+
+    /// Acts on the memory of a process, which need not be the one that runs (`KeStackAttachProcess`).
+    #[inline]
+    pub(crate) fn attached<T>(&mut self, process: ProcessId, act: impl FnOnce(&mut Self) -> T) -> T {
+        let running = self.kernel.ps.process.id;
+        self.kernel.mm.switch_space(running.0, process.0);
+        let result = act(self);
+        self.kernel.mm.switch_space(process.0, running.0);
+        result
     }
 
     /// `SeCreatePermanentPrivilege`.

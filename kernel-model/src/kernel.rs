@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use guest::context::ExceptionRecord;
 use guest::convention::{Gate, ReturnRegs, ReturnRules, TrapRegs};
 use guest::mem::Width;
 use guest::services::ServiceTableId;
@@ -90,6 +91,8 @@ pub enum Answer {
     ProcessExit(NtStatus),
     /// The machine has.
     BugCheck(Box<BugCheck>),
+    /// Nobody has handled this exception of the calling thread.
+    Unhandled(Box<ExceptionRecord>),
 }
 
 /// Why a number has no row to go on with.
@@ -258,6 +261,7 @@ impl Kernel {
             Err(Unwind::Unsupported(what)) => Answer::NotImplemented(Some(what)),
             Err(Unwind::ThreadExit(status)) => Answer::ThreadExit(status),
             Err(Unwind::ProcessExit(status)) => Answer::ProcessExit(status),
+            Err(Unwind::Unhandled(record)) => Answer::Unhandled(record),
         }
     }
 

@@ -5,6 +5,7 @@
 //! in here, so a clone is a snapshot and a run can be repeated.
 
 mod address;
+mod apc_delivery;
 pub mod body;
 mod boot;
 mod boot_processes;
@@ -12,6 +13,7 @@ pub mod cm;
 pub mod cx;
 mod end;
 pub mod ex;
+mod exception;
 mod invariants;
 pub mod io;
 pub mod ke;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::body::Body;
-use crate::boot::{find, secure};
+use crate::boot::secure;
 use crate::kernel::Kernel;
 use crate::ob::{ObjectId, kernel_key};
 use crate::se::{Account, SecurityDescriptor, Sid, Token, integrity, lowbox_token};
@@ -86,7 +86,7 @@ impl Kernel {
             (format!("{path}\\Session"), link("\\Sessions\\BNOLINKS")),
             (format!("{path}\\RPC Control"), Body::Directory(Box::default())),
         ];
-        if find(&self.ob, &path).is_some() {
+        if self.ob.find(&path).is_some() {
             return;
         }
         for (path, body) in names {

@@ -32,13 +32,12 @@ struct Ask {
     root: u64,
 }
 
-const ASK: Ask = Ask { access: READ | WRITE, attributes: 0, share: ALL_SHARED, disposition: OPEN, options: SYNC, root: 0 };
+const ASK: Ask =
+    Ask { access: READ | WRITE, attributes: 0, share: ALL_SHARED, disposition: OPEN, options: SYNC, root: 0 };
 
 fn create(d: &mut Direct, path: &str, ask: Ask) -> Result<u64, S> {
     let attributes = d.attributes(path, 0x40, ask.root);
-    let args = [
-        HANDLE, ask.access, attributes, IOSB, 0, ask.attributes, ask.share, ask.disposition, ask.options, 0, 0,
-    ];
+    let args = [HANDLE, ask.access, attributes, IOSB, 0, ask.attributes, ask.share, ask.disposition, ask.options, 0, 0];
     match d.call("NtCreateFile", &args) {
         S::SUCCESS => Ok(d.u64(HANDLE)),
         status => Err(status),
@@ -266,9 +265,14 @@ fn files_are_renamed() {
     close(&mut d, file);
     assert_eq!(set(&mut d, folder, 10, &rename_bytes("\\??\\C:\\g", false)), S::SUCCESS);
     create(&mut d, "\\??\\C:\\g\\moved", ASK).expect("it went along");
-    assert_eq!(d.kernel.io.journal.iter().map(|(p, c)| format!("{p} {}", c.word())).collect::<Vec<_>>(),
+    assert_eq!(
+        d.kernel.io.journal.iter().map(|(p, c)| format!("{p} {}", c.word())).collect::<Vec<_>>(),
         ["C:\\b created", "C:\\g created", "C:\\g\\moved created"]
-            .iter().filter(|l| !l.starts_with("C:\\b ")).map(ToString::to_string).collect::<Vec<_>>());
+            .iter()
+            .filter(|l| !l.starts_with("C:\\b "))
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -299,7 +303,11 @@ fn directories_are_listed() {
         assert_eq!(d.call("NtQueryDirectoryFile", &args(0x100)), S::SUCCESS);
     }
     assert_eq!(d.call("NtQueryDirectoryFile", &args(100)), S::BUFFER_OVERFLOW);
-    assert_eq!((d.u64(IOSB + 8), d.u32(OUT + 60), d.u64(OUT + 40)), (100, 18, 5), "FileNameLength and EndOfFile are whole");
+    assert_eq!(
+        (d.u64(IOSB + 8), d.u32(OUT + 60), d.u64(OUT + 40)),
+        (100, 18, 5),
+        "FileNameLength and EndOfFile are whole"
+    );
     assert_eq!(d.call("NtQueryDirectoryFile", &args(0x100)), S::SUCCESS);
     assert_eq!(d.read(OUT + 94, 8), "beta".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
     let file = make(&mut d, "\\??\\C:\\list\\beta", b"");

@@ -168,7 +168,13 @@ impl Desk {
         loop {
             let head = self.read(at, 12);
             let field = |i: usize| u32::from_le_bytes(head[i..i + 4].try_into().expect("four"));
-            let units: Vec<u16> = self.read(at + 12, field(8) as usize).as_chunks::<2>().0.iter().map(|u| u16::from_le_bytes(*u)).collect();
+            let units: Vec<u16> = self
+                .read(at + 12, field(8) as usize)
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|u| u16::from_le_bytes(*u))
+                .collect();
             names.push(String::from_utf16_lossy(&units));
             match field(0) {
                 0 => return names,
@@ -209,12 +215,15 @@ fn a_mounted_folder_is_read_and_written() {
     let made = d.open("\\??\\D:\\in\\made", READ, CREATE, 1).expect("a folder");
     d.close(made);
     assert!(folder.0.join("made").is_dir());
-    for (path, status) in [("\\??\\D:\\in\\made", S::SUCCESS), ("\\??\\D:\\in\\moved", S::SUCCESS), ("\\??\\D:\\in", S::CANNOT_DELETE)] {
+    for (path, status) in
+        [("\\??\\D:\\in\\made", S::SUCCESS), ("\\??\\D:\\in\\moved", S::SUCCESS), ("\\??\\D:\\in", S::CANNOT_DELETE)]
+    {
         let attributes = d.attributes(&path.encode_utf16().collect::<Vec<u16>>());
         assert_eq!(d.status("NtDeleteFile", &[attributes]), status, "{path}");
     }
     assert!(!folder.0.join("made").exists() && !folder.0.join("moved").exists());
-    let changes: Vec<String> = d.kernel.io.journal.iter().map(|(path, change)| format!("{path} {}", change.word())).collect();
+    let changes: Vec<String> =
+        d.kernel.io.journal.iter().map(|(path, change)| format!("{path} {}", change.word())).collect();
     assert!(changes.is_empty(), "all that was made is gone again: {changes:?}");
 }
 
@@ -260,9 +269,32 @@ fn no_path_leads_out_of_a_folder() {
     let mut d = Desk::new(&folder.0, true);
     let name = outside.0.file_name().expect("a name").to_string_lossy().to_string();
     for path in [
-        "out\\secret", "leak", "up", &format!("up\\{name}\\secret"), "root\\etc\\passwd", "loop", "CON", "con.txt", "nul.txt", "a:b", "own:stream",
-        "dot.", "..", "..\\x", &format!("..\\{name}\\secret"), ".", "sub\\..\\..\\x", "tab\tname", "star*", "../x", "/etc/passwd",
-        "own/", "\u{0}", "COM1", "lpt9.x", "CONIN$",
+        "out\\secret",
+        "leak",
+        "up",
+        &format!("up\\{name}\\secret"),
+        "root\\etc\\passwd",
+        "loop",
+        "CON",
+        "con.txt",
+        "nul.txt",
+        "a:b",
+        "own:stream",
+        "dot.",
+        "..",
+        "..\\x",
+        &format!("..\\{name}\\secret"),
+        ".",
+        "sub\\..\\..\\x",
+        "tab\tname",
+        "star*",
+        "../x",
+        "/etc/passwd",
+        "own/",
+        "\u{0}",
+        "COM1",
+        "lpt9.x",
+        "CONIN$",
     ] {
         for (access, disposition) in [(READ, OPEN), (ALL, CREATE), (ALL, OPEN_IF)] {
             let opened = d.open(&format!("\\??\\D:\\in\\{path}"), access, disposition, 0);
@@ -317,7 +349,8 @@ fn random_calls_stay_in_their_folder() {
     fs::write(above.0.join("guard"), b"guard").expect("written");
     let mut d = Desk::new(&host, true);
     let mut random = Random(0x6669_6c65);
-    let parts = ["a", "B", "..", ".", "guard", "inside", "CON", "x:y", "d", "e.txt", "", "*", "a ", "\u{e4}", "C:", "??"];
+    let parts =
+        ["a", "B", "..", ".", "guard", "inside", "CON", "x:y", "d", "e.txt", "", "*", "a ", "\u{e4}", "C:", "??"];
     let mut handles = Vec::new();
     for _ in 0..3000 {
         let depth = 1 + random.below(4);
@@ -329,7 +362,10 @@ fn random_calls_stay_in_their_folder() {
         if let Answer::Status(S::SUCCESS) = {
             let units: Vec<u16> = path.encode_utf16().collect();
             let attributes = d.attributes(&units);
-            d.call("NtCreateFile", &[DATA, access, attributes, DATA + 0x10, 0, random.below(2), 7, random.below(6), options | 0x20, 0, 0])
+            d.call(
+                "NtCreateFile",
+                &[DATA, access, attributes, DATA + 0x10, 0, random.below(2), 7, random.below(6), options | 0x20, 0, 0],
+            )
         } {
             handles.push(d.word(DATA));
         }
@@ -338,9 +374,27 @@ fn random_calls_stay_in_their_folder() {
             0 => drop(d.call("NtClose", &[handle])),
             1 => drop(d.call("NtWriteFile", &[handle, 0, 0, 0, DATA + 0x10, OUT, random.below(0x3000), 0, 0])),
             2 => drop(d.call("NtReadFile", &[handle, 0, 0, 0, DATA + 0x10, OUT, random.below(0x3000), 0, 0])),
-            3 => drop(d.call("NtQueryDirectoryFile", &[handle, 0, 0, 0, DATA + 0x10, OUT, random.below(0x800), 1 + random.below(14), random.below(2), 0, random.below(2)])),
+            3 => drop(d.call(
+                "NtQueryDirectoryFile",
+                &[
+                    handle,
+                    0,
+                    0,
+                    0,
+                    DATA + 0x10,
+                    OUT,
+                    random.below(0x800),
+                    1 + random.below(14),
+                    random.below(2),
+                    0,
+                    random.below(2),
+                ],
+            )),
             4 => {
-                let name: Vec<u8> = parts[random.below(parts.len() as u64) as usize].encode_utf16().flat_map(u16::to_le_bytes).collect();
+                let name: Vec<u8> = parts[random.below(parts.len() as u64) as usize]
+                    .encode_utf16()
+                    .flat_map(u16::to_le_bytes)
+                    .collect();
                 let mut rename = vec![random.below(2) as u8; 1];
                 rename.resize(16, 0);
                 rename.extend((name.len() as u32).to_le_bytes());
@@ -351,7 +405,8 @@ fn random_calls_stay_in_their_folder() {
             }
             _ => {
                 let class = 1 + random.below(77);
-                let bytes: Vec<u8> = (0..0x40).map(|_| if random.below(3) == 0 { random.below(256) as u8 } else { 0 }).collect();
+                let bytes: Vec<u8> =
+                    (0..0x40).map(|_| if random.below(3) == 0 { random.below(256) as u8 } else { 0 }).collect();
                 d.write(OUT, &bytes);
                 let service = if random.below(2) == 0 { "NtSetInformationFile" } else { "NtQueryInformationFile" };
                 drop(d.call(service, &[handle, DATA + 0x10, OUT, random.below(0x80), class]));
@@ -373,9 +428,21 @@ fn programs_find_their_files_in_a_mounted_folder() {
         for wide in [true, false] {
             let folder = Folder::new(&format!("{name}-{wide}"));
             let image = if wide { fixture.path() } else { fixtures::images().join(format!("x86/{name}.exe")) };
-            let output = trapgate().arg("run").arg("--quiet").arg("--map").arg(format!("D:\\in={}:rw", folder.0.display()))
-                .arg(image).arg(arg).output().expect("trapgate runs");
-            assert_eq!(String::from_utf8_lossy(&output.stdout), fixture.stdout.expect("text"), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+            let output = trapgate()
+                .arg("run")
+                .arg("--quiet")
+                .arg("--map")
+                .arg(format!("D:\\in={}:rw", folder.0.display()))
+                .arg(image)
+                .arg(arg)
+                .output()
+                .expect("trapgate runs");
+            assert_eq!(
+                String::from_utf8_lossy(&output.stdout),
+                fixture.stdout.expect("text"),
+                "{name}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert_eq!(fs::read_dir(&folder.0).expect("a folder").count(), 0, "{name} leaves nothing");
         }
     }
@@ -391,12 +458,19 @@ fn the_command_lists_and_saves_what_is_left() {
         trapgate().arg("run").arg("--quiet").args(args).arg(fixture.path()).output().expect("trapgate runs")
     };
     let map = format!("D:\\in={}", folder.0.display());
-    let output = run(&["--map".into(), map.clone(), "--files".into(), list.display().to_string(),
-        "--save".into(), format!("C:\\left.txt={}", saved.display())]);
+    let output = run(&[
+        "--map".into(),
+        map.clone(),
+        "--files".into(),
+        list.display().to_string(),
+        "--save".into(),
+        format!("C:\\left.txt={}", saved.display()),
+    ]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(fs::read(&saved).expect("saved"), b"left by the guest");
     let rows: serde_json::Value = serde_json::from_slice(&fs::read(&list).expect("a list")).expect("JSON");
-    let paths: Vec<_> = rows.as_array().expect("rows").iter().map(|r| format!("{} {}", r["path"], r["change"])).collect();
+    let paths: Vec<_> =
+        rows.as_array().expect("rows").iter().map(|r| format!("{} {}", r["path"], r["change"])).collect();
     assert_eq!(paths, [r#""C:\\folder" "created""#, r#""C:\\left.txt" "created""#]);
     assert_eq!(rows[1]["size"], 17);
     let sha256 = "8e5ef1c1f3b2b1d1";

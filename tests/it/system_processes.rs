@@ -4,8 +4,8 @@
 
 use guest::bugcheck::BugCheckCode;
 use guest::{NtStatus as S, Profile};
-use kernel_model::packages::LogOn;
 use kernel_model::Answer;
+use kernel_model::packages::LogOn;
 use kernel_model::ps::BugCheck;
 use kernel_model::se::{Account, Privilege};
 use trapgate::machine::Dispatch;

@@ -38,6 +38,8 @@ pub(super) struct Block {
     pub writes_msr: bool,
     /// It is 32-bit code.
     pub is_32: bool,
+    /// Where the first instruction is that reaches for a port, as an offset: ring 3 may not run it.
+    pub port: Option<u32>,
     /// The address space it is in ([`space_key`]).
     pub space: u64,
 }
@@ -172,6 +174,26 @@ fn is_forbidden(insn: &Instruction) -> bool {
         || strings::is_string_compare(insn)
 }
 
+/// Whether an instruction needs IOPL, which the engine does not ask for.
+fn is_port(insn: &Instruction) -> bool {
+    matches!(
+        insn.mnemonic(),
+        Mnemonic::In
+            | Mnemonic::Out
+            | Mnemonic::Insb
+            | Mnemonic::Insw
+            | Mnemonic::Insd
+            | Mnemonic::Outsb
+            | Mnemonic::Outsw
+            | Mnemonic::Outsd
+    )
+}
+
+/// The same of the instruction at the start of `code`.
+pub(super) fn reaches_port(code: &[u8], bits: u32) -> bool {
+    is_port(&decoder(code, bits, 0).decode())
+}
+
 fn is_repeated(insn: &Instruction) -> bool {
     insn.is_string_instruction() && (insn.has_rep_prefix() || insn.has_repne_prefix())
 }
@@ -186,6 +208,9 @@ pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
         decoder.decode_out(&mut insn);
         if block.forbidden.is_none() && is_forbidden(&insn) {
             block.forbidden = Some(block.last);
+        }
+        if block.port.is_none() && is_port(&insn) {
+            block.port = Some(block.last);
         }
         block.writes_msr |= matches!(insn.mnemonic(), Mnemonic::Wrmsr | Mnemonic::Lidt | Mnemonic::Ltr);
         block.count += 1;

@@ -50,6 +50,9 @@ impl Default for Options {
     }
 }
 
+/// `#GP`.
+const GENERAL_PROTECTION: u8 = 13;
+
 /// A CPU in user mode.
 pub struct Cpu {
     // The order matters: the engine is closed before what it points to goes.
@@ -174,6 +177,9 @@ impl Cpu {
             if exit != Exit::InvalidInstruction {
                 return Ok(exit);
             }
+            if self.reaches_port(client) {
+                return Ok(Exit::Exception(GENERAL_PROTECTION));
+            }
             let Some(insn) = self.string_compare(client) else { return Ok(exit) };
             if self.shared.is_at_limit() {
                 return Ok(Exit::Budget);
@@ -193,6 +199,13 @@ impl Cpu {
                 return Ok(exit);
             }
         }
+    }
+
+    /// Whether the instruction at RIP is user code's, and reaches for a port.
+    fn reaches_port(&self, client: &mut dyn Client) -> bool {
+        let mut code = [0; 15];
+        let len = client.code(registers::rip(&self.engine), &mut code);
+        !self.shared.is_ring_0() && blocks::reaches_port(code.get(..len).unwrap_or(&[]), self.bits())
     }
 
     /// The instruction at RIP, if it is user code and one of those in [`strings`].
@@ -377,6 +390,11 @@ impl Cpu {
     pub fn set_registers(&mut self, file: &RegisterFile) {
         registers::write(&self.engine, file);
         self.shared.jump();
+    }
+
+    /// What addresses are made of, by iced's names: the bases of segments in place of selectors.
+    pub fn address_registers(&self) -> impl Fn(iced_x86::Register) -> Option<u64> + use<> {
+        registers::by_iced(&self.engine)
     }
 
     /// All that user code has in the CPU, but the debug registers.

@@ -344,7 +344,11 @@ unsafe fn on_special_block(uc: *mut uc_engine, address: u64, size: u32, data: *m
             }
         }
         let known = shared.blocks.get(address, shared.mode, size).copied();
-        let block = known.unwrap_or_else(|| Block { space: shared.space, ..decode(client, bits, address, size) });
+        let mut block = known.unwrap_or_else(|| Block { space: shared.space, ..decode(client, bits, address, size) });
+        if ring == 3 {
+            // Both are where it is cut.
+            block.forbidden = block.forbidden.into_iter().chain(block.port).min();
+        }
         let again = u64::from(shared.repeating == address);
         if again == 0 && before.is_restarted_by(&block) {
             shared.retired = retired_at(shared, client, address, bits);

@@ -3,7 +3,7 @@
 use guest::mem::PAGE_SIZE;
 use guest::{Arch, NtStatus};
 use kernel_model::mm::{Protect, StackRequest, UserStack};
-use kernel_model::ps::{Teb, TebSlots, write_teb};
+use kernel_model::ps::{Dispatchers, Teb, TebSlots, UserEntries, write_teb};
 
 use super::lists::{loader_lists, parameters};
 use super::modules::Modules;
@@ -55,6 +55,7 @@ pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &
     if let Some(ntdll) = modules.by_name("ntdll.dll", native) {
         target.kernel.ps.process.sysexit_to = kuser::set_system_call(target, ntdll, config.int2e)?;
     }
+    target.kernel.ps.process.dispatchers = dispatchers(modules, native);
     if modules.arch() != native {
         return wow64::create(target, config, modules, slide);
     }
@@ -102,6 +103,17 @@ pub(super) fn create(target: &mut Target<'_>, config: &ProcessConfig, modules: &
             fs_base: places.teb as u32,
         },
     })
+}
+
+/// Where ntdll has the kernel send threads.
+fn dispatchers(modules: &Modules, native: Arch) -> Dispatchers {
+    let entries = |arch| {
+        let ntdll = modules.by_name("ntdll.dll", arch);
+        let entry = |name| ntdll.and_then(|m| m.symbol(name)).unwrap_or(0);
+        UserEntries { exception: entry("KiUserExceptionDispatcher"), apc: entry("KiUserApcDispatcher") }
+    };
+    let wow64 = if native == Arch::X64 { entries(Arch::X86) } else { UserEntries::default() };
+    Dispatchers { native: entries(native), wow64, instrumentation: 0 }
 }
 
 /// Fills in one side's structures, and gives it its stack.

@@ -110,7 +110,19 @@ impl TrapFrame {
         Some(u64::from_le_bytes(bytes))
     }
 
-    fn set(&self, kernel: &mut Kernel, ram: &mut Ram, field: &str, value: u64) {
+    /// Where it is.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Writes bytes at a field.
+    pub(crate) fn set_bytes(&self, kernel: &mut Kernel, ram: &mut Ram, field: &str, bytes: &[u8]) {
+        if let Some(at) = self.layouts.offset("KTRAP_FRAME", field) {
+            kernel.mm.poke(ram, self.at.wrapping_add(at), bytes);
+        }
+    }
+
+    pub(crate) fn set(&self, kernel: &mut Kernel, ram: &mut Ram, field: &str, value: u64) {
         if let Some(at) = self.layouts.offset("KTRAP_FRAME", field) {
             let bytes = value.to_le_bytes();
             kernel.mm.poke(ram, self.at.wrapping_add(at), bytes.get(..self.arch.width().bytes()).unwrap_or(&bytes));

@@ -14,13 +14,12 @@ impl Machine {
         Raised { exit, registers: self.cpu.registers(), bits: self.cpu.bits() }
     }
 
-    /// Describes an exception, and ends the process with its code.
-    pub(super) fn crash(&mut self, raised: &Raised) -> Crash {
+    /// Describes an exception.
+    pub(super) fn describe_exception(&self, raised: &Raised) -> Crash {
         let mut registers = raised.registers;
         let (code, back, what, information) = self.exception(raised);
         let address = registers.get(Reg::Rip).wrapping_sub(back);
         registers.set(Reg::Rip, address);
-        self.world.kernel.ps.process.exit_status = code;
         let place = self.world.modules.describe(address);
         Crash { code, address, place, what, information, bits: raised.bits, registers }
     }

@@ -234,7 +234,7 @@ impl Machine {
                 let Exit::Memory(fault) = raised.exit else { return None };
                 return self.resume_at(&frame, handler, fault.status());
             }
-            return Some(End::Crash(Box::new(self.crash(&raised))));
+            return self.exception_from_ring_3(&raised, &frame);
         }
         let fault = raised.as_ref().and_then(|r| match r.exit {
             Exit::Memory(fault) => Some(fault),

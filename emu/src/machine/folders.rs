@@ -37,7 +37,10 @@ pub(super) fn set_up(
         && let Err(status) = kernel.place_file(&program.path, image)
         && status != NtStatus::OBJECT_NAME_INVALID
     {
-        return Err(MachineError::Folder { folder: program.path.clone(), why: format!("does not fit on C: ({status})") });
+        return Err(MachineError::Folder {
+            folder: program.path.clone(),
+            why: format!("does not fit on C: ({status})"),
+        });
     }
     ram.folders = open_folders(kernel, &config.folders)?;
     Ok(())
@@ -51,7 +54,9 @@ pub fn open_folders(
     for (index, mapped) in mapped.iter().enumerate() {
         let failed = |why: String| MachineError::Folder { folder: mapped.host.display().to_string(), why };
         let dir = open_folder(&mapped.host).map_err(|error| failed(error.to_string()))?;
-        kernel.mount(&mapped.mount, index as u32).map_err(|status| failed(format!("cannot be mounted there: {status}")))?;
+        kernel
+            .mount(&mapped.mount, index as u32)
+            .map_err(|status| failed(format!("cannot be mounted there: {status}")))?;
         folders.push(Folder { dir, writable: mapped.writable });
     }
     if folders.is_empty() {

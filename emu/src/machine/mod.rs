@@ -1,26 +1,31 @@
 //! A machine: CPU, kernel, memory, one process, and the loop that runs them.
 
+mod breakpoints;
 mod console;
 mod crash;
 mod end;
 mod exceptions;
 mod folders;
+mod frame;
 mod interrupt;
 mod ring0;
 mod run;
 mod stats;
 mod threads;
+mod user_exception;
 mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use guest::context::ExceptionRecord;
 use guest::{Arch, Profile};
 use kernel_model::Kernel;
 use kernel_model::cm::Registry;
 use kernel_model::mm::Phys;
 use kernel_model::packages::LogOn;
 use kernel_model::ps::ThreadId;
+use kernel_model::schedule::Quanta;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
@@ -75,6 +80,8 @@ pub struct Config {
     pub strict: bool,
     /// Stop after this many instructions.
     pub max_instructions: Option<u64>,
+    /// How long threads run at a time.
+    pub quanta: Quanta,
     /// Who answers system calls.
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
@@ -107,6 +114,7 @@ impl Config {
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
+            quanta: Quanta::default(),
             dispatch: Dispatch::default(),
             driver: None,
             hives: Vec::new(),
@@ -158,6 +166,10 @@ pub struct Machine {
     ended: Option<End>,
     fixup: Option<Fixup>,
     registry_at_start: Registry,
+    /// The exception that user code was told of last, as it was told and in words.
+    last_crash: Option<(ExceptionRecord, Box<Crash>)>,
+    /// DR6's bits of the breakpoints that the last `#DB` is for.
+    debug_status: u64,
     /// The calls that threads which do not run are in.
     parked: BTreeMap<ThreadId, Pending>,
     mapped: Vec<MappedFolder>,
@@ -224,6 +236,8 @@ impl Machine {
         }
         // Nothing has run yet, so there is nothing to forget.
         kernel.mm.take_invalidate();
+        kernel.set_quanta(config.quanta.clone());
+        kernel.single_threaded = config.dispatch == Dispatch::Kernel;
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);
@@ -234,6 +248,8 @@ impl Machine {
             max_instructions,
             ended: None,
             fixup,
+            last_crash: None,
+            debug_status: 0,
             parked: BTreeMap::new(),
             registry_at_start,
             mapped: config.folders.clone(),

@@ -5,7 +5,7 @@ use guest::asm::kernel::KernelFeature;
 use guest::convention::{Gate, TrapRegs};
 use guest::mem::{Access, Width};
 use guest::system::KernelGate;
-use guest::{Fault, Profile};
+use guest::{Arch, Fault, Profile};
 use kernel_model::mm::Translation;
 use kernel_model::service::{Args, MAX_ARGS, Row};
 use kernel_model::{Answer, Call};
@@ -25,6 +25,8 @@ pub(super) struct Ring0 {
     smap: bool,
     /// The system call of ring 3 that is under way.
     pub user: Option<UserCall>,
+    /// The trap frame of the system call that the model answers, if ring 3 has made it.
+    pub call_frame: Option<u64>,
     /// What was raised last: the exception that kernel code is told of next.
     pub raised: Option<Raised>,
     /// User pages have been shown to ring 0 under SMAP: the engine keeps them.
@@ -56,7 +58,7 @@ pub(super) struct Raised {
 impl Ring0 {
     pub(super) fn new(system: System, profile: &Profile) -> Self {
         let (smep, smap) = (KernelFeature::Smep.of(profile), KernelFeature::Smap.of(profile));
-        Self { system, smep, smap, user: None, raised: None, shown: false }
+        Self { system, smep, smap, user: None, call_frame: None, raised: None, shown: false }
     }
 }
 
@@ -117,6 +119,12 @@ impl World {
         let Some(ring_0) = &mut self.ring_0 else { return Flow::Stop };
         let by_kernel = ring_0.system.previous_mode_is_kernel(&self.ram);
         self.kernel.ps.thread.kernel_mode = by_kernel;
+        // The dispatcher has it in RBP, 64-bit code with a bias.
+        let frame = match self.kernel.profile.arch {
+            Arch::X64 => kernel.general[5].wrapping_sub(0x80),
+            Arch::X86 => kernel.general[5] & 0xffff_ffff,
+        };
+        ring_0.call_frame = (!by_kernel).then_some(frame);
         let number = kernel.general[0] as u32;
         let row = self.kernel.services.row(number).copied();
         let (gate, regs) = match &mut ring_0.user {

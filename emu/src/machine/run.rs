@@ -6,9 +6,9 @@ use guest::{Arch, Fault, NtStatus};
 use kernel_model::{Answer, Call};
 
 use super::end::End;
-use super::world::Pending;
+use super::world::{Pending, World};
 use super::{Machine, MachineError};
-use crate::cpu::{Exit, Reg};
+use crate::cpu::{Exit, Reg, UserState};
 use crate::loader::{tick_milliseconds, update_kuser};
 use crate::trace::{CallEnd, View};
 
@@ -46,7 +46,10 @@ impl Machine {
             }
             let until = self.next_interrupt();
             let total = self.max_instructions.saturating_mul(KERNEL_SHARE);
-            let exit = self.cpu.run_within(&mut self.world, until.min(self.max_instructions), total)?;
+            let Some(exit) = self.run_or_step(until.min(self.max_instructions), total)? else {
+                self.forget();
+                continue;
+            };
             self.world.kernel.clock.instructions = self.cpu.retired();
             let end = match exit {
                 Exit::KernelGate(gate) => self.after_kernel_gate(gate)?,
@@ -67,7 +70,7 @@ impl Machine {
                 other if self.world.ring_0.is_some() => self.raise(other)?,
                 Exit::Memory(fault) if self.fix_up(fault) => None,
                 Exit::Interrupt(vector) if self.fast_service(vector) => None,
-                other => Some(End::Crash(Box::new(self.crash(&self.raised(other))))),
+                other => self.user_exception(other),
             };
             self.forget();
             if let Some(end) = end {
@@ -143,6 +146,9 @@ impl Machine {
         for (stream, bytes) in self.world.kernel.console.take_output() {
             self.world.console.write(stream, &bytes);
         }
+        for line in self.world.kernel.console.take_notes() {
+            self.world.console.note(&line);
+        }
     }
 
     /// Finishes the call that the engine stopped at.
@@ -163,9 +169,10 @@ impl Machine {
                     return None;
                 }
                 Answer::NeedState => {
+                    let state = self.user_state();
                     let thread = &mut self.world.kernel.ps.thread;
                     let debug = thread.user.debug;
-                    thread.user = self.cpu.user_state();
+                    thread.user = state;
                     thread.user.debug = debug;
                     thread.state_at_hand = true;
                     let row = pending.row?;
@@ -173,8 +180,10 @@ impl Machine {
                     self.world.kernel.ps.thread.state_at_hand = false;
                 }
                 Answer::Resume => {
-                    self.cpu.set_user_state(&self.world.kernel.ps.thread.user);
+                    let state = self.world.kernel.ps.thread.user;
+                    self.resume_with(&state);
                     self.observe_end(&pending, None);
+                    self.deliver_apc();
                     return None;
                 }
                 Answer::NeedInput => {
@@ -182,6 +191,10 @@ impl Machine {
                     self.world.kernel.console.supply(&bytes);
                     let row = pending.row?;
                     pending.answer = self.world.kernel.execute(&mut self.world.ram, &row, &pending.call);
+                }
+                Answer::Unhandled(record) => {
+                    self.observe_end(&pending, None);
+                    return Some(self.unhandled_exception(&record));
                 }
                 // The next thread runs, if there is one.
                 Answer::ThreadExit(_) | Answer::ProcessExit(_) => {
@@ -209,8 +222,23 @@ impl Machine {
         }
         let regs = self.world.kernel.return_regs(&pending.call, status);
         self.cpu.finish_trap(&regs);
+        self.instrument();
         self.observe_end(pending, Some(status));
+        self.deliver_apc();
         None
+    }
+
+    /// Whoever goes back to user mode runs its pending APC first.
+    fn deliver_apc(&mut self) {
+        if !self.world.kernel.ps.thread.apc_pending {
+            return;
+        }
+        let World { kernel, ram, .. } = &mut self.world;
+        let mut state = UserState { debug: kernel.ps.thread.user.debug, ..self.cpu.user_state() };
+        kernel.ps.thread.user = state;
+        if kernel.deliver_apc(ram, &mut state) {
+            self.cpu.set_user_state(&state);
+        }
     }
 
     pub(super) fn observe_end(&mut self, pending: &Pending, status: Option<NtStatus>) {

@@ -133,7 +133,11 @@ impl World {
     /// Whether something must be done outside the engine before the guest goes on.
     #[inline]
     pub(super) fn must_stop(&self) -> bool {
-        self.kernel.mm.must_invalidate() || self.kernel.console.has_output() || self.kernel.must_switch()
+        self.kernel.mm.must_invalidate()
+            || self.kernel.console.has_output()
+            || self.kernel.must_switch()
+            || self.kernel.ps.thread.apc_pending
+            || self.kernel.ps.process.dispatchers.instrumentation != 0
     }
 
     /// Leaves a call for the run loop to finish.

@@ -16,7 +16,9 @@ pub(crate) fn file_text(kernel: &Kernel, file: &FileObject) -> String {
             let letter = kernel.io.volume(place.volume).map_or('?', |volume| volume.letter);
             format!("{letter}:{}", name())
         }
-        Target::Volume(volume) => kernel.io.volume(volume).map_or_else(|_| "volume".into(), |v| format!("volume {}:", v.letter)),
+        Target::Volume(volume) => {
+            kernel.io.volume(volume).map_or_else(|_| "volume".into(), |v| format!("volume {}:", v.letter))
+        }
         Target::Pipe(end) => format!("pipe {}, {}", name(), if end.server { "server" } else { "client" }),
         Target::Pipes => "named pipes".into(),
         Target::Mailslot(_) | Target::MailslotClient(_) => format!("mailslot {}", name()),

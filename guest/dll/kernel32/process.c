@@ -4,6 +4,9 @@
 /* `ExitProcess`. */
 void NTAPI ExitProcess(ULONG code) { RtlExitUserProcess((NTSTATUS)code); }
 
+/* `FatalExit`: without a debugger the process ends. */
+void NTAPI FatalExit(int code) { RtlExitUserProcess(code); }
+
 /* `TerminateProcess`: NULL, which the service takes for "the other threads of this one", is refused. */
 BOOL NTAPI TerminateProcess(HANDLE process, ULONG code) {
     if (!process) return BasepFail(ERROR_INVALID_HANDLE);

@@ -173,16 +173,17 @@ BOOL GetVersionExW(void *info) { return version(info, OSVERSIONINFOW_SIZE, OSVER
 BOOL GetVersionExA(void *info) { return version(info, 148, 156); }
 unsigned GetVersion(void) { return 9200u << 16 | 2 << 8 | 6; }
 
-typedef int (*Filter)(void *);
-static Filter filter;
-/* Kept and given back; no exception is dispatched to it yet. */
-Filter SetUnhandledExceptionFilter(Filter next) { return __atomic_exchange_n(&filter, next, __ATOMIC_ACQ_REL); }
 
 /* There is no debugger to hear it. */
 void OutputDebugStringA(const char *text) { (void)text; }
 void OutputDebugStringW(const wchar_t *text) { (void)text; }
 
+int UnhandledExceptionFilter(void *pointers);
+API void RtlSetUnhandledExceptionFilter(int (*filter)(void *));
+
 int DllMain(HANDLE module, unsigned reason, void *reserved) {
-    (void)module, (void)reason, (void)reserved;
+    enum { PROCESS_ATTACH = 1 };
+    (void)module, (void)reserved;
+    if (reason == PROCESS_ATTACH) RtlSetUnhandledExceptionFilter(UnhandledExceptionFilter);
     return 1;
 }

@@ -16,6 +16,18 @@ LDR_DATA_TABLE_ENTRY *LdrpFindEntry(PVOID base) {
     return NULL;
 }
 
+/* The module that an address is in, or NULL. */
+LDR_DATA_TABLE_ENTRY *LdrpFindEntryByAddress(PVOID address) {
+    PEB_LDR_DATA *ldr = NtCurrentPeb()->Ldr;
+    if (!ldr) return NULL;
+    LIST_ENTRY *head = &ldr->InLoadOrderModuleList;
+    for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
+        LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+        if ((ULONG_PTR)address - (ULONG_PTR)entry->DllBase < entry->SizeOfImage) return entry;
+    }
+    return NULL;
+}
+
 /* Whether a string of a module's entry is the name, but for ASCII case. */
 BOOLEAN LdrpEqualNames(const UNICODE_STRING *string, const WCHAR *name, ULONG length) {
     if (string->Length / sizeof(WCHAR) != length) return FALSE;

@@ -1,7 +1,7 @@
 /* What the files of ntdll share. They are compiled together, in the order of their names. */
 #pragma once
 #define NTDLL
-#include "nt.h"
+#include "exception.h"
 
 /* Exports a function under a second name. */
 #define EXPORT_AS(name, of) __asm__(".section .drectve\n\t.ascii \" -export:" #name "=" #of "\"\n\t.text")
@@ -35,3 +35,17 @@ void RtlpFlsEndThread(void);
 /* thread.c */
 void LdrpInitializeThread(void);
 void LdrpResetLoaderLock(void);
+LDR_DATA_TABLE_ENTRY *LdrpFindEntryByAddress(PVOID address);
+/* vectored.c */
+void RtlpAcquireSpin(volatile LONG *lock);
+void RtlpReleaseSpin(volatile LONG *lock);
+BOOLEAN RtlpCallExceptionHandlers(EXCEPTION_RECORD *, CONTEXT *);
+void RtlpCallContinueHandlers(EXCEPTION_RECORD *, CONTEXT *);
+/* exception.c */
+void RtlpStackLimits(ULONG_PTR *low, ULONG_PTR *high);
+/* dispatch64.c, dispatch32.c */
+BOOLEAN NTAPI RtlDispatchException(EXCEPTION_RECORD *, CONTEXT *);
+#ifdef __x86_64__
+/* unwind64.c */
+void RtlpUnwindFrame(CONTEXT *);
+#endif

@@ -22,19 +22,21 @@ static LONG LdrpImageTlsCalled;
 
 /* `RtlUserThreadStart`: the first instruction of a thread; rcx (x86: eax) = where it starts, rdx (x86: ebx) = its
  * argument. The first thread of a process initialises the modules, and its return ends the process; another's ends the
- * thread. Nothing returns from here, and whoever made the thread may have aligned the stack either way; on x86 what is
- * called may leave its argument on the stack. */
+ * thread. Nothing returns from here. The stack is as behind a call (x64), or has 16 bytes left above (x86), where the
+ * frame's handler goes: the last that is asked about an exception. What is called may leave its argument on the stack. */
 #ifdef __x86_64__
 __asm__(".globl RtlUserThreadStart\n.def RtlUserThreadStart; .scl 2; .type 32; .endef\n.p2align 4\n"
-        "RtlUserThreadStart:\n"
-        "  andq $-16, %rsp\n  subq $0x20, %rsp\n  movq %rcx, %rbx\n  movq %rdx, %rsi\n"
+        ".seh_proc RtlUserThreadStart\nRtlUserThreadStart:\n.seh_handler RtlpStartHandler, @except\n"
+        "  subq $0x28, %rsp\n.seh_stackalloc 0x28\n.seh_endprologue\n  movq %rcx, %rbx\n  movq %rdx, %rsi\n"
         "  call LdrpBeginThread\n  movl %eax, %edi\n"
         "  movq %rsi, %rcx\n  call *%rbx\n"
-        "  movl %eax, %ecx\n  movl %edi, %edx\n  call LdrpEndThread\n  int3\n");
+        "  movl %eax, %ecx\n  movl %edi, %edx\n  call LdrpEndThread\n  int3\n.seh_endproc\n");
 #else
 __asm__(".globl _RtlUserThreadStart\n.def _RtlUserThreadStart; .scl 2; .type 32; .endef\n.p2align 4\n"
         "_RtlUserThreadStart:\n"
         "  xorl %ebp, %ebp\n  andl $-16, %esp\n  movl %eax, %esi\n"
+        "  movl $_RtlpStartHandler, 0xc(%esp)\n  movl %fs:0, %eax\n  movl %eax, 8(%esp)\n"
+        "  leal 8(%esp), %eax\n  movl %eax, %fs:0\n"
         "  call _LdrpBeginThread\n  movl %eax, %edi\n"
         "  pushl %ebx\n  call *%esi\n"
         "  pushl %edi\n  pushl %eax\n  call _LdrpEndThread\n  int3\n");

@@ -3,7 +3,7 @@
 
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
-       QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE };
+       QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS };
 
 #define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
 #define PROCESS_WOW64_INFORMATION 26
@@ -357,6 +357,6 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case SET_PROCESS: return set_process(call);
     case SET_THREAD: return set_thread(call);
     case SET_FILE: return set_file(call);
-    default: return service(call);
+    default: return special >= FIRST_OF_CONTEXTS ? Wow64pServiceWithContext(special, call) : service(call);
     }
 }

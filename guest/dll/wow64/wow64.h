@@ -79,3 +79,5 @@ NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format);
 NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer);
 NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail);
 NTSTATUS Wow64pQueryProcesses(CALL *call, int extended);
+/* The services with a CONTEXT (context.c). */
+NTSTATUS Wow64pServiceWithContext(UCHAR special, CALL *call);

@@ -16,6 +16,10 @@
     .set CPU_EIP, 0x3c
     .set CPU_FLAGS, 0x44
     .set CPU_ESP, 0x48
+    .set CPU_EXTENDED, 0x50
+    .set AREA_FLAGS, -0x80
+    .set RESET_STATE, 1
+    .set DATA, 0x2b
     .set CODE64, 0x33
     .set CODE32, 0x23
     .set SLOT_RETURN, 31 * 8
@@ -150,6 +154,8 @@ CpupSyscallStub:
 /* Back to 32-bit code: what it saved, and EAX. */
     .globl CpupReturn
 CpupReturn:
+    testb $RESET_STATE, AREA_FLAGS(%r13)
+    jnz CpupReload
     mov %eax, CPU_EAX(%r13)
     mov CPU_EDI(%r13), %edi
     mov CPU_ESI(%r13), %esi
@@ -164,6 +170,30 @@ CpupReturn:
     mov %rsp, %r14
     mov CPU_ESP(%r13), %esp
     ljmp *(%r14)
+
+/* Back with registers that were set: all of them are loaded, and the flags with CS and EIP, so that a trap flag is the
+ * 32-bit code's. The 64-bit stack is left as it is found the next time. */
+    .globl CpupReload
+CpupReload:
+    andb $~RESET_STATE, AREA_FLAGS(%r13)
+    fxrstor CPU_EXTENDED(%r13)
+    mov CPU_EDI(%r13), %edi
+    mov CPU_ESI(%r13), %esi
+    mov CPU_EBX(%r13), %ebx
+    mov CPU_EDX(%r13), %edx
+    mov CPU_ECX(%r13), %ecx
+    mov CPU_EAX(%r13), %eax
+    mov CPU_EBP(%r13), %ebp
+    mov %rsp, %r14
+    push $DATA
+    mov CPU_ESP(%r13), %r8d
+    push %r8
+    mov CPU_FLAGS(%r13), %r8d
+    push %r8
+    push $CODE32
+    mov CPU_EIP(%r13), %r8d
+    push %r8
+    iretq
 
 /* The first time: every register from the CPU area. RSP is the 64-bit stack. */
     .globl BTCpuSimulate

@@ -76,8 +76,7 @@ impl Cx<'_> {
         }
         let root = name.root.map(|root| self.use_handle(root)).transpose()?.map(|entry| entry.object);
         if path.is_empty() {
-            let status =
-                if root.is_some() { NtStatus::OBJECT_TYPE_MISMATCH } else { NtStatus::OBJECT_PATH_SYNTAX_BAD };
+            let status = if root.is_some() { NtStatus::OBJECT_TYPE_MISMATCH } else { NtStatus::OBJECT_PATH_SYNTAX_BAD };
             return Err(status.into());
         }
         self.from_objects(&Walk {

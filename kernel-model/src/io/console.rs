@@ -17,6 +17,7 @@ pub enum Stream {
 #[derive(Clone, Debug, Default)]
 pub struct Console {
     output: Vec<(Stream, Vec<u8>)>,
+    notes: Vec<String>,
     input: VecDeque<u8>,
     end_of_input: bool,
     wanted: usize,
@@ -31,10 +32,20 @@ impl Console {
         }
     }
 
-    /// Whether there is output that nobody has taken.
+    /// Whether there is output or a note that nobody has taken.
     #[inline]
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty()
+        !self.output.is_empty() || !self.notes.is_empty()
+    }
+
+    /// Has something said to whoever runs the machine.
+    pub fn note(&mut self, line: String) {
+        self.notes.push(line);
+    }
+
+    /// Takes what is to be said, in order.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Takes the output, in order.

@@ -10,7 +10,8 @@ use super::rights::{APPEND_DATA, NONE, READ_DATA, WRITE_DATA};
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const CODES: &str = "the codes that programs use without a driver of their own; others give what a device says that does not know them";
+const CODES: &str =
+    "the codes that programs use without a driver of their own; others give what a device says that does not know them";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtFsControlFile => nt_fs_control_file, Support::Partial(CODES)),
@@ -163,7 +164,8 @@ fn volume_control(cx: &mut Cx<'_>, control: &Control) -> NtResult {
         (code::QUERY_ALLOCATED_RANGES, Target::Node(place)) => {
             let (start, length) = (control.word(0)?, control.word(8)?);
             let end = start.saturating_add(length).min(cx.stat(place)?.size);
-            let range = StructWriter::new(16, cx.kernel.width()).field(0, 8, start).field(8, 8, end.saturating_sub(start));
+            let range =
+                StructWriter::new(16, cx.kernel.width()).field(0, 8, start).field(8, 8, end.saturating_sub(start));
             let bytes = if end > start { range.finish() } else { Vec::new() };
             control.answer(cx, &bytes)
         }

@@ -117,7 +117,8 @@ impl Create {
             || directory && (self.options & !option::WITH_DIRECTORY != 0 || !makes_directory)
             || directory && self.has(option::NON_DIRECTORY)
             || self.has(option::OPLOCKED) && self.has(option::RESERVE_OPFILTER)
-            || self.has(option::NO_BUFFERING) && desired.intersects(rights::APPEND_DATA)
+            || self.has(option::NO_BUFFERING)
+                && desired.intersects(rights::APPEND_DATA)
                 && !desired.intersects(rights::WRITE_DATA)
             || self.allocation > i64::MAX as u64;
         if wrong {
@@ -202,8 +203,14 @@ fn open_and_store(
 /// The statuses of opening it for `DELETE`; `STATUS_CANNOT_DELETE`, `STATUS_DIRECTORY_NOT_EMPTY`.
 fn nt_delete_file(cx: &mut Cx<'_>, attributes: Option<UserPtr<ObjectAttributes>>) -> NtResult {
     let options = option::DELETE_ON_CLOSE;
-    let create =
-        Create { desired: rights::DELETE, allocation: 0, attributes: 0, share: 7, disposition: Disposition::Open, options };
+    let create = Create {
+        desired: rights::DELETE,
+        allocation: 0,
+        attributes: 0,
+        share: 7,
+        disposition: Disposition::Open,
+        options,
+    };
     let (handle, _) = open(cx, attributes, &create)?;
     cx.close_own(handle);
     Ok(NtStatus::SUCCESS)

@@ -68,7 +68,9 @@ impl Layout {
             return out.field(8, 4, length).finish();
         }
         let shifted = times(StructWriter::new(32, cx.kernel.width()), stat).finish();
-        let word = |at: usize| shifted.get(at..at + 8).map_or(0, |b| b.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)));
+        let word = |at: usize| {
+            shifted.get(at..at + 8).map_or(0, |b| b.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)))
+        };
         let out = (0..4).fold(out, |out, index| out.field(8 + 8 * index, 8, word(8 * index)));
         let out = out.field(40, 8, stat.size).field(48, 8, stat.allocated).field(56, 4, stat.attributes.into());
         let out = out.field(60, 4, length);
@@ -115,10 +117,12 @@ fn nt_query_directory_file_ex(
     cx.mem().probe(iosb)?;
     let class_text = class_name("FILE_INFORMATION_CLASS", class)?;
     let Some(layout) = layout(class_text) else {
-        return Err(match class_text.contains("Directory") || class_text.contains("ObjectId") || class_text.contains("Quota") {
-            true => Unwind::unsupported(format!("FileInformationClass {class_text}")),
-            false => NtStatus::INVALID_INFO_CLASS.into(),
-        });
+        return Err(
+            match class_text.contains("Directory") || class_text.contains("ObjectId") || class_text.contains("Quota") {
+                true => Unwind::unsupported(format!("FileInformationClass {class_text}")),
+                false => NtStatus::INVALID_INFO_CLASS.into(),
+            },
+        );
     };
     if (length as usize) < layout.least() {
         return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
@@ -156,7 +160,9 @@ fn rest(cx: &mut Cx<'_>, place: Place, scan: &Scan) -> NtResult<Vec<(Option<Name
         }
     }
     let after = |key: &Name| scan.last.as_ref().is_none_or(|last| key > last);
-    found.extend(cx.list(place)?.into_iter().filter(|(key, ..)| after(key)).map(|(key, name, stat)| (Some(key), name, stat)));
+    found.extend(
+        cx.list(place)?.into_iter().filter(|(key, ..)| after(key)).map(|(key, name, stat)| (Some(key), name, stat)),
+    );
     found.retain(|(_, name, _)| scan.pattern.wants(name));
     Ok(found)
 }

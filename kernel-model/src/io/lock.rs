@@ -53,7 +53,9 @@ impl Lock {
 /// Whether bytes can be read (or written) past the locks of others.
 ///
 /// `STATUS_FILE_LOCK_CONFLICT`.
-pub(super) fn check_io(locks: &[Lock], start: u64, length: u64, owner: (ObjectId, u32), write: bool) -> Result<(), NtStatus> {
+pub(super) fn check_io(
+    locks: &[Lock], start: u64, length: u64, owner: (ObjectId, u32), write: bool,
+) -> Result<(), NtStatus> {
     let refuses = |lock: &&Lock| lock.overlaps(start, length) && lock.owner != owner && (lock.exclusive || write);
     // A shared lock refuses writes by its owner as well.
     let own = |lock: &&Lock| lock.overlaps(start, length) && !lock.exclusive && write;

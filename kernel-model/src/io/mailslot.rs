@@ -80,7 +80,9 @@ fn nt_create_mailslot_file(
 }
 
 /// Opens what a path behind `\Device\Mailslot` names: the device, or a mailslot to be written.
-pub(super) fn open(cx: &mut Cx<'_>, device: ObjectId, rest: &[u16], name: &NameToOpen, create: &Create) -> NtResult<(Handle, Done)> {
+pub(super) fn open(
+    cx: &mut Cx<'_>, device: ObjectId, rest: &[u16], name: &NameToOpen, create: &Create,
+) -> NtResult<(Handle, Done)> {
     let granted = cx.grant_by(None, ObjectType::File, create.desired)?;
     let target = match rest.get(1..).filter(|path| !path.is_empty()) {
         None => Target::Mailslots,
@@ -138,7 +140,8 @@ pub(super) fn write(cx: &mut Cx<'_>, op: Op, id: u32, bytes: Vec<u8>) -> NtResul
 
 /// Gives a message to the read that waits longest.
 fn serve(cx: &mut Cx<'_>, id: u32) {
-    let reads = |file: ObjectId| matches!(cx.file(file), Ok(FileObject { target: Target::Mailslot(slot), .. }) if *slot == id);
+    let reads =
+        |file: ObjectId| matches!(cx.file(file), Ok(FileObject { target: Target::Mailslot(slot), .. }) if *slot == id);
     let pending = cx.kernel.io.pending.iter().position(|p| matches!(p.kind, Kind::Read { .. }) && reads(p.op.file));
     let Some(at) = pending else { return };
     let Some(&Kind::Read { buffer, length }) = cx.kernel.io.pending.get(at).map(|p| &p.kind) else { return };

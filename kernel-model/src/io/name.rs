@@ -57,10 +57,13 @@ pub fn is_dos_special(name: &[u16]) -> bool {
     }
     let stem = name.split(|&unit| unit == u16::from(b'.')).next().unwrap_or(name);
     let stem = key(stem);
-    let stem = stem.iter().rposition(|&unit| unit != u16::from(b' ')).map_or(&[][..], |last| stem.get(..=last).unwrap_or(&[]));
+    let stem =
+        stem.iter().rposition(|&unit| unit != u16::from(b' ')).map_or(&[][..], |last| stem.get(..=last).unwrap_or(&[]));
     let named = |text: &str| text.encode_utf16().eq(stem.iter().copied());
     let digit = |unit: u16| (u16::from(b'1')..=u16::from(b'9')).contains(&unit) || [0xb9, 0xb2, 0xb3].contains(&unit);
-    let port = |text: &str| stem.split_last().is_some_and(|(&last, rest)| digit(last) && text.encode_utf16().eq(rest.iter().copied()));
+    let port = |text: &str| {
+        stem.split_last().is_some_and(|(&last, rest)| digit(last) && text.encode_utf16().eq(rest.iter().copied()))
+    };
     DEVICES.iter().any(|device| named(device)) || PORTS.iter().any(|device| port(device))
 }
 
@@ -122,7 +125,9 @@ mod tests {
         assert_eq!(parse("\\a\\B c"), Ok(vec!["a".into(), "B c".into()]));
         assert_eq!(parse("\\a\\"), Ok(vec!["a".into()]));
         assert_eq!(parse("\\a::$DATA"), Ok(vec!["a".into()]));
-        for bad in ["a", "\\a\\\\b", "\\\\", "\\a\\..\\b", "\\.", "\\a*", "\\a/b", "\\a\u{1}", "\\a:", "\\a::$X", "\\a:b\\c"] {
+        for bad in
+            ["a", "\\a\\\\b", "\\\\", "\\a\\..\\b", "\\.", "\\a*", "\\a/b", "\\a\u{1}", "\\a:", "\\a::$X", "\\a:b\\c"]
+        {
             assert_eq!(parse(bad), invalid, "{bad}");
         }
         assert_eq!(parse(&format!("\\{}", "x".repeat(256))), invalid);
@@ -132,7 +137,8 @@ mod tests {
 
     #[test]
     fn device_names_are_known() {
-        for special in ["CON", "con.txt", "Nul", "aux .c", "COM1", "lpt9.x.y", "COM\u{b9}", "a.", "a ", "conin$", "prn"] {
+        for special in ["CON", "con.txt", "Nul", "aux .c", "COM1", "lpt9.x.y", "COM\u{b9}", "a.", "a ", "conin$", "prn"]
+        {
             assert!(is_dos_special(&name_of(special)), "{special}");
         }
         for plain in ["con1", "COM", "COM0", "COM10", "nul_", "a.con", ".gitignore", "x y"] {

@@ -156,7 +156,11 @@ impl Watch {
             bytes.extend(name.iter().flat_map(|unit| unit.to_le_bytes()));
             bytes.resize(bytes.len() + next.saturating_sub(size), 0);
         }
-        if overflowed || bytes.len() > length as usize { (NtStatus::NOTIFY_ENUM_DIR, Vec::new()) } else { (NtStatus::SUCCESS, bytes) }
+        if overflowed || bytes.len() > length as usize {
+            (NtStatus::NOTIFY_ENUM_DIR, Vec::new())
+        } else {
+            (NtStatus::SUCCESS, bytes)
+        }
     }
 }
 
@@ -176,8 +180,14 @@ impl Cx<'_> {
                 && (Some(watch.place.node) == parent
                     || watch.tree && watch.place.node != place.node && volume.is_below(place.node, watch.place.node))
         };
-        let prefixes: Vec<(ObjectId, usize)> = self.kernel.io.watches.iter().filter(|(_, watch)| wanted(watch))
-            .map(|(id, watch)| (*id, volume.path(watch.place.node).len())).collect();
+        let prefixes: Vec<(ObjectId, usize)> = self
+            .kernel
+            .io
+            .watches
+            .iter()
+            .filter(|(_, watch)| wanted(watch))
+            .map(|(id, watch)| (*id, volume.path(watch.place.node).len()))
+            .collect();
         for (id, prefix) in prefixes {
             let name = path.get(prefix..).unwrap_or(&[]);
             let name = name.strip_prefix(&[SEPARATOR]).unwrap_or(name).to_vec();

@@ -69,7 +69,11 @@ impl Cx<'_> {
         let parsed = FilePath::parse(path, below.is_some())?;
         if parsed.stream.is_some() {
             let folder = self.node(start)?.folder;
-            return Err(if folder.is_some() { NtStatus::OBJECT_NAME_INVALID.into() } else { Unwind::unsupported("a named stream") });
+            return Err(if folder.is_some() {
+                NtStatus::OBJECT_NAME_INVALID.into()
+            } else {
+                Unwind::unsupported("a named stream")
+            });
         }
         let mut full = match below {
             Some(_) => self.kernel.io.volume(start.volume)?.path(start.node),
@@ -88,7 +92,8 @@ impl Cx<'_> {
             (None, Some((parent, last))) => self.open_new_node(parent, &last, &parsed, name, create),
             (None, None) => Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
         };
-        let result = result.and_then(|(place, granted, done)| self.finish_open(place, granted, done, full, name, create));
+        let result =
+            result.and_then(|(place, granted, done)| self.finish_open(place, granted, done, full, name, create));
         self.forget(kept);
         result
     }
@@ -99,7 +104,12 @@ impl Cx<'_> {
     ) -> NtResult<(Place, AccessMask, Done)> {
         let directory = self.node(place)?.is_directory();
         if create.disposition == Disposition::Create {
-            return Err(if self.node(place)?.delete_pending { NtStatus::DELETE_PENDING } else { NtStatus::OBJECT_NAME_COLLISION }.into());
+            return Err(if self.node(place)?.delete_pending {
+                NtStatus::DELETE_PENDING
+            } else {
+                NtStatus::OBJECT_NAME_COLLISION
+            }
+            .into());
         }
         match (directory, create.has(option::DIRECTORY), create.has(option::NON_DIRECTORY)) {
             (true, _, true) => return Err(NtStatus::FILE_IS_A_DIRECTORY.into()),
@@ -115,7 +125,8 @@ impl Cx<'_> {
         let attributes = self.stat(place)?.attributes;
         let mut desired = create.desired;
         if create.disposition.empties() {
-            desired.0 |= if create.disposition == Disposition::Supersede { rights::DELETE.0 } else { rights::WRITE_DATA.0 };
+            desired.0 |=
+                if create.disposition == Disposition::Supersede { rights::DELETE.0 } else { rights::WRITE_DATA.0 };
         }
         let all = self.grant_node(place, desired)?;
         let granted = self.without_extra(all, create.desired, desired)?;
@@ -145,7 +156,9 @@ impl Cx<'_> {
     }
 
     /// What attributes and media refuse.
-    fn check_attributes(&mut self, place: Place, attributes: u32, granted: AccessMask, create: &Create) -> NtResult<()> {
+    fn check_attributes(
+        &mut self, place: Place, attributes: u32, granted: AccessMask, create: &Create,
+    ) -> NtResult<()> {
         let directory = attributes & attribute::DIRECTORY != 0;
         let maximum = create.desired.intersects(AccessMask::MAXIMUM_ALLOWED);
         if attributes & attribute::READ_ONLY != 0 && !directory {
@@ -215,7 +228,8 @@ impl Cx<'_> {
         let mut node = Node::new(kind, create.attributes & attribute::SETTABLE | archive, self.file_time());
         node.security = self.inherit(parent, directory, name.security.as_ref())?;
         let place = self.make(parent, last, node)?;
-        if create.allocation > 0 && !directory
+        if create.allocation > 0
+            && !directory
             && let Err(full) = self.set_allocation(place, create.allocation)
         {
             self.remove_node(place)?;
@@ -232,7 +246,8 @@ impl Cx<'_> {
         if directory.folder.is_some() {
             return Ok(None);
         }
-        let mapping = self.kernel.ob.type_info(ObjectType::File).map(|info| info.mapping).ok_or(NtStatus::INVALID_PARAMETER)?;
+        let mapping =
+            self.kernel.ob.type_info(ObjectType::File).map(|info| info.mapping).ok_or(NtStatus::INVALID_PARAMETER)?;
         let security = directory.security.clone();
         let assign = Assign {
             parent: security.as_deref(),

@@ -153,7 +153,9 @@ impl Cx<'_> {
 
     /// Tells a file's port of an operation that has a context.
     fn post_completion(&mut self, file: ObjectId, context: u64, status: IoStatusBlock) {
-        let Some((port, key)) = self.file(file).ok().and_then(|file| file.port).filter(|_| context != 0) else { return };
+        let Some((port, key)) = self.file(file).ok().and_then(|file| file.port).filter(|_| context != 0) else {
+            return;
+        };
         if let Some(Body::IoCompletion(queue)) = self.kernel.ob.get_mut(port).map(|object| &mut object.body) {
             let queue: &mut IoCompletion = queue;
             // A port that is full loses it: Windows would have no memory either.

@@ -175,7 +175,9 @@ fn add_instance(
 }
 
 /// Opens what a path behind `\Device\NamedPipe` names: the device, its root, or a client's end.
-pub(super) fn open(cx: &mut Cx<'_>, device: ObjectId, rest: &[u16], name: &NameToOpen, create: &Create) -> NtResult<(Handle, Done)> {
+pub(super) fn open(
+    cx: &mut Cx<'_>, device: ObjectId, rest: &[u16], name: &NameToOpen, create: &Create,
+) -> NtResult<(Handle, Done)> {
     match rest.get(1..).filter(|path| !path.is_empty()) {
         Some(path) => connect(cx, path, name, create),
         None => {
@@ -272,7 +274,9 @@ pub(super) fn disconnect(cx: &mut Cx<'_>, end: PipeEnd) -> NtResult<()> {
 /// An end is closed: the other one reads what is left, and is then told that the pipe is broken.
 pub(super) fn closed(cx: &mut Cx<'_>, end: PipeEnd) {
     let Some(instance) = cx.kernel.io.pipes.instances.get_mut(&end.instance) else { return };
-    if end.server && matches!(instance.state, State::Disconnected | State::Listening | State::Closing) || !end.server && instance.state == State::Closing {
+    if end.server && matches!(instance.state, State::Disconnected | State::Listening | State::Closing)
+        || !end.server && instance.state == State::Closing
+    {
         // Nobody else has it.
         let name = instance.name.clone();
         cx.kernel.io.pipes.instances.remove(&end.instance);
@@ -374,7 +378,11 @@ pub(super) fn wait(cx: &mut Cx<'_>, input: &[u8]) -> NtResult<()> {
     let pipes = &cx.kernel.io.pipes;
     let shared = pipes.names.get(&key(&name)).ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)?;
     let listens = |id: &u32| pipes.instances.get(id).is_some_and(|instance| instance.state == State::Listening);
-    if shared.instances.iter().any(listens) { Ok(()) } else { Err(Unwind::unsupported("FSCTL_PIPE_WAIT for a pipe that is busy")) }
+    if shared.instances.iter().any(listens) {
+        Ok(())
+    } else {
+        Err(Unwind::unsupported("FSCTL_PIPE_WAIT for a pipe that is busy"))
+    }
 }
 
 pub(super) use super::pipe_data::{peek, read, write};

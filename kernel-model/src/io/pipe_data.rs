@@ -174,7 +174,9 @@ fn take_write(cx: &mut Cx<'_>, end: PipeEnd) -> bool {
     let messages = instance.messages;
     let queue = instance.queue_mut(end.server);
     let room = queue.room();
-    let Some(Kind::Write { bytes, taken }) = cx.kernel.io.pending.get_mut(at).map(|p| &mut p.kind) else { return false };
+    let Some(Kind::Write { bytes, taken }) = cx.kernel.io.pending.get_mut(at).map(|p| &mut p.kind) else {
+        return false;
+    };
     let left = bytes.len() - *taken;
     // A message longer than the quota goes when there is nothing else.
     let take = if messages { if left <= room || queue.writes.is_empty() { left } else { 0 } } else { left.min(room) };

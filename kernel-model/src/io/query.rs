@@ -267,11 +267,20 @@ fn stat_by_name(cx: &mut Cx<'_>, attributes: Option<UserPtr<ObjectAttributes>>) 
     {
         return match device {
             super::file::Device::Mup => Err(NtStatus::BAD_NETWORK_PATH.into()),
-            super::file::Device::NamedPipe | super::file::Device::Mailslot => Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
+            super::file::Device::NamedPipe | super::file::Device::Mailslot => {
+                Err(NtStatus::OBJECT_NAME_NOT_FOUND.into())
+            }
             _ => Err(NtStatus::INVALID_DEVICE_REQUEST.into()),
         };
     }
-    let create = Create { desired: READ_ATTRIBUTES, allocation: 0, attributes: 0, share: 7, disposition: Disposition::Open, options: 0 };
+    let create = Create {
+        desired: READ_ATTRIBUTES,
+        allocation: 0,
+        attributes: 0,
+        share: 7,
+        disposition: Disposition::Open,
+        options: 0,
+    };
     let (handle, _) = open(cx, attributes, &create)?;
     let id = cx.file_id(handle, &[NONE])?;
     let stat = cx.stat_of(id);

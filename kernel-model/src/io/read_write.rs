@@ -93,9 +93,11 @@ fn nt_write_file(
     let transfer = Transfer { op, buffer, length, offset, key };
     match cx.file(id)?.target {
         Target::Node(place) => write_node(cx, &transfer, place, append),
-        Target::Console(Stream::Input) | Target::Volume(_) | Target::Pipes | Target::Mailslots | Target::Mailslot(_) => {
-            Err(NtStatus::INVALID_DEVICE_REQUEST.into())
-        }
+        Target::Console(Stream::Input)
+        | Target::Volume(_)
+        | Target::Pipes
+        | Target::Mailslots
+        | Target::Mailslot(_) => Err(NtStatus::INVALID_DEVICE_REQUEST.into()),
         target => {
             let bytes = read_all(cx, buffer, length)?;
             match target {

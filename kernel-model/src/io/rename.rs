@@ -63,7 +63,8 @@ fn destination(cx: &mut Cx<'_>, place: Place, rename: &Rename) -> NtResult<(Plac
         (parent, FilePath::parse(&rename.name, true)?)
     } else {
         let attributes = Attributes::CASE_INSENSITIVE;
-        let name = NameToOpen { root: rename.root, name: Some(rename.name.clone()), attributes, ..NameToOpen::default() };
+        let name =
+            NameToOpen { root: rename.root, name: Some(rename.name.clone()), attributes, ..NameToOpen::default() };
         match find(cx, &name)? {
             Found::Below(start, _, path) => (start, FilePath::parse(&path, true)?),
             Found::Device(Device::Volume(volume), _, rest) => {

@@ -52,7 +52,14 @@ impl From<&Node> for Stat {
             Kind::Directory(_) => (0, 0),
         };
         let directory = node.is_directory();
-        Self { directory, size, allocated, attributes: told(node.attributes, directory), times: node.times, id: node.id }
+        Self {
+            directory,
+            size,
+            allocated,
+            attributes: told(node.attributes, directory),
+            times: node.times,
+            id: node.id,
+        }
     }
 }
 
@@ -248,7 +255,9 @@ impl Cx<'_> {
             self.folders()?.set_size(&path, size)?;
         } else {
             self.charge_size(place, size)?;
-            let Kind::File(data) = &mut self.node_mut(place)?.kind else { return Err(NtStatus::INVALID_DEVICE_REQUEST) };
+            let Kind::File(data) = &mut self.node_mut(place)?.kind else {
+                return Err(NtStatus::INVALID_DEVICE_REQUEST);
+            };
             let charged = data.allocated().max(data.allocated_for(size));
             data.set_size(size);
             let spare = charged - data.allocated();
@@ -319,13 +328,25 @@ impl Cx<'_> {
     pub(super) fn list(&mut self, place: Place) -> Result<Vec<(Name, Name, Stat)>, NtStatus> {
         use super::name::key;
         if let Some(path) = self.host_path(place) {
-            let mut entries: Vec<_> = self.folders()?.list(&path)?.iter().map(|entry| {
-                let name = name_of(&entry.name);
-                (key(&name), name, Stat::from(entry))
-            }).collect();
+            let mut entries: Vec<_> = self
+                .folders()?
+                .list(&path)?
+                .iter()
+                .map(|entry| {
+                    let name = name_of(&entry.name);
+                    (key(&name), name, Stat::from(entry))
+                })
+                .collect();
             // Another folder that is mounted below this one.
-            let mounts: Vec<Place> = self.kernel.io.volume(place.volume)?.children(place.node).into_iter()
-                .flat_map(|children| children.values()).map(|&node| Place { node, ..place }).collect();
+            let mounts: Vec<Place> = self
+                .kernel
+                .io
+                .volume(place.volume)?
+                .children(place.node)
+                .into_iter()
+                .flat_map(|children| children.values())
+                .map(|&node| Place { node, ..place })
+                .collect();
             for mount in mounts {
                 if self.node(mount)?.is_mount {
                     let name = self.node(mount)?.name.clone();
@@ -339,7 +360,9 @@ impl Cx<'_> {
         }
         let volume = self.kernel.io.volume(place.volume)?;
         let children = volume.children(place.node).ok_or(NtStatus::INVALID_PARAMETER)?;
-        let of = |(key, id): (&Name, &NodeId)| Some((key.clone(), volume.node(*id)?.name.clone(), Stat::from(volume.node(*id)?)));
+        let of = |(key, id): (&Name, &NodeId)| {
+            Some((key.clone(), volume.node(*id)?.name.clone(), Stat::from(volume.node(*id)?)))
+        };
         Ok(children.iter().filter_map(of).collect())
     }
 
@@ -351,11 +374,16 @@ impl Cx<'_> {
         let first = self.grant_by(security.as_deref(), crate::ob::ObjectType::File, desired);
         let Err(denied) = first else { return first };
         // FILE_DELETE_CHILD and FILE_LIST_DIRECTORY of the directory stand in for two rights of the file.
-        let Some(parent) = parent.and_then(|node| self.kernel.io.volume(place.volume).ok()?.node(node)) else { return Err(denied) };
+        let Some(parent) = parent.and_then(|node| self.kernel.io.volume(place.volume).ok()?.node(node)) else {
+            return Err(denied);
+        };
         let directory = parent.security.clone();
         let mut by_directory = AccessMask(0);
-        for (own, other) in [(rights::DELETE, rights::DELETE_CHILD), (rights::READ_ATTRIBUTES, rights::LIST_DIRECTORY)] {
-            if desired.intersects(own) && self.grant_by(directory.as_deref(), crate::ob::ObjectType::File, other).is_ok() {
+        for (own, other) in [(rights::DELETE, rights::DELETE_CHILD), (rights::READ_ATTRIBUTES, rights::LIST_DIRECTORY)]
+        {
+            if desired.intersects(own)
+                && self.grant_by(directory.as_deref(), crate::ob::ObjectType::File, other).is_ok()
+            {
                 by_directory.0 |= own.0;
             }
         }

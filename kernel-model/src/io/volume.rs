@@ -328,9 +328,15 @@ impl Volume {
         for (id, node) in self.iter() {
             let entered = node.parent.is_none_or(|parent| self.child(parent, &node.name) == Some(id));
             if !entered || node.parent.is_none() != (id == Self::ROOT) {
-                return Err(format!("{}: {:?} is not in its directory", self.letter, String::from_utf16_lossy(&node.name)));
+                return Err(format!(
+                    "{}: {:?} is not in its directory",
+                    self.letter,
+                    String::from_utf16_lossy(&node.name)
+                ));
             }
-            if node.folder.is_some() && !node.is_mount && node.opens.is_empty()
+            if node.folder.is_some()
+                && !node.is_mount
+                && node.opens.is_empty()
                 && self.children(id).is_none_or(BTreeMap::is_empty)
             {
                 return Err(format!("{}: a host's file is kept that nobody has open", self.letter));

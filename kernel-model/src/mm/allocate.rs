@@ -13,7 +13,7 @@ use crate::service::{NtResult, Service, Support, Unwind, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtAllocateVirtualMemory => nt_allocate_virtual_memory,
-    Support::Partial("only the calling process; no MEM_WRITE_WATCH, MEM_LARGE_PAGES, MEM_PHYSICAL, placeholders; MEM_RESET keeps the contents")
+    Support::Partial("no MEM_WRITE_WATCH, MEM_LARGE_PAGES, MEM_PHYSICAL, placeholders; MEM_RESET keeps the contents")
 )];
 
 bitflags! {
@@ -74,7 +74,7 @@ fn nt_allocate_virtual_memory(
     if size == 0 {
         return Err(NtStatus::INVALID_PARAMETER_4.into());
     }
-    cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
+    let target = cx.process_with_memory(process, guest::access::process::VM_OPERATION)?;
     if protect.is_write_copy() {
         return Err(NtStatus::INVALID_PAGE_PROTECTION.into());
     }
@@ -82,25 +82,41 @@ fn nt_allocate_virtual_memory(
         kind |= AllocationType::RESERVE;
     }
     let highest = highest_with(zero_bits, cx.kernel.width());
-    let memory = &mut cx.kernel.mm;
+    let request = Request { base, size, last: region.last_page(), kind, protect, highest };
+    let (first, last) = cx.attached(target, |cx| allocate(&mut cx.kernel.mm, &request))?;
+    region.write_back(cx, first, last)?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// What is asked for, checked.
+struct Request {
+    base: u64,
+    size: u64,
+    /// The last page of the range that base and size name.
+    last: u64,
+    kind: AllocationType,
+    protect: Protect,
+    highest: u64,
+}
+
+fn allocate(memory: &mut Memory, request: &Request) -> Result<(u64, u64), NtStatus> {
+    let &Request { base, size, kind, protect, highest, .. } = request;
     let (first, last) = if kind.contains(AllocationType::RESERVE) {
         reserve(memory, base, size, kind, protect, highest)?
     } else {
-        (base / PAGE_SIZE, region.last_page())
+        (base / PAGE_SIZE, request.last)
     };
     if kind.contains(AllocationType::COMMIT) {
         let fresh = kind.contains(AllocationType::RESERVE);
-        if let Err(status) = commit(memory, first, last, protect) {
+        commit(memory, first, last, protect).inspect_err(|_| {
             if fresh {
                 memory.space.carve(first, last);
             }
-            return Err(status.into());
-        }
+        })?;
     } else if !kind.contains(AllocationType::RESERVE) {
         reset(memory, first, last)?;
     }
-    region.write_back(cx, first, last)?;
-    Ok(NtStatus::SUCCESS)
+    Ok((first, last))
 }
 
 /// The highest address that `ZeroBits` allows: the count is of a 32-bit address's high bits (on 64-bit kernels too);

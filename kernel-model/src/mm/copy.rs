@@ -1,5 +1,6 @@
 //! `NtReadVirtualMemory` and `NtWriteVirtualMemory`.
 
+use guest::access::process as access;
 use guest::mem::{Access, Word};
 use guest::{Fault, FaultKind, GuestMemory, Handle, NtStatus, UserPtr};
 
@@ -7,8 +8,8 @@ use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, service};
 
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtReadVirtualMemory => nt_read_virtual_memory, Support::Partial("only the calling process")),
-    service!(NtWriteVirtualMemory => nt_write_virtual_memory, Support::Partial("only the calling process")),
+    service!(NtReadVirtualMemory => nt_read_virtual_memory, Support::Full),
+    service!(NtWriteVirtualMemory => nt_write_virtual_memory, Support::Full),
 ];
 
 /// Bytes copied at a time, so that a huge length costs no huge buffer.
@@ -21,7 +22,7 @@ const CHUNK: u64 = 0x1_0000;
 fn nt_read_virtual_memory(
     cx: &mut Cx<'_>, process: Handle, base_address: u64, buffer: u64, size: u64, bytes_read: Option<UserPtr<Word>>,
 ) -> NtResult {
-    copy(cx, process, guest::access::process::VM_READ, base_address, buffer, size, bytes_read)
+    copy(cx, process, false, [base_address, buffer], size, bytes_read)
 }
 
 /// `NtWriteVirtualMemory`: copies `size` bytes into a process. The pages must be writable.
@@ -30,20 +31,11 @@ fn nt_read_virtual_memory(
 fn nt_write_virtual_memory(
     cx: &mut Cx<'_>, process: Handle, base_address: u64, buffer: u64, size: u64, bytes_written: Option<UserPtr<Word>>,
 ) -> NtResult {
-    copy(cx, process, guest::access::process::VM_WRITE, buffer, base_address, size, bytes_written)
-}
-
-impl Cx<'_> {
-    /// Whether a handle names a process whose address space is empty.
-    fn is_empty(&mut self, process: Handle, access: guest::AccessMask) -> Result<bool, NtStatus> {
-        let id = self.process_of(process, access)?;
-        Ok(self.kernel.ps.get(id).is_some_and(|process| process.about.booted))
-    }
+    copy(cx, process, true, [buffer, base_address], size, bytes_written)
 }
 
 fn copy(
-    cx: &mut Cx<'_>, process: Handle, access: guest::AccessMask, from: u64, to: u64, size: u64,
-    count: Option<UserPtr<Word>>,
+    cx: &mut Cx<'_>, process: Handle, write: bool, [from, to]: [u64; 2], size: u64, count: Option<UserPtr<Word>>,
 ) -> NtResult {
     let mut mem = cx.mem();
     for va in [from, to] {
@@ -57,19 +49,17 @@ fn copy(
     let mut done = 0;
     let mut status = NtStatus::SUCCESS;
     if size > 0 {
-        // Nothing is mapped in the processes that were made at boot.
-        if process != Handle::CURRENT_PROCESS && cx.is_empty(process, access)? {
-            status = NtStatus::PARTIAL_COPY;
-        } else {
-            cx.require_current_process(process, access)?;
-        }
-        let mut mem = cx.mem();
+        let access = if write { access::VM_WRITE } else { access::VM_READ };
+        let other = cx.process_with_memory(process, access)?;
+        let own = cx.kernel.ps.process.id;
+        let [reader, writer] = if write { [own, other] } else { [other, own] };
         let mut chunk = vec![0; size.min(CHUNK) as usize];
         while done < size && status == NtStatus::SUCCESS {
             let len = (size - done).min(CHUNK) as usize;
             let chunk = chunk.get_mut(..len).unwrap_or(&mut []);
-            let (read, fault) = mem.read_some(from + done, chunk);
-            let (written, refused) = mem.write_some(to + done, chunk.get(..read).unwrap_or(&[]));
+            let (read, fault) = cx.attached(reader, |cx| cx.mem().read_some(from + done, chunk));
+            let bytes = chunk.get(..read).unwrap_or(&[]);
+            let (written, refused) = cx.attached(writer, |cx| cx.mem().write_some(to + done, bytes));
             done += written as u64;
             if fault.or(refused).is_some() {
                 status = NtStatus::PARTIAL_COPY;

@@ -3,6 +3,7 @@
 use guest::mem::{PAGE_SIZE, Word};
 use guest::{Handle, NtStatus, UserPtr};
 
+use super::memory::Memory;
 use super::region::Region;
 use super::space::VadKind;
 use crate::cx::Cx;
@@ -10,7 +11,7 @@ use crate::service::{NtResult, Service, Support, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtFreeVirtualMemory => nt_free_virtual_memory,
-    Support::Partial("only the calling process; no placeholders")
+    Support::Partial("no placeholders")
 )];
 
 const MEM_DECOMMIT: u32 = 0x4000;
@@ -29,29 +30,33 @@ fn nt_free_virtual_memory(
     }
     let region = Region::capture(cx, base_address, region_size)?;
     region.check(cx, NtStatus::INVALID_PARAMETER_2, NtStatus::INVALID_PARAMETER_3)?;
-    cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
-    let memory = &mut cx.kernel.mm;
+    let target = cx.process_with_memory(process, guest::access::process::VM_OPERATION)?;
+    let (first, last) = cx.attached(target, |cx| free(&mut cx.kernel.mm, &region, free_type))?;
+    // The arguments may lie in what was just freed; the pages are gone all the same.
+    let _ = region.write_back(cx, first, last);
+    Ok(NtStatus::SUCCESS)
+}
+
+fn free(memory: &mut Memory, region: &Region, free_type: u32) -> Result<(u64, u64), NtStatus> {
     let first = region.base / PAGE_SIZE;
     let vad = memory.space.vad(first).ok_or(NtStatus::MEMORY_NOT_ALLOCATED)?;
     if vad.kind != VadKind::Private {
-        return Err(NtStatus::UNABLE_TO_DELETE_SECTION.into());
+        return Err(NtStatus::UNABLE_TO_DELETE_SECTION);
     }
     let last = if region.size == 0 {
         if vad.first != first {
-            return Err(NtStatus::FREE_VM_NOT_AT_BASE.into());
+            return Err(NtStatus::FREE_VM_NOT_AT_BASE);
         }
         vad.last
     } else {
         region.last_page()
     };
     if last > vad.last {
-        return Err(NtStatus::UNABLE_TO_FREE_VM.into());
+        return Err(NtStatus::UNABLE_TO_FREE_VM);
     }
     memory.decommit_range(first, last);
     if free_type == MEM_RELEASE {
         memory.space.carve(first, last);
     }
-    // The arguments may lie in what was just freed; the pages are gone all the same.
-    let _ = region.write_back(cx, first, last);
-    Ok(NtStatus::SUCCESS)
+    Ok((first, last))
 }

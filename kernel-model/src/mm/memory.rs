@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use guest::mem::{Access, PAGE_SIZE};
+use guest::mem::{Access, PAGE_SIZE, Width};
 use guest::{Fault, FaultKind, NtStatus};
 
 use super::pages::{Frame, PageTable, Pte};
@@ -100,6 +100,15 @@ pub struct Memory {
     pub(super) committed: u64,
     pub(super) invalidate: Invalidate,
     pub(super) segments: Segments,
+}
+
+/// Pages of a stack beside the guard page that a stack overflow leaves to its handler
+/// (`SetThreadStackGuarantee` on Microsoft Learn gives the least that there is).
+const fn overflow_pages(width: Width) -> u64 {
+    match width {
+        Width::W32 => 0,
+        Width::W64 => 2,
+    }
 }
 
 impl Memory {
@@ -235,14 +244,21 @@ impl Memory {
     fn grow_stack(&mut self, ram: &mut dyn Phys, va: u64) -> Result<(), FaultKind> {
         let page = va & !(PAGE_SIZE - 1);
         let stack = self.space.stack(va).ok_or(FaultKind::Guard)?;
-        // The lowest page stays out of reach, so that an overflow cannot run into what lies below.
-        let room = page > stack.reserved + PAGE_SIZE;
+        // The lowest page stays out of reach, so that an overflow cannot run into what lies below; what is above it is
+        // for whoever handles the overflow.
+        let kept = overflow_pages(stack.width);
+        let room = page > stack.reserved + (1 + kept) * PAGE_SIZE;
+        let mut limit = page;
         if room {
             let guard = Protect::READWRITE.with_guard();
             self.commit((page - PAGE_SIZE) / PAGE_SIZE, guard).map_err(|_| FaultKind::StackEnd)?;
+        } else {
+            while limit > stack.reserved + PAGE_SIZE && self.commit(limit / PAGE_SIZE - 1, Protect::READWRITE).is_ok() {
+                limit -= PAGE_SIZE;
+            }
         }
         let width = stack.width.bytes();
-        self.poke(ram, stack.limit_field, page.to_le_bytes().get(..width).unwrap_or(&[]));
+        self.poke(ram, stack.limit_field, limit.to_le_bytes().get(..width).unwrap_or(&[]));
         if room { Ok(()) } else { Err(FaultKind::StackEnd) }
     }
 

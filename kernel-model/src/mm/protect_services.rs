@@ -3,14 +3,14 @@
 use guest::mem::{PAGE_SIZE, Word};
 use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
+use super::memory::Memory;
 use super::protect::Protect;
 use super::region::Region;
 use super::space::VadKind;
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, service};
 
-pub(crate) const SERVICES: &[Service] =
-    &[service!(NtProtectVirtualMemory => nt_protect_virtual_memory, Support::Partial("only the calling process"))];
+pub(crate) const SERVICES: &[Service] = &[service!(NtProtectVirtualMemory => nt_protect_virtual_memory, Support::Full)];
 
 /// `NtProtectVirtualMemory`: changes the protection of committed pages inside one region; the old protection
 /// of the first page is returned.
@@ -28,27 +28,32 @@ fn nt_protect_virtual_memory(
     if region.size == 0 {
         return Err(NtStatus::INVALID_PARAMETER_3.into());
     }
-    cx.require_current_process(process, guest::access::process::VM_OPERATION)?;
-    let memory = &mut cx.kernel.mm;
+    let target = cx.process_with_memory(process, guest::access::process::VM_OPERATION)?;
     let (first, last) = (region.base / PAGE_SIZE, region.last_page());
+    let old = cx.attached(target, |cx| change(&mut cx.kernel.mm, first, last, protect))?;
+    cx.mem().store(old_protection, &old.raw())?;
+    region.write_back(cx, first, last)?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// Changes pages; what the first one's protection was.
+fn change(memory: &mut Memory, first: u64, last: u64, protect: Protect) -> Result<Protect, NtStatus> {
     let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
     let is_image = matches!(vad.kind, VadKind::Image(_));
     match vad.kind {
-        VadKind::Private if protect.is_write_copy() => return Err(NtStatus::INVALID_PAGE_PROTECTION.into()),
+        VadKind::Private if protect.is_write_copy() => return Err(NtStatus::INVALID_PAGE_PROTECTION),
         // A view gets no right that it was not mapped with.
-        VadKind::View(_) if !vad.protect.includes(protect) => return Err(NtStatus::SECTION_PROTECTION.into()),
+        VadKind::View(_) if !vad.protect.includes(protect) => return Err(NtStatus::SECTION_PROTECTION),
         _ => {}
     }
     // `last` is inside a region, but a reservation can be huge: stop at the first hole.
     let old = memory.space.pages.get(first).protect().ok_or(NtStatus::NOT_COMMITTED)?;
     if (first..=last).any(|vpn| memory.space.pages.get(vpn).protect().is_none()) {
-        return Err(NtStatus::NOT_COMMITTED.into());
+        return Err(NtStatus::NOT_COMMITTED);
     }
     let protect = if is_image { protect.on_image() } else { protect };
     for vpn in first..=last {
         memory.protect_page(vpn, protect);
     }
-    cx.mem().store(old_protection, &old.raw())?;
-    region.write_back(cx, first, last)?;
-    Ok(NtStatus::SUCCESS)
+    Ok(old)
 }

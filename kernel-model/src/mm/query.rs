@@ -11,7 +11,7 @@ use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQueryVirtualMemory => nt_query_virtual_memory,
-    Support::Partial("MemoryBasicInformation only; only the calling process")
+    Support::Partial("MemoryBasicInformation only")
 )];
 
 const MEM_COMMIT: u64 = 0x1000;
@@ -47,8 +47,9 @@ fn nt_query_virtual_memory(
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
     let access = cx.process_query();
-    cx.require_current_process(process, access)?;
-    let bytes = basic_information(&cx.kernel.mm, base_address / PAGE_SIZE, width);
+    let target = cx.process_with_memory(process, access)?;
+    let vpn = base_address / PAGE_SIZE;
+    let bytes = cx.attached(target, |cx| basic_information(&cx.kernel.mm, vpn, width));
     let mut mem = cx.mem();
     mem.write(buffer.va, &bytes)?;
     if let Some(pointer) = return_length {

@@ -16,12 +16,12 @@ use crate::service::{NtResult, Service, Support, Unwind, service};
 pub(crate) const SERVICES: &[Service] = &[
     service!(
         NtMapViewOfSection => nt_map_view_of_section,
-        Support::Partial("into the calling process; no AllocationType but MEM_TOP_DOWN")
+        Support::Partial("no AllocationType but MEM_TOP_DOWN")
     ),
-    service!(NtUnmapViewOfSection => nt_unmap_view_of_section, Support::Partial("only the calling process")),
+    service!(NtUnmapViewOfSection => nt_unmap_view_of_section, Support::Full),
     service!(
         NtUnmapViewOfSectionEx => nt_unmap_view_of_section_ex,
-        Support::Partial("only the calling process; no flags")
+        Support::Partial("no flags")
     ),
 ];
 
@@ -88,7 +88,7 @@ fn nt_map_view_of_section(
     if base % GRANULARITY != 0 || offset % GRANULARITY as i64 != 0 {
         return Err(NtStatus::MAPPED_ALIGNMENT.into());
     }
-    cx.require_current_process(process, access::VM_OPERATION)?;
+    let target = cx.process_with_memory(process, access::VM_OPERATION)?;
     let section = *cx.reference::<Section>(section, needed(protect))?;
     if !section.protect.includes(protect) {
         return Err(NtStatus::SECTION_PROTECTION.into());
@@ -103,7 +103,8 @@ fn nt_map_view_of_section(
     let view = View { segment: section.segment, first: offset / PAGE_SIZE };
     let top_down = allocation_type & MEM_TOP_DOWN != 0;
     let highest = highest_with(zero_bits, cx.kernel.width());
-    let first = map(&mut cx.kernel.mm, (base, highest), size / PAGE_SIZE, view, protect, top_down)?;
+    let pages = size / PAGE_SIZE;
+    let first = cx.attached(target, |cx| map(&mut cx.kernel.mm, (base, highest), pages, view, protect, top_down))?;
     let mut mem = cx.mem();
     mem.store(place.base, &Word(first * PAGE_SIZE))?;
     mem.store(place.size, &Word(size))?;
@@ -136,6 +137,18 @@ fn map(
 }
 
 impl Memory {
+    /// The same for a view of an image, which the loader's are: all its regions go.
+    fn unmap_any(&mut self, vpn: u64) -> Result<(), NtStatus> {
+        let Some(VadKind::Image(_)) = self.space.vad(vpn).map(|v| &v.kind) else { return self.unmap(vpn) };
+        let base = self.space.vad(vpn).map_or(vpn, |v| v.base);
+        while let Some((first, last)) = self.space.next_vad(base).filter(|v| v.base == base).map(|v| (v.first, v.last))
+        {
+            self.decommit_range(first, last);
+            self.space.carve(first, last);
+        }
+        Ok(())
+    }
+
     /// Takes the view that a page lies in out of the address space. Pages that were copied go; the section's stay.
     ///
     /// `STATUS_NOT_MAPPED_VIEW`.
@@ -176,15 +189,11 @@ fn nt_unmap_view_of_section_ex(cx: &mut Cx<'_>, process: Handle, base_address: u
     if flags != 0 {
         return Err(Unwind::unsupported("Flags"));
     }
-    cx.require_current_process(process, access::VM_OPERATION)?;
+    let target = cx.process_with_memory(process, access::VM_OPERATION)?;
     if base_address > cx.kernel.mm.space.limits.highest {
         return Err(NtStatus::NOT_MAPPED_VIEW.into());
     }
     let vpn = base_address / PAGE_SIZE;
-    // An image's view is a view too, and the loader's are not kept as sections yet.
-    if matches!(cx.kernel.mm.space.vad(vpn).map(|v| &v.kind), Some(VadKind::Image(_))) {
-        return Err(Unwind::unsupported("BaseAddress of an image"));
-    }
-    cx.kernel.mm.unmap(vpn)?;
+    cx.attached(target, |cx| cx.kernel.mm.unmap_any(vpn))?;
     Ok(NtStatus::SUCCESS)
 }

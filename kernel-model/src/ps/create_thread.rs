@@ -164,15 +164,6 @@ pub(crate) fn open_new(
 }
 
 impl Cx<'_> {
-    /// Acts on the memory of a process, which need not be the one that runs (`KeStackAttachProcess`).
-    pub(crate) fn attached<T>(&mut self, process: ProcessId, act: impl FnOnce(&mut Self) -> T) -> T {
-        let running = self.kernel.ps.process.id;
-        self.kernel.mm.switch_space(running.0, process.0);
-        let result = act(self);
-        self.kernel.mm.switch_space(process.0, running.0);
-        result
-    }
-
     /// `PspCreateThread`: a thread with its stack and TEB, not started.
     pub(crate) fn create_thread(&mut self, new: &NewThread) -> NtResult<ThreadId> {
         let process = self.kernel.ps.get(new.process).filter(|p| p.exit_status == NtStatus::PENDING);

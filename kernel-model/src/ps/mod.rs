@@ -3,9 +3,13 @@
 mod about;
 mod apc;
 mod bug_check;
+mod context;
 mod counters;
 mod create_thread;
 mod debug_object;
+mod dispatchers;
+mod hard_error;
+mod instrumentation;
 mod job;
 mod job_information;
 mod next;
@@ -21,6 +25,7 @@ mod thread_name;
 mod thread_services;
 mod token;
 mod wow64;
+pub(crate) mod wow64_context;
 
 pub use about::{
     EXECUTE_DISABLE, EXECUTE_PERMANENT, ImageInformation, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout,
@@ -29,6 +34,7 @@ pub use about::{
 pub use bug_check::BugCheck;
 pub use counters::MemoryCounters;
 pub use debug_object::DebugObject;
+pub use dispatchers::{Dispatchers, UserEntries, is_64};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
 pub use process::{Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState};
@@ -44,6 +50,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [system::SERVICES, terminate::SERVICES, next::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
     let threads = [create_thread::SERVICES, thread_services::SERVICES];
-    let tables = tables.into_iter().chain(information).chain(objects).chain(threads);
+    let errors = [context::SERVICES, hard_error::SERVICES];
+    let tables = tables.into_iter().chain(information).chain(objects).chain(threads).chain(errors);
     tables.flatten().chain(token::services())
 }

@@ -7,6 +7,7 @@ use guest::mem::Width;
 use guest::registers::UserState;
 
 use super::about::{ProcessAbout, ThreadAbout};
+use super::dispatchers::Dispatchers;
 use super::teb::TebSlots;
 use super::wow64::Wow64Ways;
 use crate::mm::UserStack;
@@ -68,6 +69,8 @@ pub struct Process {
     pub width: Width,
     /// `KiFastSystemCallRet`, where `sysexit` goes; 0 on a 64-bit kernel.
     pub sysexit_to: u32,
+    /// Where its threads are sent in user mode.
+    pub dispatchers: Dispatchers,
     /// `DisallowWin32kSystemCalls`: none of its threads can become a GUI thread.
     pub win32k_lockdown: bool,
     /// The image's file name.
@@ -323,7 +326,8 @@ impl Processes {
 
     /// The lowest id above those there are.
     pub(crate) fn next_id(&self) -> u32 {
-        let processes = self.iter().map(|p| p.id.0);
-        processes.chain(self.threads().map(|t| t.id.0)).max().unwrap_or(0) + 4
+        let processes = [Some(self.process.id.0), self.others.last_key_value().map(|(id, _)| id.0)];
+        let threads = [Some(self.thread.id.0), self.other_threads.last_key_value().map(|(id, _)| id.0)];
+        processes.into_iter().chain(threads).flatten().max().unwrap_or(0) + 4
     }
 }

@@ -125,7 +125,9 @@ fn nt_resume_process(cx: &mut Cx<'_>, process: Handle) -> NtResult {
     if threads.is_empty() {
         return Err(NtStatus::PROCESS_IS_TERMINATING.into());
     }
-    threads.into_iter().for_each(|thread| drop(cx.kernel.resume(thread)));
+    for thread in threads {
+        cx.kernel.resume(thread);
+    }
     Ok(NtStatus::SUCCESS)
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use guest::context::ExceptionRecord;
 use guest::{Fault, NtStatus};
 
 /// The result of a service: a status (successes such as `STATUS_PENDING` too), or a reason why the
@@ -28,6 +29,8 @@ pub enum Unwind {
     ThreadExit(NtStatus),
     /// The process has ended with this status.
     ProcessExit(NtStatus),
+    /// Nobody has handled this exception: the process ends.
+    Unhandled(Box<ExceptionRecord>),
 }
 
 impl Unwind {

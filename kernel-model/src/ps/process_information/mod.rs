@@ -41,6 +41,7 @@ mod class {
     pub const IMAGE: u32 = 37;
     pub const CYCLE_TIME: u32 = 38;
     pub const PAGE_PRIORITY: u32 = 39;
+    pub const INSTRUMENTATION_CALLBACK: u32 = 40;
     pub const IMAGE_FILE_NAME_WIN32: u32 = 43;
     pub const GROUP: u32 = 47;
     pub const HANDLES: u32 = 51;

@@ -5,7 +5,7 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::{SET_INFORMATION, class, is_too_new};
 use crate::cx::Cx;
-use crate::ps::{EXECUTE_PERMANENT, ProcessAbout, ProcessId, priority_class, token};
+use crate::ps::{EXECUTE_PERMANENT, ProcessAbout, ProcessId, instrumentation, priority_class, token};
 use crate::se::Privilege;
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
@@ -74,6 +74,9 @@ fn nt_set_information_process(
     let name = class_name("PROCESSINFOCLASS", class)?;
     if is_too_new(class, cx.kernel.profile.version.2) || ONLY_QUERIED.contains(&class) {
         return Err(NtStatus::INVALID_INFO_CLASS.into());
+    }
+    if class == class::INSTRUMENTATION_CALLBACK {
+        return instrumentation::set_callback(cx, process, buffer, length);
     }
     let word = cx.kernel.width().bytes() as u32;
     let size = size_of_class(class, word);

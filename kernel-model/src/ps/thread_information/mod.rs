@@ -30,6 +30,7 @@ mod class {
     pub const CYCLE_TIME: u32 = 23;
     pub const PAGE_PRIORITY: u32 = 24;
     pub const ACTUAL_BASE_PRIORITY: u32 = 25;
+    pub const WOW64_CONTEXT: u32 = 29;
     pub const GROUP: u32 = 30;
     pub const IDEAL_PROCESSOR_EX: u32 = 33;
     pub const SUSPEND_COUNT: u32 = 35;

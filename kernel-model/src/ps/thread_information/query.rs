@@ -10,12 +10,12 @@ use crate::cx::Cx;
 use crate::kernel::Kernel;
 use crate::ps::system::thread_bytes;
 use crate::ps::thread_name::{NAME_INFORMATION, query_name};
-use crate::ps::{Thread, ThreadObject};
+use crate::ps::{Thread, ThreadObject, wow64_context};
 use crate::service::{Information, NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQueryInformationThread => nt_query_information_thread,
-    Support::Partial("no descriptor table entries, last system call, TEB, WOW64 context or profiling")
+    Support::Partial("no descriptor table entries, last system call, TEB or profiling")
 )];
 
 /// The length of a class's answer, and the right that it needs.
@@ -60,6 +60,9 @@ fn nt_query_information_thread(
     let name = class_name("THREADINFOCLASS", class)?;
     if is_too_new(class, cx.kernel.profile.version.2) || ONLY_SET.contains(&class) {
         return Err(NtStatus::INVALID_INFO_CLASS.into());
+    }
+    if class == class::WOW64_CONTEXT {
+        return wow64_context::query(cx, thread, buffer, length);
     }
     if class == NAME_INFORMATION {
         return query_name(cx, thread, buffer, length, return_length);

@@ -6,13 +6,13 @@ use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 use super::{SET_INFORMATION, class, is_too_new};
 use crate::cx::Cx;
 use crate::ps::thread_name::{NAME_INFORMATION, set_name};
-use crate::ps::{Thread, ThreadObject, token};
+use crate::ps::{Thread, ThreadObject, token, wow64_context};
 use crate::se::Privilege;
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtSetInformationThread => nt_set_information_thread,
-    Support::Partial("token, priorities, affinity, start address, TLS cells, boost, hidden, critical, ideal processor, I/O and page priority")
+    Support::Partial("token, WOW64 context, name, priorities, affinity, start address, TLS cells, boost, hidden, critical, ideal processor, I/O and page priority")
 )];
 
 /// Priorities from this one on need a privilege.
@@ -70,6 +70,9 @@ fn nt_set_information_thread(
     }
     if class == class::IMPERSONATION_TOKEN {
         return token::set_impersonation_token(cx, thread, buffer, length);
+    }
+    if class == class::WOW64_CONTEXT {
+        return wow64_context::set(cx, thread, buffer, length);
     }
     if class == NAME_INFORMATION {
         return set_name(cx, thread, buffer, length);

@@ -1,0 +1,128 @@
+//! `ThreadWow64Context`: the 32-bit registers of a thread on a 64-bit kernel. While it runs 32-bit code they are the
+//! processor's; otherwise `wow64cpu.dll` keeps them in the thread's CPU area and loads them when it goes back.
+
+use guest::access::process as access;
+use guest::context::{ContextLayout, Parts};
+use guest::mem::Word;
+use guest::registers::{Reg, UserState};
+use guest::{Arch, GuestMemory, Handle, NtStatus, UserPtr};
+
+use super::{ThreadId, ThreadObject, is_64};
+use crate::cx::Cx;
+use crate::service::{NtResult, Unwind};
+
+/// `WOW64_TLS_CPURESERVED`: the slot that leads to the CPU area.
+const TLS_CPU_AREA: u64 = 1;
+/// `WOW64_CPURESERVED`: flags and machine type, then a CONTEXT.
+const CPU_CONTEXT: u64 = 4;
+/// `WOW64_CPURESERVED_FLAG_RESET_STATE`: everything is to be loaded from the area.
+const RESET_STATE: u16 = 1;
+/// The x87 and XMM are in the processor, not in the area.
+const IN_PROCESSOR: Parts = Parts::FLOATING_POINT.union(Parts::EXTENDED_REGISTERS).union(Parts::DEBUG_REGISTERS);
+
+/// CS of 32-bit user code on a 64-bit kernel.
+const CODE_32: u16 = 0x23;
+
+const LAYOUT: ContextLayout = ContextLayout::new(Arch::X86);
+
+impl Cx<'_> {
+    /// Where a thread's CPU area is.
+    ///
+    /// `STATUS_INVALID_PARAMETER`: it has no 32-bit side.
+    fn cpu_area(&mut self, thread: ThreadId) -> NtResult<u64> {
+        let ps = &self.kernel.ps;
+        let thread = ps.thread(thread).ok_or(NtStatus::INVALID_HANDLE)?;
+        if ps.get(thread.process).is_none_or(|p| p.wow64_peb.is_none()) {
+            return Err(NtStatus::INVALID_PARAMETER.into());
+        }
+        if thread.process != ps.process.id {
+            return Err(Unwind::unsupported("ThreadWow64Context of a thread of another process"));
+        }
+        let slots = self.kernel.profile.layout_for(Arch::X64).offset("TEB", "TlsSlots").unwrap_or(0);
+        let slot = UserPtr::<Word>::new(thread.teb.wrapping_add(slots + 8 * TLS_CPU_AREA));
+        Ok(self.mem().load(slot)?.0)
+    }
+
+    /// A thread's state as 32-bit code has it.
+    fn wow64_state(&mut self, thread: ThreadId, area: u64) -> NtResult<UserState> {
+        let state = *self.state_of(thread)?;
+        if !is_64(&state) {
+            return Ok(state);
+        }
+        let mut bytes = vec![0; LAYOUT.size()];
+        self.mem().read(area.wrapping_add(CPU_CONTEXT), &mut bytes)?;
+        let mut narrow = state;
+        let highest = self.kernel.mm.space.limits.highest;
+        LAYOUT.apply(&bytes, Parts::ALL.difference(IN_PROCESSOR), Arch::X64, highest, &mut narrow);
+        Ok(narrow)
+    }
+}
+
+/// `NtQueryInformationThread`, `ThreadWow64Context`.
+///
+/// `STATUS_INFO_LENGTH_MISMATCH`, `STATUS_INVALID_HANDLE`, `STATUS_ACCESS_DENIED`, `STATUS_INVALID_PARAMETER` without a
+/// 32-bit side.
+pub(in crate::ps) fn query(cx: &mut Cx<'_>, thread: Handle, buffer: UserPtr<u8>, length: u32) -> NtResult {
+    if length as usize != LAYOUT.size() {
+        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
+    }
+    let mut bytes = vec![0; LAYOUT.size()];
+    cx.mem().read(buffer.va, &mut bytes)?;
+    let parts = cx.context_parts(LAYOUT, &bytes)?;
+    let id = cx.reference::<ThreadObject>(thread, access::THREAD_GET_CONTEXT)?.id;
+    let area = cx.cpu_area(id)?;
+    let state = cx.wow64_state(id, area)?;
+    LAYOUT.write(&state, parts, &mut bytes);
+    cx.mem().write(buffer.va, &bytes)?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// `NtSetInformationThread`, `ThreadWow64Context`: takes effect when the thread goes back to 32-bit code, or at once if
+/// it is there.
+///
+/// The statuses of the query.
+pub(in crate::ps) fn set(cx: &mut Cx<'_>, thread: Handle, buffer: UserPtr<u8>, length: u32) -> NtResult {
+    if length as usize != LAYOUT.size() {
+        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
+    }
+    let mut bytes = vec![0; LAYOUT.size()];
+    cx.mem().read(buffer.va, &mut bytes)?;
+    let parts = cx.context_parts(LAYOUT, &bytes)?;
+    let id = cx.reference::<ThreadObject>(thread, access::THREAD_SET_CONTEXT)?.id;
+    let area = cx.cpu_area(id)?;
+    let mut state = cx.wow64_state(id, area)?;
+    let highest = cx.kernel.mm.space.limits.highest;
+    LAYOUT.apply(&bytes, parts, Arch::X64, highest, &mut state);
+    if !is_64(cx.state_of(id)?) {
+        *cx.state_of(id)? = state;
+        return Ok(NtStatus::SUCCESS);
+    }
+    cx.state_of(id)?.debug = state.debug;
+    store(cx, area, &state)?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// Has wow64cpu.dll load these registers when the thread goes back to 32-bit code.
+fn store(cx: &mut Cx<'_>, area: u64, state: &UserState) -> NtResult<()> {
+    // All of it: what has not changed is written as it was.
+    let all = Parts::ALL | Parts::EXTENDED_REGISTERS;
+    cx.mem().write(area.wrapping_add(CPU_CONTEXT), &LAYOUT.encode(state, all))?;
+    cx.mem().write(area, &RESET_STATE.to_le_bytes())?;
+    Ok(())
+}
+
+/// Has the calling thread, which is on its way back to 32-bit code, run an APC there first. The call that it is in returns
+/// `STATUS_USER_APC` afterwards.
+pub(crate) fn interrupt(cx: &mut Cx<'_>, words: [u64; 4]) -> NtResult<()> {
+    let id = cx.kernel.ps.thread.id;
+    let area = cx.cpu_area(id)?;
+    let mut bytes = vec![0; LAYOUT.size()];
+    cx.mem().read(area.wrapping_add(CPU_CONTEXT), &mut bytes)?;
+    let mut state = cx.kernel.ps.thread.user;
+    let highest = cx.kernel.mm.space.limits.highest;
+    LAYOUT.apply(&bytes, Parts::ALL.difference(IN_PROCESSOR), Arch::X64, highest, &mut state);
+    state.segments.cs = CODE_32;
+    state.file.set(Reg::Rax, NtStatus::USER_APC.0.into());
+    cx.put_narrow_apc(&mut state, words)?;
+    store(cx, area, &state)
+}
