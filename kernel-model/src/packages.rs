@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::body::Body;
+use crate::boot::secure;
 use crate::kernel::Kernel;
 use crate::ob::{ObjectId, kernel_key};
 use crate::se::{Account, SecurityDescriptor, Sid, Token, integrity, lowbox_token};
@@ -42,6 +43,11 @@ impl Kernel {
             }
             LogOn::Low => self.change_token(|token| token.integrity = integrity::LOW),
             LogOn::Package => self.enter_package(PACKAGE),
+        }
+        // The process, its thread and its token are those that the new subject would make: it may open them.
+        if matches!(who, LogOn::Low | LogOn::Package) {
+            let (process, thread, token) = (self.ps.process.object, self.ps.thread.object, self.ps.process.token);
+            secure(&mut self.ob, &[process, thread, token], token);
         }
     }
 

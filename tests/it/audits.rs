@@ -120,7 +120,7 @@ fn checks_by_type() {
     node.extend(d.pointer(guid));
     let list = d.place(&node);
     let out = d.place(&[0xaa; 16]);
-    let mut call = |d: &mut Desk, service: &str, audit_type: u64, flags: u64, count: u64| {
+    let call = |d: &mut Desk, service: &str, audit_type: u64, flags: u64, count: u64| {
         let args = [
             subsystem,
             0,
