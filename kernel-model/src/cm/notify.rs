@@ -69,6 +69,7 @@ pub struct Post {
 /// `STATUS_PENDING` (the event is set later), `STATUS_NOTIFY_ENUM_DIR` (something changed), `STATUS_NOTIFY_CLEANUP` (the
 /// handle was closed); `STATUS_INVALID_PARAMETER` for an unknown filter, `STATUS_ACCESS_DENIED` without `KEY_NOTIFY`,
 /// `STATUS_INVALID_HANDLE`, `STATUS_KEY_DELETED`, `STATUS_INSUFFICIENT_RESOURCES`.
+#[expect(clippy::too_many_arguments, reason = "NtNotifyChangeKey has ten")]
 fn nt_notify_change_key(
     cx: &mut Cx<'_>, key: Handle, event: Handle, apc_routine: u64, apc_context: u64,
     status_block: UserPtr<IoStatusBlock>, completion_filter: u32, watch_tree: bool, _buffer: UserPtr<u8>,
@@ -125,7 +126,7 @@ fn nt_notify_change_key(
 /// `NtNotifyChangeMultipleKeys`: the same, for a second key too.
 ///
 /// Those of `NtNotifyChangeKey`.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "NtNotifyChangeMultipleKeys has twelve")]
 fn nt_notify_change_multiple_keys(
     cx: &mut Cx<'_>, key: Handle, count: u32, _subordinate: UserPtr<u8>, event: Handle, apc_routine: u64,
     apc_context: u64, status_block: UserPtr<IoStatusBlock>, completion_filter: u32, watch_tree: bool,

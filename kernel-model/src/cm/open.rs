@@ -137,6 +137,7 @@ impl Cx<'_> {
 /// `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_NAME_COLLISION` (a link over an existing key),
 /// `STATUS_CHILD_MUST_BE_VOLATILE`, `STATUS_INVALID_PARAMETER` (unknown options, a name over 255 units),
 /// `STATUS_ACCESS_DENIED`, `STATUS_KEY_DELETED`, and the statuses of names and descriptors.
+#[expect(clippy::too_many_arguments, reason = "NtCreateKey has seven")]
 fn nt_create_key(
     cx: &mut Cx<'_>, key_handle: UserPtr<Handle>, desired_access: AccessMask,
     object_attributes: UserPtr<ObjectAttributes>, _title_index: u32, class: Option<UserPtr<UnicodeString>>,

@@ -27,6 +27,14 @@ pub(super) enum Place {
     Missing(KeyId, ObjectName),
 }
 
+/// Where a walk stops.
+enum Step {
+    /// At the end of its names.
+    End(Place),
+    /// At a symbolic link that is to be followed, to which so many names led.
+    Link(KeyId, usize),
+}
+
 /// Where a walk goes on: from a key, by these names.
 struct From {
     at: KeyId,
@@ -50,11 +58,11 @@ impl Cx<'_> {
                 self.narrow(&mut from);
             }
             match self.walk_keys(&from, link_itself)? {
-                Ok(place) => return Ok(place),
-                Err((_, _)) if name.attributes.contains(Attributes::DONT_REPARSE) => {
+                Step::End(place) => return Ok(place),
+                Step::Link(..) if name.attributes.contains(Attributes::DONT_REPARSE) => {
                     return Err(NtStatus::REPARSE_POINT_ENCOUNTERED.into());
                 }
-                Err((link, used)) => {
+                Step::Link(link, used) => {
                     let rest = from.names.split_off(used.min(from.names.len()));
                     from = self.follow(link)?;
                     from.names.extend(rest);
@@ -128,8 +136,7 @@ impl Cx<'_> {
     }
 
     /// Walks down to the end of the names, or to a link that is to be followed and how many names led to it.
-    #[allow(clippy::type_complexity)]
-    fn walk_keys(&self, from: &From, link_itself: bool) -> Result<Result<Place, (KeyId, usize)>, NtStatus> {
+    fn walk_keys(&self, from: &From, link_itself: bool) -> Result<Step, NtStatus> {
         let cm = &self.kernel.cm;
         let mut at = from.at;
         for (index, name) in from.names.iter().enumerate() {
@@ -139,14 +146,14 @@ impl Cx<'_> {
             let last = index + 1 == from.names.len();
             at = match cm.child(at, name) {
                 Some(child) => child,
-                None if last => return Ok(Ok(Place::Missing(at, name.clone()))),
+                None if last => return Ok(Step::End(Place::Missing(at, name.clone()))),
                 None => return Err(NtStatus::OBJECT_NAME_NOT_FOUND),
             };
             if cm.live(at)?.link && !(last && link_itself) {
-                return Ok(Err((at, index + 1)));
+                return Ok(Step::Link(at, index + 1));
             }
         }
-        Ok(Ok(Place::Found(at)))
+        Ok(Step::End(Place::Found(at)))
     }
 
     /// What a 32-bit program means by a path.

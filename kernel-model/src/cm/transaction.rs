@@ -24,7 +24,7 @@ fn refuse(cx: &mut Cx<'_>, key_handle: UserPtr<Handle>, transaction: Handle) -> 
 /// `NtCreateKeyTransacted`: creates a key within a transaction.
 ///
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "NtCreateKeyTransacted has eight")]
 fn nt_create_key_transacted(
     cx: &mut Cx<'_>, key_handle: UserPtr<Handle>, _desired_access: AccessMask, _attributes: UserPtr<ObjectAttributes>,
     _title_index: u32, _class: UserPtr<UnicodeString>, _options: u32, transaction: Handle, _disposition: UserPtr<u32>,
