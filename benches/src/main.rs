@@ -14,6 +14,7 @@ mod measure;
 mod memory;
 mod objects;
 mod subject;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     figures.extend(subject::instruction_rates());
     figures.extend(objects::figures());
     figures.extend(files::figures());
+    figures.extend(threads::figures());
     figures.push(subject::creation());
     figures.push(memory::resident());
     let services = subject::instructions_per_call();

@@ -11,7 +11,7 @@ use crate::io::{Console, Device, Io};
 use crate::ke::{Clock, Event, EventKind, KeyedEvent};
 use crate::kernel::{Kernel, services};
 use crate::mm::{Limits, Memory};
-use crate::ob::{HandleTable, Lookup, ObjectId, ObjectManager, RefCache, Types, Walk};
+use crate::ob::{HandleTable, ObjectId, ObjectManager, RefCache, Types};
 use crate::ps::{
     Process, ProcessAbout, ProcessId, ProcessObject, Processes, SystemImage, TebSlots, Thread, ThreadId, ThreadObject,
     ThreadState,
@@ -74,21 +74,11 @@ fn enter(ob: &mut Ob, row: &NamespaceRow) -> Option<ObjectId> {
     let id = ob.create_at(row.path, body)?;
     if row.kind == NameKind::DeviceMap {
         ob.device_map = Some(id);
-        if let Some(global) = find(ob, row.target) {
+        if let Some(global) = ob.find(row.target) {
             ob.set_shadow(id, global);
         }
     }
     Some(id)
-}
-
-/// The object at a full path.
-pub(crate) fn find(ob: &Ob, path: &str) -> Option<ObjectId> {
-    let path: Vec<u16> = path.encode_utf16().collect();
-    match ob.lookup(&Walk { path: &path, ..Walk::default() }) {
-        Ok(Lookup::Found(id)) => Some(id),
-        Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Some(object),
-        _ => None,
-    }
 }
 
 pub(crate) fn process(

@@ -83,7 +83,7 @@ impl Kernel {
             }
         }
         self.io.volumes.push(volume);
-        self.io.devices.extend(crate::boot::find(&self.ob, "\\Device\\HarddiskVolume1"));
+        self.io.devices.extend(self.ob.find("\\Device\\HarddiskVolume1"));
     }
 
     /// Sets how much C: holds.
@@ -141,7 +141,7 @@ impl Kernel {
         let index = self.io.volumes.len();
         let device_path = format!("\\Device\\HarddiskVolume{}", index + 1);
         let device = self.ob.create_at(&device_path, Body::Device(Device::Volume(index as u32)));
-        let links = ["\\GLOBAL??", "\\??"].into_iter().find(|path| crate::boot::find(&self.ob, path).is_some());
+        let links = ["\\GLOBAL??", "\\??"].into_iter().find(|path| self.ob.find(path).is_some());
         let link = Body::SymbolicLink(device_path.encode_utf16().collect());
         let linked = links.and_then(|links| self.ob.create_at(&format!("{links}\\{drive}:"), link));
         let (Some(device), Some(_)) = (device, linked) else { return Err(NtStatus::OBJECT_NAME_COLLISION) };

@@ -11,7 +11,7 @@ use guest::processes::{Owner, ProcessRow, StartRow, processes_of};
 use guest::system::SystemMap;
 use guest::{AccessMask, Arch};
 
-use crate::boot::{COOKIE, find, make_token, process, secure, thread};
+use crate::boot::{COOKIE, make_token, process, secure, thread};
 use crate::kernel::Kernel;
 use crate::ob::{Entry, HandleAttributes, ObjectId};
 use crate::ps::{ProcessAbout, ProcessId, SYSTEM_VOLUME, ThreadAbout, ThreadId, priority_class, wait_reason};
@@ -45,11 +45,11 @@ impl Kernel {
     pub(crate) fn boot_processes(&mut self) {
         let build = self.profile.version.2;
         let mut taken: BTreeSet<u32> = processes_of(build).map(|row| row.pid).collect();
-        let known_dlls = find(&self.ob, "\\KnownDlls");
+        let known_dlls = self.ob.find("\\KnownDlls");
         for (order, row) in (0..).zip(processes_of(build)) {
             let created = self.clock.boot_time() + order * PROCESS_APART;
             let token = self.token_for(row);
-            let about = self.about(row, created);
+            let about = ProcessAbout { boot_order: (order > 0).then_some(order), ..self.about(row, created) };
             let process = self.boot_process(row, about, token);
             if let Some(directory) = known_dlls.filter(|_| !row.path.is_empty()) {
                 self.give_handle(ProcessId(row.pid), directory, KNOWN_DLLS);

@@ -5,6 +5,7 @@
 //! in here, so a clone is a snapshot and a run can be repeated.
 
 mod address;
+mod apc_delivery;
 pub mod body;
 mod boot;
 mod boot_files;

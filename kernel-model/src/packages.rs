@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use crate::body::Body;
-use crate::boot::find;
 use crate::kernel::Kernel;
 use crate::ob::{ObjectId, kernel_key};
 use crate::se::{Account, SecurityDescriptor, Sid, Token, integrity, lowbox_token};
@@ -81,7 +80,7 @@ impl Kernel {
             (format!("{path}\\Session"), link("\\Sessions\\BNOLINKS")),
             (format!("{path}\\RPC Control"), Body::Directory(Box::default())),
         ];
-        if find(&self.ob, &path).is_some() {
+        if self.ob.find(&path).is_some() {
             return;
         }
         for (path, body) in names {

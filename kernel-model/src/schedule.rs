@@ -1,6 +1,7 @@
 //! The dispatcher: which thread runs, which wait, and what ends a wait.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use guest::NtStatus;
 
@@ -32,6 +33,68 @@ type Half = (u32, ProcessId, u64, bool);
 /// workstation.
 pub const QUANTUM: u64 = 2 * 15_625_000;
 
+/// Where the lengths of quanta come from, in instructions. The same ones give the same run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quanta {
+    /// Always as long.
+    Fixed(u64),
+    /// By chance, from a state: mostly short ones, so that threads meet in ever other places.
+    Seeded(u64),
+    /// Those of a run that was recorded, from one on; then [`QUANTUM`].
+    Replayed(Arc<[u64]>, usize),
+    /// By others, and kept.
+    Recorded(Box<Quanta>, Vec<u64>),
+}
+
+impl Default for Quanta {
+    fn default() -> Self {
+        Self::Fixed(QUANTUM)
+    }
+}
+
+impl Quanta {
+    /// By a seed, which may be any number.
+    pub fn seeded(seed: u64) -> Self {
+        // Xorshift stands still at 0.
+        Self::Seeded(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// The same, and what was given is kept.
+    pub fn recorded(self) -> Self {
+        Self::Recorded(Box::new(self), Vec::new())
+    }
+
+    /// What was given, if that is kept.
+    pub fn record(&self) -> Option<&[u64]> {
+        if let Self::Recorded(_, record) = self { Some(record) } else { None }
+    }
+
+    /// The next quantum.
+    fn next(&mut self) -> u64 {
+        match self {
+            Self::Fixed(quantum) => *quantum,
+            Self::Seeded(state) => {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                // As many of each length: 8, 16, up to 8192 instructions.
+                let longest = 8_u64 << (*state >> 32 & 0xff) % 11;
+                1 + (*state >> 40) % longest
+            }
+            Self::Replayed(quanta, at) => {
+                let quantum = quanta.get(*at).copied().unwrap_or(QUANTUM);
+                *at += 1;
+                quantum
+            }
+            Self::Recorded(from, record) => {
+                let quantum = from.next();
+                record.push(quantum);
+                quantum
+            }
+        }
+    }
+}
+
 /// The state of the dispatcher.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
@@ -41,8 +104,8 @@ pub struct Scheduler {
     keyed: BTreeMap<Half, VecDeque<ThreadId>>,
     /// The running thread is to make way.
     pub(crate) preempt: bool,
-    /// Of every thread, in instructions.
-    pub quantum: u64,
+    /// How long threads run at a time.
+    pub quanta: Quanta,
     /// When the running thread's quantum ends, in instructions retired.
     pub quantum_end: u64,
 }
@@ -54,7 +117,7 @@ impl Default for Scheduler {
             timers: TimerTable::default(),
             keyed: BTreeMap::new(),
             preempt: false,
-            quantum: QUANTUM,
+            quanta: Quanta::default(),
             quantum_end: QUANTUM,
         }
     }
@@ -82,6 +145,12 @@ impl Cx<'_> {
 }
 
 impl Kernel {
+    /// Sets where quanta come from, before anything runs.
+    pub fn set_quanta(&mut self, quanta: Quanta) {
+        self.scheduler.quanta = quanta;
+        self.scheduler.quantum_end = self.clock.instructions.saturating_add(self.scheduler.quanta.next());
+    }
+
     /// A thread as one that waits, now.
     pub(crate) fn waiter(&self, thread: ThreadId, side: u8) -> Waiter {
         Waiter { thread: thread.0, now: self.clock.interrupt_time(), side }
@@ -332,7 +401,7 @@ impl Kernel {
     pub fn quantum_end(&mut self) {
         let thread = &mut self.ps.thread;
         thread.decay();
-        self.scheduler.quantum_end = self.clock.instructions.saturating_add(self.scheduler.quantum);
+        self.scheduler.quantum_end = self.clock.instructions.saturating_add(self.scheduler.quanta.next());
         if self.scheduler.ready.highest().is_some_and(|ready| ready >= self.ps.thread.priority) {
             self.ps.thread.yielded = true;
             self.scheduler.preempt = true;
@@ -364,7 +433,7 @@ impl Kernel {
         let before = (self.ps.process.id, self.ps.thread.id);
         self.ps.switch_to(id);
         self.ps.thread.state = ThreadState::Running;
-        self.scheduler.quantum_end = self.clock.instructions.saturating_add(self.scheduler.quantum);
+        self.scheduler.quantum_end = self.clock.instructions.saturating_add(self.scheduler.quanta.next());
         let moved = self.ps.process.id != before.0;
         if moved {
             self.mm.switch_space(before.0.0, self.ps.process.id.0);

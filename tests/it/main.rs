@@ -44,6 +44,7 @@ mod returns;
 mod ring0;
 mod ring0_fuzz;
 mod ring0_x86;
+mod schedules;
 mod security;
 mod services;
 mod stubs;

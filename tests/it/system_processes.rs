@@ -14,6 +14,7 @@ use trapgate::{End, Machine};
 
 use crate::direct::{DATA, Direct, HANDLE, OUT, PROCESS, THREAD};
 use crate::support::{fixture_config, trapgate};
+use crate::views::assert_page;
 
 const LENGTH: u64 = DATA + 0x100;
 const LIST: u64 = DATA + 0x4000;
@@ -54,6 +55,18 @@ fn each_version_has_its_tree() {
     insta::assert_snapshot!(shown("xp-sp3-x86"));
     let seven = shown("win7-sp1-x64");
     assert!(seven.contains("lsm.exe") && !seven.contains("Registry") && !seven.contains("PPL"), "{seven}");
+}
+
+#[test]
+fn pages_for_browsers() {
+    let snapshot = Snapshot::boot(Profile::default_profile());
+    let (tree, threads) = (view::processes(&snapshot), view::threads(&snapshot));
+    let html = view::processes_html(&tree);
+    assert_page(&html);
+    assert!(tree.rows.iter().all(|row| html.contains(&row.image)), "{html}");
+    let html = view::threads_html(&threads);
+    assert_page(&html);
+    assert!(html.contains("nt!KeBalanceSetManager") && html.contains("<h2>lsass.exe (696), 8 threads</h2>"));
 }
 
 #[test]
@@ -460,10 +473,42 @@ fn the_command_shows_trees_and_threads() {
     let own = text.split("hello.exe (4096), 1 thread\n").nth(1).expect("the program's threads");
     let line = own.lines().nth(1).expect("a thread");
     assert!(line.trim_start().starts_with("4100  Running"), "{line}");
-    assert!(line.contains("hello!"), "{line}");
+    assert!(line.ends_with("hello.exe+0x1000"), "its entry: {line}");
     let (_, json, _) = run(&["ps", "--threads", "--json"]);
     let page: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let thread = &page["rows"][1];
     assert_eq!((&thread["pid"], &thread["symbol"]), (&4.into(), &"nt!Phase1Initialization".into()));
     assert_eq!((&thread["state"], &thread["wait_reason"]), (&"Waiting".into(), &"WrFreePage".into()));
+}
+
+/// What a driver finds that walks `PsActiveProcessHead` is what the model has.
+#[test]
+fn the_kernel_s_own_list() {
+    for name in ["win10-22h2-x64", "xp-sp3-x86"] {
+        let profile = Profile::by_name(name).expect("a profile");
+        let mut config = crate::support::config(trapgate::loader::Program::Raw(profile.arch, vec![0xc3]), "raw");
+        config.profile = profile;
+        config.dispatch = Dispatch::Kernel;
+        let machine = Machine::new(&config).expect("a machine");
+        let width = profile.arch.width().bytes();
+        let word = |at: u64| {
+            let mut bytes = machine.peek(at, width).expect("kernel memory");
+            bytes.resize(8, 0);
+            u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+        };
+        let field = |field| profile.layout_for(profile.arch).offset("EPROCESS", field).expect("a field");
+        let (links, id) = (field("ActiveProcessLinks"), field("UniqueProcessId"));
+        let head = machine.modules().kernel().next().and_then(|nt| nt.symbol("PsActiveProcessHead")).expect("a list");
+        let (mut at, mut found) = (word(head), Vec::new());
+        while at != head {
+            found.push((at - links, word(at - links + id)));
+            at = word(at);
+        }
+        let kernel = machine.kernel();
+        let mut expected: Vec<_> = kernel.ps.iter().filter(|p| p.id.0 != 0).collect();
+        expected.sort_by_key(|p| p.about.created);
+        let expected: Vec<_> = expected.iter().map(|p| (kernel.address_of(p.object), u64::from(p.id.0))).collect();
+        assert_eq!(found, expected, "{name}");
+        assert!(expected.iter().all(|&(address, _)| kernel.object_at(address).is_some()), "{name}");
+    }
 }

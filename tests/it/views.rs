@@ -256,7 +256,7 @@ fn what_is_not_there_is_said_in_a_line() {
 }
 
 /// Every tag is closed, in order; nothing comes from elsewhere.
-fn assert_page(html: &str) {
+pub fn assert_page(html: &str) {
     let body = html.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
     let mut open: Vec<&str> = Vec::new();
     for (before, tag) in body

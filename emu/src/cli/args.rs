@@ -8,6 +8,7 @@ use kernel_model::packages::LogOn;
 use kernel_model::se::Account;
 
 use super::disk::FileOptions;
+use super::schedule::ScheduleOptions;
 
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
 #[derive(Debug, Parser)]
@@ -174,6 +175,8 @@ pub struct MachineOptions {
     /// Guest memory in MiB, the commit limit
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..=65536))]
     pub memory: u64,
+    #[command(flatten)]
+    pub order: ScheduleOptions,
     #[command(flatten)]
     pub disk: FileOptions,
     /// Move images and stacks to places that this seed picks

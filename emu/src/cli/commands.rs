@@ -43,6 +43,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.strict = options.strict;
     config.hives = registry::hives(&options.registry.hive)?;
     config.max_instructions = options.max_insns;
+    config.quanta = options.order.quanta()?;
     config.dispatch = match options.dispatch {
         DispatchChoice::Direct => Dispatch::Direct,
         DispatchChoice::Kernel => Dispatch::Kernel,
@@ -104,6 +105,7 @@ fn finish(machine: &mut Machine, options: &MachineOptions) -> Outcome {
         End::Strict(line) => say(&format!("stopped by --strict: {line}")),
         End::BugCheck(bug_check) => say(&bug_check_text(bug_check, machine.kernel().profile.arch.bits())),
     }
+    options.order.save(machine)?;
     registry::save(&options.registry, machine)?;
     options.disk.leave(machine)?;
     if !options.quiet {

@@ -9,6 +9,7 @@ mod files;
 mod names;
 mod pages;
 mod registry;
+mod schedule;
 
 use std::process::ExitCode;
 

@@ -361,31 +361,37 @@ impl Builder<'_, '_> {
         self.write(prcb_at, &prcb)
     }
 
-    /// `EPROCESS` and `ETHREAD` of the program, and a System process before it in the list.
+    /// `EPROCESS` and `ETHREAD` of the program, and before it in the list those of the processes that were made at boot.
     fn objects(&mut self) -> Result<(), NtStatus> {
         let map = self.map;
         let (process, thread) = (&self.target.kernel.ps.process, &self.target.kernel.ps.thread);
-        let (pid, tid, parent) = (u64::from(process.id.0), u64::from(thread.id.0), u64::from(process.parent.0));
-        let (name, peb, teb) = (process.image.clone(), process.peb, thread.teb);
-        let system = map.process - 0x1_0000;
+        let (pid, tid) = (u64::from(process.id.0), u64::from(thread.id.0));
+        let (peb, teb) = (process.peb, thread.teb);
+        let kernel = &self.target.kernel;
+        let mut listed: Vec<_> = kernel.ps.iter().filter(|p| p.about.boot_order.is_some()).collect();
+        listed.sort_by_key(|process| process.about.boot_order);
+        listed.push(&kernel.ps.process);
+        let shown: Vec<_> = listed
+            .iter()
+            .map(|p| (kernel.address_of(p.object), u64::from(p.id.0), u64::from(p.parent.0), p.image.clone()))
+            .collect();
         let head = self.nt.symbol("PsActiveProcessHead");
         let links = self.side.offset("EPROCESS", "ActiveProcessLinks");
-        let mut ring = vec![system + links, map.process + links];
+        let mut ring: Vec<u64> = shown.iter().map(|row| row.0 + links).collect();
         ring.extend(head);
-        for (at, pid, parent, name, peb) in
-            [(system, SYSTEM_PROCESS, 0, "System".to_string(), 0), (map.process, pid, parent, name, peb)]
-        {
+        for (at, id, parent, name) in shown {
             let file = super::base_name(&name).as_bytes().iter().take(14).copied().collect::<Vec<_>>();
             let mut out = StructBuilder::new(&self.side, "EPROCESS");
             out.u8("Pcb", PROCESS_OBJECT)
-                .word("UniqueProcessId", pid)
+                .word("UniqueProcessId", id)
                 .word("InheritedFromUniqueProcessId", parent)
-                .word("Peb", peb)
+                .word("Peb", if id == pid { peb } else { 0 })
                 .bytes("ImageFileName", 0, &file)
                 .word("ObjectTable", at + 0x8000)
                 .word("Token", at + 0x9000);
             let out = out.finish();
-            self.map(at, 0xa000)?;
+            let room = if id == pid || id == SYSTEM_PROCESS { 0xa000 } else { out.len() as u64 };
+            self.map(at, room)?;
             self.write(at, &out)?;
         }
         for (index, at) in ring.iter().enumerate() {

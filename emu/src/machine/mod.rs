@@ -25,6 +25,7 @@ use kernel_model::cm::Registry;
 use kernel_model::mm::Phys;
 use kernel_model::packages::LogOn;
 use kernel_model::ps::ThreadId;
+use kernel_model::schedule::Quanta;
 
 pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
@@ -79,6 +80,8 @@ pub struct Config {
     pub strict: bool,
     /// Stop after this many instructions.
     pub max_instructions: Option<u64>,
+    /// How long threads run at a time.
+    pub quanta: Quanta,
     /// Who answers system calls.
     pub dispatch: Dispatch,
     /// Code for ring 0, where kernel code runs.
@@ -111,6 +114,7 @@ impl Config {
             memory: DEFAULT_MEMORY,
             strict: false,
             max_instructions: None,
+            quanta: Quanta::default(),
             dispatch: Dispatch::default(),
             driver: None,
             hives: Vec::new(),
@@ -232,6 +236,8 @@ impl Machine {
         }
         // Nothing has run yet, so there is nothing to forget.
         kernel.mm.take_invalidate();
+        kernel.set_quanta(config.quanta.clone());
+        kernel.single_threaded = config.dispatch == Dispatch::Kernel;
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
         let fixup = Fixup::new(&modules);
         let mut world = World::new(kernel, ram, modules, config.strict);

@@ -6,9 +6,9 @@ use guest::{Arch, Fault, NtStatus};
 use kernel_model::{Answer, Call};
 
 use super::end::End;
-use super::world::Pending;
+use super::world::{Pending, World};
 use super::{Machine, MachineError};
-use crate::cpu::{Exit, Reg};
+use crate::cpu::{Exit, Reg, UserState};
 use crate::loader::{tick_milliseconds, update_kuser};
 use crate::trace::{CallEnd, View};
 
@@ -183,6 +183,7 @@ impl Machine {
                     let state = self.world.kernel.ps.thread.user;
                     self.resume_with(&state);
                     self.observe_end(&pending, None);
+                    self.deliver_apc();
                     return None;
                 }
                 Answer::NeedInput => {
@@ -223,7 +224,21 @@ impl Machine {
         self.cpu.finish_trap(&regs);
         self.instrument();
         self.observe_end(pending, Some(status));
+        self.deliver_apc();
         None
+    }
+
+    /// Whoever goes back to user mode runs its pending APC first.
+    fn deliver_apc(&mut self) {
+        if !self.world.kernel.ps.thread.apc_pending {
+            return;
+        }
+        let World { kernel, ram, .. } = &mut self.world;
+        let mut state = UserState { debug: kernel.ps.thread.user.debug, ..self.cpu.user_state() };
+        kernel.ps.thread.user = state;
+        if kernel.deliver_apc(ram, &mut state) {
+            self.cpu.set_user_state(&state);
+        }
     }
 
     pub(super) fn observe_end(&mut self, pending: &Pending, status: Option<NtStatus>) {

@@ -136,6 +136,7 @@ impl World {
         self.kernel.mm.must_invalidate()
             || self.kernel.console.has_output()
             || self.kernel.must_switch()
+            || self.kernel.ps.thread.apc_pending
             || self.kernel.ps.process.dispatchers.instrumentation != 0
     }
 

@@ -113,12 +113,9 @@ pub fn handles(snapshot: &Snapshot, all: bool) -> HandleTables {
         None if of_kernel > 0 => counts.insert(0, (SYSTEM, "System".into(), of_kernel)),
         None => {}
     }
-    HandleTables {
-        profile: kernel.profile.name,
-        moment: snapshot.moment.clone(),
-        processes: counts,
-        rows: all_handles(kernel),
-    }
+    let mut rows = all_handles(kernel);
+    rows.retain(|row| counts.iter().any(|(pid, ..)| *pid == row.pid));
+    HandleTables { profile: kernel.profile.name, moment: snapshot.moment.clone(), processes: counts, rows }
 }
 
 impl HandleTables {

@@ -156,8 +156,11 @@ const COLUMNS: [Column; 10] = [
 
 fn cells(row: &ProcessRow) -> [String; 10] {
     let ended = row.exit_status.as_ref().map_or(String::new(), |status| format!(", ended with {status}"));
-    // SYSTEM says as much as NT AUTHORITY\SYSTEM.
-    let user = row.user.rsplit('\\').next().unwrap_or(&row.user).to_string();
+    // SYSTEM says as much as NT AUTHORITY\SYSTEM, and of an account without a name the last number.
+    let user = match row.user.strip_prefix("S-1-5-21-").and_then(|rest| rest.rsplit('-').next()) {
+        Some(number) => format!("S-1-5-21-...-{number}"),
+        None => row.user.rsplit('\\').next().unwrap_or(&row.user).to_string(),
+    };
     [
         format!("{}{}{ended}", "  ".repeat(row.depth), row.image),
         row.pid.to_string(),

@@ -63,12 +63,32 @@ static NTSTATUS BasepImageName(HANDLE process, ULONG class, UNICODE_STRING **nam
     }
 }
 
+/* The system volume as the object manager has it, which Win32 calls C:. */
+static const WCHAR BasepSystemVolume[] = u"\\Device\\HarddiskVolume1\\";
+
+/* The name as Win32 has it, where the kernel does not give it so: before Vista. */
+static NTSTATUS BasepWin32Name(HANDLE process, UNICODE_STRING **name) {
+    NTSTATUS status = BasepImageName(process, ProcessImageFileName, name);
+    const ULONG volume = sizeof BasepSystemVolume / sizeof *BasepSystemVolume - 1, drive = 3, cut = volume - drive;
+    if (status < 0 || (*name)->Length < volume * sizeof(WCHAR)) return status;
+    WCHAR *text = (*name)->Buffer;
+    for (ULONG i = 0; i < volume; i++)
+        if (text[i] != BasepSystemVolume[i]) return status;
+    text[cut] = 'C';
+    text[cut + 1] = ':';
+    (*name)->Buffer += cut;
+    (*name)->Length -= cut * sizeof(WCHAR);
+    return status;
+}
+
 /* `QueryFullProcessImageNameW`: flag 1 asks for the name that the object manager has. `size` is in characters, without
  * the last NUL when it returns. */
 BOOL NTAPI QueryFullProcessImageNameW(HANDLE process, ULONG flags, WCHAR *to, ULONG *size) {
     UNICODE_STRING *name;
     if (flags & ~1u) return BasepFail(ERROR_INVALID_PARAMETER);
-    if (!BasepStatus(BasepImageName(process, flags ? ProcessImageFileName : ProcessImageFileNameWin32, &name))) return FALSE;
+    NTSTATUS status = BasepImageName(process, flags ? ProcessImageFileName : ProcessImageFileNameWin32, &name);
+    if (status == STATUS_INVALID_INFO_CLASS) status = BasepWin32Name(process, &name);
+    if (!BasepStatus(status)) return FALSE;
     ULONG units = name->Length / sizeof *to;
     BOOL fits = units < *size;
     if (fits) {

@@ -116,7 +116,10 @@ static void NTAPI BasepDispatchApc(PVOID function, PVOID data, PVOID unused) {
 
 /* `QueueUserAPC`. */
 ULONG NTAPI QueueUserAPC(PVOID function, HANDLE thread, PVOID data) {
-    return BasepStatus(NtQueueApcThread(thread, (PVOID)BasepDispatchApc, function, data, NULL));
+    typedef NTSTATUS NTAPI QUEUE_APC(HANDLE, PVOID, PVOID, PVOID, PVOID);
+    /* NT 4 brought its service. */
+    QUEUE_APC *queue = BasepNewer("NtQueueApcThread");
+    return queue && BasepStatus(queue(thread, (PVOID)BasepDispatchApc, function, data, NULL));
 }
 
 /* `DisableThreadLibraryCalls`. */

@@ -68,6 +68,16 @@ pub enum Lookup {
 }
 
 impl<B: Body> ObjectManager<B> {
+    /// The object at a full path, for the kernel itself.
+    pub fn find(&self, path: &str) -> Option<ObjectId> {
+        let path: ObjectName = path.encode_utf16().collect();
+        match self.lookup(&Walk { path: &path, ..Walk::default() }) {
+            Ok(Lookup::Found(id)) => Some(id),
+            Ok(Lookup::Parse { object, rest }) if rest.is_empty() => Some(object),
+            _ => None,
+        }
+    }
+
     /// The object under a name in a directory, or in those that it shadows.
     pub fn entry(&self, directory: ObjectId, name: &[u16], ignore_case: bool) -> Option<ObjectId> {
         let hash = hash_of(name);

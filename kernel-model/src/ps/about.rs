@@ -18,6 +18,8 @@ pub mod priority_class {
 pub struct ProcessAbout {
     /// It was made at boot, and runs no code here: its threads wait for ever, and its address space is empty.
     pub booted: bool,
+    /// Its place in the list of active processes that were made at boot: System has 1. Idle is not in it.
+    pub boot_order: Option<u64>,
     /// It has no user mode at all: no image, no PEB.
     pub kernel_only: bool,
     /// Where its image is, from the device on; empty without one.
@@ -115,6 +117,7 @@ impl Default for ProcessAbout {
     fn default() -> Self {
         Self {
             booted: false,
+            boot_order: None,
             kernel_only: false,
             path: String::new(),
             command_line: String::new(),

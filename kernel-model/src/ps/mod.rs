@@ -25,7 +25,7 @@ mod thread_name;
 mod thread_services;
 mod token;
 mod wow64;
-mod wow64_context;
+pub(crate) mod wow64_context;
 
 pub use about::{
     EXECUTE_DISABLE, EXECUTE_PERMANENT, ImageInformation, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout,

@@ -326,7 +326,8 @@ impl Processes {
 
     /// The lowest id above those there are.
     pub(crate) fn next_id(&self) -> u32 {
-        let processes = self.iter().map(|p| p.id.0);
-        processes.chain(self.threads().map(|t| t.id.0)).max().unwrap_or(0) + 4
+        let processes = [Some(self.process.id.0), self.others.last_key_value().map(|(id, _)| id.0)];
+        let threads = [Some(self.thread.id.0), self.other_threads.last_key_value().map(|(id, _)| id.0)];
+        processes.into_iter().chain(threads).flatten().max().unwrap_or(0) + 4
     }
 }

@@ -4,7 +4,7 @@
 use guest::access::process as access;
 use guest::context::{ContextLayout, Parts};
 use guest::mem::Word;
-use guest::registers::UserState;
+use guest::registers::{Reg, UserState};
 use guest::{Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::{ThreadId, ThreadObject, is_64};
@@ -19,6 +19,9 @@ const CPU_CONTEXT: u64 = 4;
 const RESET_STATE: u16 = 1;
 /// The x87 and XMM are in the processor, not in the area.
 const IN_PROCESSOR: Parts = Parts::FLOATING_POINT.union(Parts::EXTENDED_REGISTERS).union(Parts::DEBUG_REGISTERS);
+
+/// CS of 32-bit user code on a 64-bit kernel.
+const CODE_32: u16 = 0x23;
 
 const LAYOUT: ContextLayout = ContextLayout::new(Arch::X86);
 
@@ -95,9 +98,31 @@ pub(in crate::ps) fn set(cx: &mut Cx<'_>, thread: Handle, buffer: UserPtr<u8>, l
         return Ok(NtStatus::SUCCESS);
     }
     cx.state_of(id)?.debug = state.debug;
+    store(cx, area, &state)?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// Has wow64cpu.dll load these registers when the thread goes back to 32-bit code.
+fn store(cx: &mut Cx<'_>, area: u64, state: &UserState) -> NtResult<()> {
     // All of it: what has not changed is written as it was.
     let all = Parts::ALL | Parts::EXTENDED_REGISTERS;
-    cx.mem().write(area.wrapping_add(CPU_CONTEXT), &LAYOUT.encode(&state, all))?;
+    cx.mem().write(area.wrapping_add(CPU_CONTEXT), &LAYOUT.encode(state, all))?;
     cx.mem().write(area, &RESET_STATE.to_le_bytes())?;
-    Ok(NtStatus::SUCCESS)
+    Ok(())
+}
+
+/// Has the calling thread, which is on its way back to 32-bit code, run an APC there first. The call that it is in returns
+/// `STATUS_USER_APC` afterwards.
+pub(crate) fn interrupt(cx: &mut Cx<'_>, words: [u64; 4]) -> NtResult<()> {
+    let id = cx.kernel.ps.thread.id;
+    let area = cx.cpu_area(id)?;
+    let mut bytes = vec![0; LAYOUT.size()];
+    cx.mem().read(area.wrapping_add(CPU_CONTEXT), &mut bytes)?;
+    let mut state = cx.kernel.ps.thread.user;
+    let highest = cx.kernel.mm.space.limits.highest;
+    LAYOUT.apply(&bytes, Parts::ALL.difference(IN_PROCESSOR), Arch::X64, highest, &mut state);
+    state.segments.cs = CODE_32;
+    state.file.set(Reg::Rax, NtStatus::USER_APC.0.into());
+    cx.put_narrow_apc(&mut state, words)?;
+    store(cx, area, &state)
 }
