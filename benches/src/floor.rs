@@ -65,6 +65,20 @@ pub fn calls(gate: Gate, code: &[u8]) -> u64 {
     *uc.get_data()
 }
 
+/// Runs a loop around `ud2`, each time from behind it on.
+pub fn faults(rounds: u32) {
+    let mut uc = engine(Mode::MODE_64);
+    uc.mem_map(BASE, MIB, Prot::ALL).expect("memory");
+    // ud2; dec ebx; jnz -6; nop
+    uc.mem_write(BASE, &[0x0f, 0x0b, 0xff, 0xcb, 0x75, 0xfa, 0x90]).expect("code");
+    uc.reg_write(RegisterX86::RBX, rounds.into()).expect("a register");
+    uc.ctl_set_exits(&[BASE + 6]).expect("an exit");
+    let mut at = BASE;
+    while uc.emu_start(at, 0, 0, 0).is_err() {
+        at = uc.reg_read(RegisterX86::RIP).expect("a register") + 2;
+    }
+}
+
 /// An engine with memory that has run one instruction.
 pub fn creation() {
     let mut uc = engine(Mode::MODE_64);

@@ -6,6 +6,7 @@
 //! measures kernel dispatch alone.
 
 mod code;
+mod exceptions;
 mod files;
 mod floor;
 mod gates;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     figures.extend(objects::figures());
     figures.extend(files::figures());
     figures.extend(threads::figures());
+    figures.push(exceptions::round_trips());
     figures.push(subject::creation());
     figures.push(memory::resident());
     let services = subject::instructions_per_call();

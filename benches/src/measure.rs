@@ -45,8 +45,8 @@ pub fn processor_time(act: impl FnOnce()) -> Duration {
 
 fn human(value: f64, unit: &str) -> String {
     match unit {
-        "calls/s" | "instructions/s" if value >= 1e6 => format!("{:.2} M", value / 1e6),
-        "calls/s" | "instructions/s" => format!("{:.1} k", value / 1e3),
+        "calls/s" | "instructions/s" | "exceptions/s" if value >= 1e6 => format!("{:.2} M", value / 1e6),
+        "calls/s" | "instructions/s" | "exceptions/s" => format!("{:.1} k", value / 1e3),
         _ => format!("{value:.2}"),
     }
 }

@@ -54,7 +54,7 @@ impl Machine {
     /// Runs, or where breakpoints are set one instruction. `None`: it has run, and nothing has happened.
     pub(super) fn run_or_step(&mut self, limit: u64, total: u64) -> Result<Option<Exit>, MachineError> {
         self.debug_status = 0;
-        let Some(breakpoints) = self.breakpoints().filter(|_| self.world.ring_0.is_none()) else {
+        let Some(breakpoints) = self.breakpoints() else {
             return Ok(Some(self.cpu.run_within(&mut self.world, limit, total)?));
         };
         let before = self.cpu.registers();
@@ -69,6 +69,9 @@ impl Machine {
             self.debug_status = at;
             return Ok(Some(Exit::Exception(DEBUG)));
         }
+        if flags & TRAP_FLAG == 0 && goes_into_the_kernel(&insn) {
+            return self.run_one(limit, total);
+        }
         let accessed = self.accesses(&insn, &breakpoints);
         self.cpu.set(Reg::Rflags, (flags | TRAP_FLAG) & !RESUME_FLAG);
         let exit = self.cpu.run_within(&mut self.world, limit, total)?;
@@ -78,6 +81,13 @@ impl Machine {
         }
         self.debug_status = accessed;
         Ok((accessed != 0 || flags & TRAP_FLAG != 0).then_some(exit))
+    }
+
+    /// Runs one instruction by the budget: the engine would take the trap behind a system call for the call itself.
+    fn run_one(&mut self, limit: u64, total: u64) -> Result<Option<Exit>, MachineError> {
+        let next = self.cpu.retired().saturating_add(1);
+        let exit = self.cpu.run_within(&mut self.world, next.min(limit), total)?;
+        Ok((exit != Exit::Budget || next >= limit).then_some(exit))
     }
 
     /// Takes the trap flag out of what the program sees of it, if it is not the program's.
@@ -96,7 +106,6 @@ impl Machine {
                     self.poke(at, &[byte]);
                 }
             }
-            Mnemonic::Syscall => after.set(Reg::R11, after.get(Reg::R11) & !TRAP_FLAG),
             _ => {}
         }
         after.set(Reg::Rflags, after.get(Reg::Rflags) & !TRAP_FLAG);
@@ -121,6 +130,11 @@ impl Machine {
             })
         })
     }
+}
+
+/// Whether an instruction is a system call or another software interrupt.
+fn goes_into_the_kernel(insn: &Instruction) -> bool {
+    matches!(insn.mnemonic(), Mnemonic::Syscall | Mnemonic::Sysenter | Mnemonic::Int | Mnemonic::Int3)
 }
 
 /// Whether memory is written; `None`: it is not touched.

@@ -49,6 +49,8 @@ API void *RtlAllocateHeap(HANDLE, unsigned, size_t);
 API void *RtlReAllocateHeap(HANDLE, unsigned, void *, size_t);
 API unsigned char RtlFreeHeap(HANDLE, unsigned, void *);
 API size_t RtlSizeHeap(HANDLE, unsigned, void *);
+API int UnhandledExceptionFilter(void *);
+API void RtlUnwind(void *frame, void *target, void *record, void *value);
 API unsigned TlsAlloc(void);
 API void *TlsGetValue(unsigned);
 API int TlsSetValue(unsigned, void *);

@@ -1,7 +1,15 @@
-/* setjmp and longjmp: the registers that a function must keep, in `_JUMP_BUFFER`.
- *
- * longjmp does not run the frames' termination handlers on its way: nothing unwinds here.
- */
+/* setjmp and longjmp: the registers that a function must keep, in `_JUMP_BUFFER`. Where that knows its frame, longjmp
+ * unwinds to it, so that the frames' termination handlers run. */
+#include "crt.h"
+
+#define STATUS_LONGJUMP 0x80000026u
+typedef struct {
+    unsigned code, flags;
+    void *chained, *address;
+    unsigned parameters;
+    uintptr_t parameter[15];
+} Record;
+
 #ifdef __x86_64__
 __asm__(
     ".globl _setjmp\n.globl _setjmpex\n.globl longjmp\n"
@@ -18,6 +26,7 @@ __asm__(
     "  xorl %eax, %eax\n  ret\n"
     "longjmp:\n"
     "  movl %edx, %eax\n  testl %eax, %eax\n  jnz 1f\n  incl %eax\n1:\n"
+    "  cmpq $0, (%rcx)\n  je 2f\n  movl %eax, %edx\n  jmp crt_unwind_jump\n2:\n"
     "  movq 8(%rcx), %rbx\n  movq 24(%rcx), %rbp\n  movq 32(%rcx), %rsi\n  movq 40(%rcx), %rdi\n"
     "  movq 48(%rcx), %r12\n  movq 56(%rcx), %r13\n  movq 64(%rcx), %r14\n  movq 72(%rcx), %r15\n"
     "  ldmxcsr 88(%rcx)\n  fldcw 92(%rcx)\n"
@@ -25,6 +34,11 @@ __asm__(
     "  movdqu 160(%rcx), %xmm10\n  movdqu 176(%rcx), %xmm11\n  movdqu 192(%rcx), %xmm12\n"
     "  movdqu 208(%rcx), %xmm13\n  movdqu 224(%rcx), %xmm14\n  movdqu 240(%rcx), %xmm15\n"
     "  movq 16(%rcx), %rsp\n  jmpq *80(%rcx)\n");
+
+__attribute__((used)) void crt_unwind_jump(void **buffer, int value) {
+    Record record = {.code = STATUS_LONGJUMP, .parameters = 1, .parameter = {(uintptr_t)buffer}};
+    RtlUnwind(buffer[0], buffer[10], &record, (void *)(intptr_t)value);
+}
 #else
 /* Ebp, Ebx, Edi, Esi, Esp, Eip, then the frame list's head and what `_setjmp3` has beside. */
 __asm__(
@@ -36,7 +50,9 @@ __asm__(
     "  xorl %eax, %eax\n  ret\n"
     "_longjmp:\n"
     "  movl 4(%esp), %ecx\n  movl 8(%esp), %eax\n  testl %eax, %eax\n  jnz 1f\n  incl %eax\n1:\n"
-    "  movl 24(%ecx), %edx\n  movl %edx, %fs:0\n"
+    "  movl 24(%ecx), %edx\n  cmpl %fs:0, %edx\n  je 2f\n"
+    "  pushl %eax\n  pushl %ecx\n  pushl %edx\n  call __global_unwind2\n  addl $4, %esp\n  popl %ecx\n  popl %eax\n"
+    "2:\n"
     "  movl (%ecx), %ebp\n  movl 4(%ecx), %ebx\n  movl 8(%ecx), %edi\n  movl 12(%ecx), %esi\n"
     "  movl 16(%ecx), %esp\n  jmp *20(%ecx)\n");
 #endif

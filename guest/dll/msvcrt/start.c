@@ -87,7 +87,7 @@ void _exit(int code) {
     for (;;) NtTerminateProcess((HANDLE)-1, code);
 }
 
-/* Signals: only `raise` and `abort` give them. */
+/* Signals: `raise` and `abort` give them, and faults where a filter asks `_XcptFilter`. */
 typedef void (*Handler)(int);
 enum { SIGINT = 2, SIGILL = 4, SIGFPE = 8, SIGSEGV = 11, SIGTERM = 15, SIGBREAK = 21, SIGABRT = 22, SIGNALS };
 #define SIG_DFL ((Handler)0)
@@ -123,6 +123,35 @@ int raise(int number) {
     handlers[number] = SIG_DFL;
     handler(number);
     return 0;
+}
+
+/* Which signal a fault is. */
+static int signal_of(unsigned code) {
+    switch (code) {
+    case 0xc0000005: return SIGSEGV;
+    case 0xc000001d: case 0xc0000096: return SIGILL;
+    case 0xc000008d: case 0xc000008e: case 0xc000008f: case 0xc0000090: case 0xc0000091: case 0xc0000092: case 0xc0000093:
+        return SIGFPE;
+    }
+    return 0;
+}
+
+static void *fault_pointers;
+void **__pxcptinfoptrs(void) { return &fault_pointers; }
+
+/* The filter around `main`: a program's signal handler gets the fault. */
+int _XcptFilter(unsigned code, void *pointers) {
+    enum { CONTINUE_EXECUTION = -1 };
+    int number = signal_of(code);
+    Handler handler = number ? handlers[number] : SIG_DFL;
+    if (handler == SIG_DFL) return UnhandledExceptionFilter(pointers);
+    if (handler == SIG_IGN) return CONTINUE_EXECUTION;
+    void *before = fault_pointers;
+    fault_pointers = pointers;
+    handlers[number] = SIG_DFL;
+    handler(number);
+    fault_pointers = before;
+    return CONTINUE_EXECUTION;
 }
 
 void abort(void) {
@@ -163,16 +192,6 @@ void __set_app_type(int type) { (void)type; }
 static int (*math_error)(void *);
 void __setusermatherr(int (*handler)(void *)) { math_error = handler; }
 void _fpreset(void) { __asm__ volatile("fninit"); }
-
-/* No exception is dispatched to handlers yet; for one that is, the search goes on. */
-int __C_specific_handler(void *record, void *frame, void *context, void *dispatcher) {
-    (void)record, (void)frame, (void)context, (void)dispatcher;
-    return 1;
-}
-void *__pxcptinfoptrs(void) {
-    static void *none;
-    return &none;
-}
 
 void _sleep(unsigned milliseconds) {
     int64_t delay = -10000 * (int64_t)milliseconds;
