@@ -72,7 +72,7 @@ impl Machine {
         }
         if let Some(by) = self.cpu.take_return() {
             self.left_kernel();
-            if !is_canonical(rip) {
+            if !is_canonical(rip) && !self.is_iret(by) {
                 return Ok(Some(self.bad_return(by, rip)));
             }
         }
@@ -91,6 +91,12 @@ impl Machine {
         let (cs, rsp, ss) = self.cpu.segments_and_stack();
         let from = Interrupted { rip: rip.wrapping_sub(back), cs, rflags: raised.registers.get(Reg::Rflags), rsp, ss };
         Ok(self.deliver_or_escalate(event, from))
+    }
+
+    /// Whether an instruction of ring 0 is `iretq`, whose #GP the kernel gives to the program it was on the way to.
+    fn is_iret(&self, at: u64) -> bool {
+        let mut code = [0; 2];
+        code_at(&self.world.kernel, &self.world.ram, at, &mut code) == 2 && code == [0x48, 0xcf]
     }
 
     /// `sysret` to an address that is none: #GP in ring 0, with the program's stack and GS, in which no handler of the

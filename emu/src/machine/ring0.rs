@@ -196,7 +196,9 @@ impl World {
     /// Ring 3 goes on.
     #[inline]
     pub(super) fn back_in_ring_3(&mut self, insn: &Insn<'_>) -> Flow {
-        let Some(user) = self.ring_0.as_mut().and_then(|r| r.user.as_mut()) else { return Flow::Resume };
+        // A thread with hardware breakpoints goes on step by step.
+        let on = if self.kernel.ps.thread.user.debug[5] & 0xff != 0 { Flow::Stop } else { Flow::Resume };
+        let Some(user) = self.ring_0.as_mut().and_then(|r| r.user.as_mut()) else { return on };
         if self.observer.is_some() {
             return Flow::Stop;
         }
@@ -209,6 +211,6 @@ impl World {
         if let Some(ring_0) = &mut self.ring_0 {
             ring_0.user = None;
         }
-        Flow::Resume
+        on
     }
 }

@@ -143,10 +143,10 @@ fn nt_set_context_thread(cx: &mut Cx<'_>, thread: Handle, context: UserPtr<u8>) 
 /// `STATUS_DATATYPE_MISALIGNMENT`, `STATUS_ACCESS_VIOLATION`, `STATUS_INVALID_PARAMETER`.
 fn nt_raise_exception(cx: &mut Cx<'_>, record: UserPtr<u8>, context: UserPtr<u8>, first_chance: bool) -> NtResult {
     let layout = cx.native_context();
-    let (bytes, parts) = cx.read_context(layout, context)?;
     let width = cx.kernel.profile.arch.width();
     let mut raw = vec![0; ExceptionRecord::size(width)];
     cx.mem().read(record.va, &mut raw)?;
+    let (bytes, parts) = cx.read_context(layout, context)?;
     let record = ExceptionRecord::decode(&raw, width).ok_or(NtStatus::INVALID_PARAMETER)?;
     cx.continue_with(layout, &bytes, parts)?;
     let mut state = *cx.user_state()?;
