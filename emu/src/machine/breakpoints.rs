@@ -53,10 +53,10 @@ impl Machine {
 
     /// Runs, or where breakpoints are set one instruction. `None`: it has run, and nothing has happened.
     pub(super) fn run_or_step(&mut self, limit: u64, total: u64) -> Result<Option<Exit>, MachineError> {
-        self.debug_status = 0;
         let Some(breakpoints) = self.breakpoints() else {
             return Ok(Some(self.cpu.run_within(&mut self.world, limit, total)?));
         };
+        self.debug_status = 0;
         let before = self.cpu.registers();
         let flags = before.get(Reg::Rflags);
         let rip = before.get(Reg::Rip);

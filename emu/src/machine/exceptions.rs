@@ -93,9 +93,13 @@ impl Machine {
         Ok(self.deliver_or_escalate(event, from))
     }
 
-    /// Whether an instruction of ring 0 is `iretq`, whose #GP the kernel gives to the program it was on the way to.
+    /// Whether an instruction of ring 0 is `iretq`, whose #GP the kernel gives to the program it was on the way to. So it
+    /// is where nobody knows the instruction: behind a frame that was filled in.
     fn is_iret(&self, at: u64) -> bool {
         let mut code = [0; 2];
+        if at == 0 {
+            return true;
+        }
         code_at(&self.world.kernel, &self.world.ram, at, &mut code) == 2 && code == [0x48, 0xcf]
     }
 

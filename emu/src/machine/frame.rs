@@ -133,7 +133,7 @@ impl Machine {
         let mut state = UserState { file: raised.registers, ..self.cpu.user_state() };
         state.debug = self.world.kernel.ps.thread.user.debug;
         self.selectors_of(frame, &mut state);
-        let record = record_of(raised, &crash, self.debug_status, &mut state);
+        let record = record_of(raised, &crash, std::mem::take(&mut self.debug_status), &mut state);
         let (kernel, ram) = (&mut self.world.kernel, &mut self.world.ram);
         if kernel.dispatch_exception(ram, &mut state, &record).is_err() {
             return Some(self.undispatched(crash));

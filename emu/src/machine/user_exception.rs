@@ -52,7 +52,7 @@ impl Machine {
         }
         let mut state = self.cpu.user_state();
         state.debug = self.world.kernel.ps.thread.user.debug;
-        let record = record_of(&raised, &crash, self.debug_status, &mut state);
+        let record = record_of(&raised, &crash, std::mem::take(&mut self.debug_status), &mut state);
         let world = &mut self.world;
         if world.kernel.dispatch_exception(&mut world.ram, &mut state, &record).is_err() {
             return Some(self.undispatched(crash));
