@@ -233,14 +233,30 @@ LSTATUS NTAPI RegDeleteTreeW(HKEY key, const WCHAR *name) {
     return error;
 }
 
+typedef NTSTATUS NTAPI RENAME_KEY(HANDLE, UNICODE_STRING *);
+
+/* The service, which XP brought, or NULL. */
+static RENAME_KEY *AdvpRenameKey(void) {
+    UNICODE_STRING ntdll;
+    ANSI_STRING text;
+    PVOID module, address = NULL;
+    RtlInitUnicodeString(&ntdll, L"ntdll.dll");
+    RtlInitAnsiString(&text, "NtRenameKey");
+    NTSTATUS status = LdrGetDllHandle(NULL, NULL, &ntdll, &module);
+    if (status >= 0) status = LdrGetProcedureAddress(module, &text, 0, &address);
+    return status >= 0 ? address : NULL;
+}
+
 /* `RegRenameKey`. */
 LSTATUS NTAPI RegRenameKey(HKEY key, const WCHAR *name, const WCHAR *new_name) {
     UNICODE_STRING string;
     HKEY found;
+    RENAME_KEY *rename = AdvpRenameKey();
+    if (!rename) return ERROR_CALL_NOT_IMPLEMENTED;
     if (!new_name || !AdvpName(&string, new_name)) return ERROR_INVALID_PARAMETER;
     LSTATUS error = AdvpOpen(key, name, 0, 0x20006, &found);
     if (error) return error;
-    error = AdvpError(NtRenameKey(found, &string));
+    error = AdvpError(rename(found, &string));
     NtClose(found);
     return error;
 }
