@@ -94,11 +94,11 @@ impl Machine {
     }
 
     /// Whether an instruction of ring 0 is `iretq`, whose #GP the kernel gives to the program it was on the way to. So it
-    /// is where nobody knows the instruction: behind a frame that was filled in.
+    /// is where nobody knows the instruction and no call is under way: behind a frame that was filled in.
     fn is_iret(&self, at: u64) -> bool {
         let mut code = [0; 2];
         if at == 0 {
-            return true;
+            return self.world.ring_0.as_ref().is_some_and(|ring_0| ring_0.user.is_none());
         }
         code_at(&self.world.kernel, &self.world.ram, at, &mut code) == 2 && code == [0x48, 0xcf]
     }
