@@ -40,6 +40,8 @@ const VOLATILE_64: &[(&str, Reg)] = &[
 ];
 const VOLATILE_32: &[(&str, Reg)] = &[("Eax", Reg::Rax), ("Ecx", Reg::Rcx), ("Edx", Reg::Rdx)];
 const XMM: [&str; 6] = ["Xmm0", "Xmm1", "Xmm2", "Xmm3", "Xmm4", "Xmm5"];
+/// CS of 64-bit user code.
+const CODE_64: u16 = 0x33;
 /// What 64-bit kernel code's RBP is past a frame.
 const BIAS: u64 = 0x80;
 
@@ -53,13 +55,24 @@ impl Machine {
     /// What user code has: in the CPU, or where kernel code runs partly in the frame of the system call.
     pub(super) fn user_state(&self) -> UserState {
         let mut state = self.cpu.user_state();
-        let Some(frame) = self.call_frame() else { return state };
+        let is_64 = self.world.kernel.profile.arch == Arch::X64;
+        let Some(frame) = self.call_frame() else {
+            if is_64 && state.segments.cs == CODE_64 {
+                // Where `syscall` puts them.
+                state.file.set(Reg::R11, state.file.get(Reg::Rflags));
+            }
+            return state;
+        };
         let saved = if self.world.kernel.profile.arch == Arch::X64 { SAVED_64 } else { SAVED_32 };
         let get = |field| frame.get(&self.world.kernel, &self.world.ram, field);
         for (field, reg) in saved {
             state.file.set(*reg, get(field).unwrap_or(0));
         }
         state.file.set(Reg::Rflags, state.file.get(Reg::Rflags) & 0xffff_ffff);
+        if is_64 {
+            // Where `syscall` has put them; what ring 0 has there is its own.
+            state.file.set(Reg::R11, state.file.get(Reg::Rflags));
+        }
         self.selectors_of(&frame, &mut state);
         state
     }

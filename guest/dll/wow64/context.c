@@ -27,6 +27,7 @@ typedef struct {
 } EXCEPTION_RECORD64;
 
 __declspec(dllimport) NTSTATUS NtQueryInformationThread(ULONG64, ULONG, void *, ULONG, ULONG *);
+__declspec(dllimport) NTSTATUS NtTestAlert(void);
 __declspec(dllimport) NTSTATUS NtSetInformationThread(ULONG64, ULONG, const void *, ULONG);
 
 static NTSTATUS set_context(ULONG64 thread, ULONG at) {
@@ -34,6 +35,13 @@ static NTSTATUS set_context(ULONG64 thread, ULONG at) {
     NTSTATUS status = Wow64pCopy(context, pointer(at), sizeof context);
     if (!NT_SUCCESS(status)) return status;
     return NtSetInformationThread(thread, THREAD_WOW64_CONTEXT, context, sizeof context);
+}
+
+/* With TestAlert, APCs that are queued run first. (NtContinueEx's argument may also be a pointer.) */
+static NTSTATUS go_on(CALL *call) {
+    NTSTATUS status = set_context(CURRENT_THREAD, call->slots[0]);
+    if (NT_SUCCESS(status) && call->slots[1] == 1) NtTestAlert();
+    return status;
 }
 
 static NTSTATUS get_context(ULONG64 thread, ULONG at) {
@@ -99,7 +107,7 @@ static NTSTATUS raise_hard_error(CALL *call) {
 
 NTSTATUS Wow64pServiceWithContext(UCHAR special, CALL *call) {
     switch (special) {
-    case CONTINUE: case CONTINUE_EX: return set_context(CURRENT_THREAD, call->slots[0]);
+    case CONTINUE: case CONTINUE_EX: return go_on(call);
     case GET_CONTEXT: return get_context(call->native[0], call->slots[1]);
     case RAISE_HARD_ERROR: return raise_hard_error(call);
     case SET_CONTEXT: return set_context(call->native[0], call->slots[1]);

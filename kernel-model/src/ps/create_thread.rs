@@ -69,9 +69,6 @@ fn nt_create_thread_ex(
     if zero_bits != 0 {
         return Err(Unwind::unsupported("ZeroBits"));
     }
-    if cx.kernel.single_threaded {
-        return Err(Unwind::unsupported("a second thread with --dispatch kernel"));
-    }
     let outputs = capture_attributes(cx, attributes)?;
     let name = NameToOpen::capture(&mut cx.mem(), object_attributes)?;
     let id = cx.process_of(process, access::CREATE_THREAD)?;
@@ -81,6 +78,9 @@ fn nt_create_thread_ex(
         stack: [maximum_stack_size, stack_size],
         suspended: flags & CREATE_SUSPENDED != 0,
     };
+    if cx.kernel.single_threaded {
+        return Err(Unwind::unsupported("a second thread with --dispatch kernel"));
+    }
     let thread = cx.create_thread(&new)?;
     let opened = open_new(cx, thread, desired_access, name.attributes);
     let result = opened.and_then(|handle| {

@@ -122,7 +122,11 @@ pub(crate) fn interrupt(cx: &mut Cx<'_>, words: [u64; 4]) -> NtResult<()> {
     let highest = cx.kernel.mm.space.limits.highest;
     LAYOUT.apply(&bytes, Parts::ALL.difference(IN_PROCESSOR), Arch::X64, highest, &mut state);
     state.segments.cs = CODE_32;
-    state.file.set(Reg::Rax, NtStatus::USER_APC.0.into());
+    // A call that returns sets EAX alone; one that has set them all (NtContinue) has set that too.
+    let flags = cx.mem().load(UserPtr::<u16>::new(area))?;
+    if flags & RESET_STATE == 0 {
+        state.file.set(Reg::Rax, NtStatus::USER_APC.0.into());
+    }
     cx.put_narrow_apc(&mut state, words)?;
     store(cx, area, &state)
 }
