@@ -40,12 +40,12 @@ impl Kernel {
     }
 
     /// A file object is deleted.
-    pub(crate) fn file_deleted(&mut self, file: Box<FileObject>) {
+    pub(crate) fn file_deleted(&mut self, file: FileObject) {
         if let Some((port, _)) = file.port {
             self.ob.dereference(port);
         }
         if !file.cleaned {
-            self.io.lost.push(*file);
+            self.io.lost.push(file);
         }
     }
 }

@@ -294,7 +294,7 @@ impl Kernel {
     /// The delete procedures.
     fn deleted(&mut self, body: Body) {
         match body {
-            Body::File(file) => self.file_deleted(file),
+            Body::File(file) => self.file_deleted(*file),
             Body::Section(section) => self.mm.release_segment(section.segment),
             Body::Job(job) => {
                 if let Some((port, _)) = job.port {

@@ -78,7 +78,7 @@ impl Quanta {
                 *state ^= *state >> 7;
                 *state ^= *state << 17;
                 // As many of each length: 8, 16, up to 8192 instructions.
-                let longest = 8_u64 << (*state >> 32 & 0xff) % 11;
+                let longest = 8_u64 << ((*state >> 32 & 0xff) % 11);
                 1 + (*state >> 40) % longest
             }
             Self::Replayed(quanta, at) => {

@@ -10,6 +10,9 @@ use crate::support::Random;
 
 type S = NtStatus;
 
+/// Values by name: type and data.
+type Values = BTreeMap<String, (u32, Vec<u8>)>;
+
 const USER: &str = r"\REGISTRY\USER\S-1-5-21-1004336348-1177238915-682003330-1001";
 const ALL: u64 = 0xf_003f;
 const MAXIMUM_ALLOWED: u64 = 0x200_0000;
@@ -71,7 +74,7 @@ impl Both {
     }
 
     /// What a key's subkeys and values are, by enumeration.
-    fn listed(&mut self, handle: u64) -> (Vec<String>, BTreeMap<String, (u32, Vec<u8>)>) {
+    fn listed(&mut self, handle: u64) -> (Vec<String>, Values) {
         let (mut names, mut values) = (Vec::new(), BTreeMap::new());
         let text = |d: &Direct, length: u32, at: u64| {
             let units: Vec<u16> =

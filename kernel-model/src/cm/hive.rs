@@ -180,7 +180,7 @@ fn write_value(cells: &mut Cells, value: &Value) -> u32 {
             resident.iter_mut().zip(value.data.iter()).for_each(|(to, from)| *to = *from);
             (length as u32 | 1 << 31, u32::from_le_bytes(resident))
         }
-        ..=SEGMENT => (length as u32, cells.cell(&value.data)),
+        5..=SEGMENT => (length as u32, cells.cell(&value.data)),
         _ => {
             let segments: Vec<u32> = value.data.chunks(SEGMENT).map(|part| cells.cell(part)).collect();
             let list = cells.list(&segments);

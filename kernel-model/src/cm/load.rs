@@ -69,7 +69,7 @@ fn target(cx: &mut Cx<'_>, attributes: UserPtr<ObjectAttributes>) -> NtResult<Pl
         return Err(NtStatus::ACCESS_VIOLATION.into());
     }
     let name = NameToOpen::capture(&mut cx.mem(), Some(attributes))?;
-    Ok(cx.find_key(&name, View::Wide, false)?)
+    cx.find_key(&name, View::Wide, false)
 }
 
 /// `NtLoadKey`: puts a hive file's keys under a name.

@@ -74,20 +74,20 @@ impl Cx<'_> {
 
     fn start(&mut self, name: &NameToOpen) -> NtResult<From> {
         let path = name.name.as_deref().unwrap_or(&[]);
-        if let Some(root) = name.root {
-            if let Some(at) = self.root_key(root)? {
-                if path.first() == Some(&SEPARATOR) {
-                    return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD.into());
-                }
-                return Ok(From { at, names: split(path) });
+        if let Some(root) = name.root
+            && let Some(at) = self.root_key(root)?
+        {
+            if path.first() == Some(&SEPARATOR) {
+                return Err(NtStatus::OBJECT_PATH_SYNTAX_BAD.into());
             }
+            return Ok(From { at, names: split(path) });
         }
         let root = name.root.map(|root| self.use_handle(root)).transpose()?.map(|entry| entry.object);
         if path.is_empty() {
             let status = if root.is_some() { NtStatus::OBJECT_TYPE_MISMATCH } else { NtStatus::OBJECT_PATH_SYNTAX_BAD };
             return Err(status.into());
         }
-        self.from_objects(&Walk {
+        self.through_objects(&Walk {
             root,
             path,
             ignore_case: name.attributes.contains(Attributes::CASE_INSENSITIVE),
@@ -113,7 +113,7 @@ impl Cx<'_> {
     }
 
     /// The part of a name that leads through object directories to `\REGISTRY`.
-    fn from_objects(&self, walk: &Walk<'_>) -> NtResult<From> {
+    fn through_objects(&self, walk: &Walk<'_>) -> NtResult<From> {
         match self.kernel.ob.lookup(walk)? {
             Lookup::Parse { object, rest } => match self.kernel.ob.get(object).map(|object| &object.body) {
                 Some(Body::Key(key)) => Ok(From { at: key.node, names: split(&rest) }),
@@ -132,7 +132,7 @@ impl Cx<'_> {
         let value = self.kernel.cm.live(link)?.values.get(&name).filter(|value| value.kind == REG_LINK);
         let value = value.ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)?;
         let path: ObjectName = value.data.as_chunks().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
-        self.from_objects(&Walk { path: &path, ignore_case: true, ..Walk::default() })
+        self.through_objects(&Walk { path: &path, ignore_case: true, ..Walk::default() })
     }
 
     /// Walks down to the end of the names, or to a link that is to be followed and how many names led to it.

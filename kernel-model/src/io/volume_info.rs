@@ -186,7 +186,10 @@ fn nt_set_volume_information_file(
     let id = cx.file_id(file, any)?;
     let bytes = super::read_write::read_all(cx, buffer, length)?;
     let size = bytes.get(..4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes) as usize;
-    let label = bytes.get(4..4 + size.min(bytes.len())).filter(|_| size % 2 == 0).ok_or(NtStatus::INVALID_PARAMETER)?;
+    let label = bytes
+        .get(4..4 + size.min(bytes.len()))
+        .filter(|_| size.is_multiple_of(2))
+        .ok_or(NtStatus::INVALID_PARAMETER)?;
     let label: Name = label.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
     if label.len() > LONGEST_LABEL {
         return Err(NtStatus::INVALID_VOLUME_LABEL.into());
