@@ -159,6 +159,7 @@ impl Kernel {
             io: Io::default(),
             scheduler: Scheduler::default(),
             single_threaded: false,
+            wine: None,
             ps: Processes {
                 process,
                 thread,

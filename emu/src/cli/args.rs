@@ -55,6 +55,8 @@ pub enum Command {
 pub enum Root {
     /// Assembled by Trapgate; nothing to install
     Builtin,
+    /// Wine's own, from the installed package (Debian: libwine)
+    Wine,
 }
 
 /// Whom a program runs as.

@@ -17,13 +17,13 @@ use super::registry;
 use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
+use crate::root::{SystemRoot, WineFolders};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Live, Paint, Snapshot};
 
 pub(super) type Outcome = Result<u8, String>;
 
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
-    let Root::Builtin = options.root;
     let profile = names::profile(&options.profile.profile)?;
     let mut config = Config::open(image).map_err(|e| e.to_string())?;
     if let (Some(raw), Program::Pe(bytes)) = (options.raw, &mut config.process.program) {
@@ -36,6 +36,12 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
+    if let Root::Wine = options.root {
+        if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
+            return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
+        }
+        config.root = SystemRoot::Wine(WineFolders::find(profile.arch)?);
+    }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;

@@ -1,10 +1,10 @@
 //! Modules: mapping images, binding imports.
 
 use guest::mem::PAGE_SIZE;
-use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
+use guest::pe::{ExportTarget, Import, ImportBy, PeImage};
 use guest::profile::Dep;
 use guest::{Arch, Profile};
-use kernel_model::mm::{Protect, VadKind};
+use kernel_model::mm::{Protect, VadKind, section_protect};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, builtin, read_file};
 
@@ -164,6 +164,11 @@ impl Modules {
         Ok(modules)
     }
 
+    /// Those that are mapped already, the program first.
+    pub(super) fn of(list: Vec<Module>) -> Self {
+        Self { slots: vec![Vec::new(); list.len()], list, ..Self::default() }
+    }
+
     /// A module by file name and architecture.
     pub fn find(&self, name: &str, arch: Arch) -> Option<usize> {
         let name = canonical(name);
@@ -271,7 +276,8 @@ impl Modules {
         // Within the 4 GiB (32-bit: 16 MiB) above the preferred base, in steps of 64 KiB, as Windows does.
         let (arch, places) = (image.arch, if image.arch == Arch::X64 { 0x1_0000 } else { 0x100 });
         let preferred = if image.dynamic_base { image.base.wrapping_add(slide.next(places)) } else { image.base };
-        let kind = || VadKind::Image(file.clone());
+        let path = guest_path(&file, self.list.is_empty(), arch != target.profile().arch);
+        let kind = || VadKind::Image(path.clone());
         let first = match target.reserve(Some(preferred).filter(|&b| b >= 0x1_0000), pages, kind(), ANY) {
             Ok(first) => first,
             Err(_) => target
@@ -285,7 +291,6 @@ impl Modules {
             symbols = image.export_names().into_iter().map(|(n, rva)| (rva, n)).collect();
             symbols.sort();
         }
-        let path = guest_path(&file, self.list.is_empty(), arch != target.profile().arch);
         self.list.push(Module { name: file, arch, path, base, size, image: Some(image), symbols });
         self.slots.push(imports);
         Ok(self.list.len() - 1)
@@ -389,7 +394,7 @@ impl Modules {
             let sections = image
                 .sections
                 .iter()
-                .map(|s| (u64::from(s.rva) / PAGE_SIZE, u64::from(s.size) / PAGE_SIZE, protection(s)));
+                .map(|s| (u64::from(s.rva) / PAGE_SIZE, u64::from(s.size) / PAGE_SIZE, section_protect(s)));
             for (at, pages, protect) in whole.chain(sections) {
                 target
                     .commit(first + at, pages, protect)
@@ -403,18 +408,6 @@ impl Modules {
             }
         }
         Ok(())
-    }
-}
-
-/// A section's protection as the memory manager maps it: what can be written is copy-on-write.
-pub(super) fn protection(section: &Section) -> Protect {
-    match (section.execute, section.read, section.write) {
-        (true, _, true) => Protect::EXECUTE_WRITECOPY,
-        (true, true, false) => Protect::EXECUTE_READ,
-        (true, false, false) => Protect::EXECUTE,
-        (false, _, true) => Protect::WRITECOPY,
-        (false, true, false) => Protect::READONLY,
-        (false, false, false) => Protect::NOACCESS,
     }
 }
 

@@ -14,7 +14,8 @@ use kernel_model::io::{HostEntry, HostFolders, HostPath, Mount, Times, is_dos_sp
 
 use super::{Config, MachineError};
 use crate::cpu::Ram;
-use crate::loader::{Modules, Program};
+use crate::loader::{Modules, Program, SYSTEM_FOLDER, TABLES_FOLDER, base_name};
+use crate::root::WineFolders;
 
 /// A folder of the host's that the guest sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +47,42 @@ pub(super) fn set_up(
     Ok(())
 }
 
+/// Mounts the folders and those of a root, and puts the program where the root's loader finds it.
+pub(super) fn set_up_root(
+    kernel: &mut Kernel, ram: &mut Ram, config: &Config, root: &WineFolders,
+) -> Result<(), MachineError> {
+    kernel.set_disk(config.disk);
+    let (Program::Pe(image) | Program::Raw(_, image)) = &config.process.program;
+    let path = format!("C:\\{}", base_name(&config.process.name));
+    let failed = |folder: &Path, why: String| MachineError::Folder { folder: folder.display().to_string(), why };
+    kernel
+        .place_file(&path, image)
+        .map_err(|status| failed(Path::new(&path), format!("does not fit on C: ({status})")))?;
+    let mut folders = mount_all(kernel, &config.folders)?;
+    for (host, guest) in [(&root.dlls, SYSTEM_FOLDER), (&root.nls, TABLES_FOLDER)] {
+        let dir = open_folder(host).map_err(|error| failed(host, error.to_string()))?;
+        let mount = Mount { drive: 'C', path: guest.iter().map(ToString::to_string).collect() };
+        kernel
+            .mount_over(&mount, folders.len() as u32)
+            .map_err(|status| failed(host, format!("cannot be mounted: {status}")))?;
+        folders.push(Folder { dir, writable: false });
+    }
+    ram.folders = Some(Box::new(Folders { folders }));
+    Ok(())
+}
+
 /// Opens folders of the host's and mounts them in a kernel; `None`: there are none.
 pub fn open_folders(
     kernel: &mut Kernel, mapped: &[MappedFolder],
 ) -> Result<Option<Box<dyn HostFolders>>, MachineError> {
+    let folders = mount_all(kernel, mapped)?;
+    if folders.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(Folders { folders })))
+}
+
+fn mount_all(kernel: &mut Kernel, mapped: &[MappedFolder]) -> Result<Vec<Folder>, MachineError> {
     let mut folders = Vec::new();
     for (index, mapped) in mapped.iter().enumerate() {
         let failed = |why: String| MachineError::Folder { folder: mapped.host.display().to_string(), why };
@@ -59,10 +92,7 @@ pub fn open_folders(
             .map_err(|status| failed(format!("cannot be mounted there: {status}")))?;
         folders.push(Folder { dir, writable: mapped.writable });
     }
-    if folders.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(Folders { folders })))
+    Ok(folders)
 }
 
 /// The bytes of a file that the guest has in a mounted folder, by its path there.

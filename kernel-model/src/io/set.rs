@@ -248,7 +248,7 @@ fn set_disposition(cx: &mut Cx<'_>, id: ObjectId, place: Place, flags: u32) -> N
     }
     let stat = cx.stat(place)?;
     let read_only = stat.attributes & attribute::READ_ONLY != 0 && flags & IGNORE_READ_ONLY == 0;
-    if read_only {
+    if read_only || cx.is_in_use(place) {
         return Err(NtStatus::CANNOT_DELETE.into());
     }
     if stat.directory && !cx.is_empty_directory(place)? {

@@ -155,6 +155,15 @@ fn reserve(
 /// All or nothing: the charge is checked before the first page changes.
 fn commit(memory: &mut Memory, first: u64, last: u64, protect: Protect) -> Result<(), NtStatus> {
     let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
+    if let Some(view) = vad.view().filter(|view| memory.segments.is_reserved(view.segment)) {
+        let (at, protect_of_view) = (vad.first, vad.protect);
+        if !protect_of_view.includes(protect) {
+            return Err(NtStatus::SECTION_PROTECTION);
+        }
+        memory.commit_segment(view.segment, view.first + (first - at), view.first + (last - at))?;
+        (first..=last).for_each(|vpn| memory.protect_page(vpn, protect));
+        return Ok(());
+    }
     if vad.kind != VadKind::Private {
         return Err(NtStatus::ALREADY_COMMITTED);
     }

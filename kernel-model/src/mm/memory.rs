@@ -8,7 +8,7 @@ use guest::{Fault, FaultKind, NtStatus};
 use super::pages::{Frame, PageTable, Pte};
 use super::protect::Protect;
 use super::segment::Segments;
-use super::space::{AddressSpace, Limits, VadKind};
+use super::space::{AddressSpace, Limits};
 
 /// Guest physical memory, which somebody else owns. Bytes are copied in and out: the engine writes the same
 /// memory, so no reference into it can be handed out. What lies past a frame's end is left alone.
@@ -99,7 +99,8 @@ pub struct Memory {
     pub(super) system: PageTable,
     pub(super) committed: u64,
     pub(super) invalidate: Invalidate,
-    pub(super) segments: Segments,
+    /// What sections are made of.
+    pub segments: Segments,
 }
 
 /// Pages of a stack beside the guard page that a stack overflow leaves to its handler
@@ -199,13 +200,9 @@ impl Memory {
 
     /// Gives a committed page a frame: an empty one, or its section's.
     fn fill(&mut self, ram: &mut dyn Phys, vpn: u64, pte: Pte) -> Option<Pte> {
-        let frame = match self.space.vad(vpn).map(|v| (&v.kind, v.first)) {
-            Some((&VadKind::View(view), first)) if pte.is_shared() => {
-                let frame = self.segments.frame_mut(view.segment, view.first + (vpn - first))?;
-                if *frame == 0 {
-                    *frame = self.frames.take(ram)?.0;
-                }
-                Frame(*frame)
+        let frame = match self.space.vad(vpn).map(|v| (v.view(), v.first)) {
+            Some((Some(view), first)) if pte.is_shared() => {
+                self.segment_frame(ram, view.segment, view.first + (vpn - first))?
             }
             _ => self.frames.take(ram)?,
         };
@@ -235,7 +232,7 @@ impl Memory {
             return pte.frame();
         }
         let vad = self.space.vad(vpn)?;
-        let VadKind::View(view) = vad.kind else { return None };
+        let view = vad.view()?;
         self.segments.frame(view.segment, view.first + (vpn - vad.first))
     }
 

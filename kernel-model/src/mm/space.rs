@@ -17,9 +17,9 @@ pub const GRANULARITY: u64 = 0x1_0000;
 pub enum VadKind {
     /// `MEM_PRIVATE`.
     Private,
-    /// `MEM_IMAGE`, with the image's name.
+    /// `MEM_IMAGE` that the kernel has put there itself, with the image's path (`C:\\...`).
     Image(String),
-    /// `MEM_MAPPED`: a view of a section.
+    /// `MEM_MAPPED`: a view of a section; `MEM_IMAGE` where that is over an image.
     View(View),
 }
 
@@ -45,6 +45,13 @@ pub struct Vad {
     pub kind: VadKind,
     /// `AllocationProtect`.
     pub protect: Protect,
+}
+
+impl Vad {
+    /// What it shows, where it is a view.
+    pub fn view(&self) -> Option<View> {
+        if let VadKind::View(view) = self.kind { Some(view) } else { None }
+    }
 }
 
 /// The bounds of user space.

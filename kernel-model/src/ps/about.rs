@@ -1,5 +1,7 @@
 //! What is told of processes and threads beside what they run with: names, times, priorities, settings.
 
+use crate::mm::ImageInformation;
+
 /// `PROCESS_PRIORITY_CLASS` values.
 pub mod priority_class {
     #![allow(missing_docs)]
@@ -60,25 +62,6 @@ pub struct ProcessAbout {
 
 /// Policies that [`ProcessAbout::mitigations`] has room for.
 pub const MITIGATIONS: usize = 20;
-
-/// `SECTION_IMAGE_INFORMATION` of an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImageInformation {
-    /// Where it starts.
-    pub entry: u64,
-    /// Bytes of stack that it reserves and commits.
-    pub stack: (u64, u64),
-    /// `IMAGE_SUBSYSTEM_*`.
-    pub subsystem: u16,
-    /// The subsystem's version.
-    pub subsystem_version: (u16, u16),
-    /// `IMAGE_FILE_*` and `IMAGE_DLLCHARACTERISTICS_*`.
-    pub characteristics: (u16, u16),
-    /// `IMAGE_FILE_MACHINE_*`.
-    pub machine: u16,
-    /// Bytes of the file, and its checksum.
-    pub file: (u32, u32),
-}
 
 /// What is told of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]

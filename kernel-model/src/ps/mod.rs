@@ -9,6 +9,7 @@ mod create_thread;
 mod debug_object;
 mod dispatchers;
 mod hard_error;
+mod initial_context;
 mod instrumentation;
 mod job;
 mod job_information;
@@ -28,13 +29,14 @@ mod wow64;
 pub(crate) mod wow64_context;
 
 pub use about::{
-    EXECUTE_DISABLE, EXECUTE_PERMANENT, ImageInformation, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout,
-    WAIT_REASONS, priority_class, wait_reason,
+    EXECUTE_DISABLE, EXECUTE_PERMANENT, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout, WAIT_REASONS,
+    priority_class, wait_reason,
 };
 pub use bug_check::BugCheck;
 pub use counters::MemoryCounters;
 pub use debug_object::DebugObject;
 pub use dispatchers::{Dispatchers, UserEntries, is_64};
+pub use initial_context::{InitialContext, write_initial_context};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
 pub use process::{Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState};
