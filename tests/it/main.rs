@@ -47,6 +47,7 @@ mod ring0_fuzz;
 mod ring0_handles;
 mod ring0_x86;
 mod schedules;
+mod sections;
 mod security;
 mod services;
 mod stubs;

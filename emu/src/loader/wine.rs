@@ -97,6 +97,9 @@ fn create(
     let peb = region * PAGE_SIZE;
     let teb = peb + PEB_SIZE;
     let parameters = parameters(target, config, modules, &side)?;
+    // No path to look for DLLs in: the loader makes one.
+    let no_path = StructBuilder::new(&side, "RTL_USER_PROCESS_PARAMETERS").offset("DllPath");
+    target.write(parameters + no_path, &vec![0; 2 * side.width().bytes()])?;
     write_peb(target, modules, &side, peb, parameters, 0)?;
     let api_sets = api_sets(target, root)?;
     let field = StructBuilder::new(&side, "PEB").offset("ApiSetMap");

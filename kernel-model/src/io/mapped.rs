@@ -59,7 +59,7 @@ impl Cx<'_> {
         format!("\\Device\\HarddiskVolume{}{path}", file.volume + 1)
     }
 
-    /// The file at a path of C:, for the kernel itself. Whoever asks uses it at once, or holds it.
+    /// The file at a path of C: (`\folder\name`), for the kernel itself. Whoever asks uses it at once, or holds it.
     ///
     /// `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_OBJECT_NAME_NOT_FOUND`.
     pub(crate) fn file_at(&mut self, path: &str) -> NtResult<FileKey> {

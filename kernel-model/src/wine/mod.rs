@@ -46,6 +46,7 @@ impl Kernel {
         &mut self, outside: &mut dyn Outside, path: &str,
     ) -> Result<(u64, Arc<SectionImage>), NtStatus> {
         let mut cx = Cx { kernel: self, ram: outside };
+        let path = path.strip_prefix("C:").unwrap_or(path);
         let mapped = cx.file_at(path).and_then(|file| cx.map_image(file));
         mapped.map_err(|failed| match failed {
             Unwind::Status(status) => status,
