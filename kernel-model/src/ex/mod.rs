@@ -3,6 +3,7 @@
 mod event;
 mod event_pair;
 mod keyed_event;
+mod locale;
 mod mutant;
 mod semaphore;
 mod timer;
@@ -14,5 +15,5 @@ use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [event::SERVICES, mutant::SERVICES, semaphore::SERVICES, timer::SERVICES, keyed_event::SERVICES];
-    tables.into_iter().chain([event_pair::SERVICES, timer_ex::SERVICES]).flatten()
+    tables.into_iter().chain([event_pair::SERVICES, timer_ex::SERVICES, locale::SERVICES]).flatten()
 }
