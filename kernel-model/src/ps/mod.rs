@@ -49,7 +49,7 @@ use crate::service::Service;
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let information =
         [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
-    let tables = [system::SERVICES, terminate::SERVICES, next::SERVICES];
+    let tables = [system::SERVICES, system::EXTENDED_SERVICES, terminate::SERVICES, next::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
     let threads = [create_thread::SERVICES, thread_services::SERVICES];
     let errors = [context::SERVICES, hard_error::SERVICES];

@@ -2,6 +2,7 @@
 //! What Windows documents is answered as everywhere else.
 
 mod private;
+mod user;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct WineRoot {
     pub ntdll: u64,
     /// `RtlUserThreadStart`, where a thread goes on after the loader.
     pub user_thread_start: u64,
+    /// What user32 has told of itself.
+    pub client_functions: [u64; 4],
 }
 
 /// What is known of a name that a stub of the root has.
@@ -34,7 +37,7 @@ pub const UNIX_CALL: &str = private::UNIX_CALL;
 impl Kernel {
     /// Has the kernel answer the numbers of a root.
     pub fn use_wine_table(&mut self, numbers: &[StubService]) {
-        let services = crate::kernel::services().chain(private::SERVICES);
+        let services = crate::kernel::services().chain(Self::private_services());
         self.services = Arc::new(ServiceTable::of_root(self.profile, numbers, services));
         self.wine = Some(Box::default());
     }
@@ -56,6 +59,6 @@ impl Kernel {
 
     /// Every service that a root may ask for beside Windows' own.
     pub fn private_services() -> impl Iterator<Item = &'static Service> {
-        private::SERVICES.iter()
+        private::SERVICES.iter().chain(user::SERVICES)
     }
 }
