@@ -409,6 +409,20 @@ impl PeImage {
         (0..count.min(0x1_0000)).filter_map(row).collect()
     }
 
+    /// Every export that is another DLL's: where each leads.
+    pub fn forwards(&self) -> Vec<String> {
+        let Some((start, len)) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_EXPORT) else { return Vec::new() };
+        let start = u64::from(start);
+        let field = |offset| self.u32(start + offset).map_or(0, u64::from);
+        let (functions, count) = (field(28), field(20).min(0x1_0000));
+        let own = start..start + u64::from(len);
+        let forward = |index: u64| {
+            let rva = u64::from(self.u32(functions + 4 * index)?);
+            self.text(rva).filter(|_| own.contains(&rva)).map(str::to_string)
+        };
+        (0..count).filter_map(forward).collect()
+    }
+
     /// The TLS directory. Its addresses are absolute, so the base that the image is relocated to is asked for.
     pub fn tls(&self, base: u64) -> Result<Option<Tls>, PeError> {
         let Some((at, _)) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_TLS) else { return Ok(None) };

@@ -131,7 +131,11 @@ fn what_is_mapped_is_neither_cut_nor_deleted() {
     assert_eq!(d.call("NtSetInformationFile", &[handle, IOSB, OUT, 1, 13]), S::CANNOT_DELETE);
     unmap(&mut d, view);
     assert_eq!(cut(&mut d, 0x10), S::SUCCESS);
-    assert_eq!(d.call("NtSetInformationFile", &[handle, IOSB, OUT, 1, 13]), S::CANNOT_DELETE, "OUT holds a size of 10h");
+    assert_eq!(
+        d.call("NtSetInformationFile", &[handle, IOSB, OUT, 1, 13]),
+        S::CANNOT_DELETE,
+        "OUT holds a size of 10h"
+    );
 }
 
 #[test]
@@ -216,9 +220,10 @@ fn reserved_sections_commit_for_every_view() {
     d.write_u64(SIZE, 0x2000);
     assert_eq!(d.call("NtAllocateVirtualMemory", &[PROCESS, BASE, 0, SIZE, 0x1000, READWRITE]), S::SUCCESS);
     assert_eq!(d.kernel.mm.committed(), before + 2);
-    assert_eq!([first + 0x1_0000, second + 0x1_1000, second + 0x1_2000].map(|va| state(&mut d, va)), [
-        0x1000, 0x1000, 0x2000
-    ]);
+    assert_eq!(
+        [first + 0x1_0000, second + 0x1_1000, second + 0x1_2000].map(|va| state(&mut d, va)),
+        [0x1000, 0x1000, 0x2000]
+    );
     store(&mut d, first + 0x1_0000, b"shared");
     assert_eq!(d.read(second + 0x1_0000, 6), b"shared");
     unmap(&mut d, first);

@@ -2,7 +2,7 @@
 
 use guest::mem::{PAGE_SIZE, Word};
 use guest::types::IoStatusBlock;
-use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+use guest::{Handle, NtStatus, UserPtr};
 
 use super::region::Region;
 use super::segment::SegmentId;
@@ -23,7 +23,7 @@ fn nt_flush_virtual_memory(
     iosb: UserPtr<IoStatusBlock>,
 ) -> NtResult {
     let region = Region::capture(cx, base_address, region_size)?;
-    cx.mem().probe(iosb)?;
+    cx.probe_iosb(iosb)?;
     region.check(cx, NtStatus::INVALID_PARAMETER_2, NtStatus::INVALID_PARAMETER_3)?;
     let target = cx.process_with_memory(process, guest::access::process::VM_OPERATION)?;
     let first = region.base / PAGE_SIZE;
@@ -41,7 +41,7 @@ fn nt_flush_virtual_memory(
     let file = cx.kernel.mm.segments.file(view.segment).ok_or(NtStatus::NOT_MAPPED_DATA)?;
     cx.write_back(view.segment, file)?;
     region.write_back(cx, first, last)?;
-    cx.mem().store(iosb, &IoStatusBlock { status: 0, information: 0 })?;
+    cx.store_iosb(iosb, IoStatusBlock::default())?;
     Ok(NtStatus::SUCCESS)
 }
 
