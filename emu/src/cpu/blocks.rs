@@ -167,10 +167,11 @@ fn decoder(code: &[u8], bits: u32, address: u64) -> Decoder<'_> {
 }
 
 /// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX, or be run by
-/// [`strings`].
+/// [`strings`]. What is no instruction it takes for one now and then (`8F /1` and on for `pop`), of another length.
 fn is_forbidden(insn: &Instruction) -> bool {
     let encoding = insn.code().encoding();
-    matches!(encoding, EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
+    insn.is_invalid()
+        || matches!(encoding, EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
         || strings::is_string_compare(insn)
 }
 
@@ -321,6 +322,13 @@ mod tests {
         // nop; vxorps xmm0,xmm0,xmm0; nop
         let block = decode(&[0x90, 0xc5, 0xf8, 0x57, 0xc0, 0x90], 64, 0, 6);
         assert_eq!((block.count, block.forbidden), (3, Some(1)));
+    }
+
+    #[test]
+    fn what_is_no_instruction_is_found() {
+        // nop; 8F /7, of which the engine makes a pop of three bytes; out 6eh,eax
+        let block = decode(&[0x90, 0x8f, 0x79, 0x5e, 0xe7, 0x6e], 32, 0, 6);
+        assert_eq!(block.forbidden, Some(1));
     }
 
     #[test]
