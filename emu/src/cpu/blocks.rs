@@ -7,8 +7,8 @@
 //! XOP coded ones, and string comparisons) is cut before it.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
-    Register,
+    Code, Decoder, DecoderError, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory,
+    Mnemonic, OpKind, Register,
 };
 
 use super::strings;
@@ -167,11 +167,10 @@ fn decoder(code: &[u8], bits: u32, address: u64) -> Decoder<'_> {
 }
 
 /// Whether the engine would run it wrongly, so that it must raise #UD, as on a CPU without AVX, or be run by
-/// [`strings`]. What is no instruction it takes for one now and then (`8F /1` and on for `pop`), of another length.
+/// [`strings`].
 fn is_forbidden(insn: &Instruction) -> bool {
     let encoding = insn.code().encoding();
-    insn.is_invalid()
-        || matches!(encoding, EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
+    matches!(encoding, EncodingKind::VEX | EncodingKind::EVEX | EncodingKind::XOP | EncodingKind::MVEX)
         || strings::is_string_compare(insn)
 }
 
@@ -207,7 +206,10 @@ pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
     while decoder.can_decode() && decoder.position() < size as usize {
         block.last = decoder.position() as u32;
         decoder.decode_out(&mut insn);
-        if block.forbidden.is_none() && is_forbidden(&insn) {
+        // What is no instruction the engine takes for one now and then (`8F /1` and on for `pop`), of another length. One
+        // that is not all here ends a block of which the engine has not told the whole.
+        let is_none = decoder.last_error() == DecoderError::InvalidInstruction;
+        if block.forbidden.is_none() && (is_none || is_forbidden(&insn)) {
             block.forbidden = Some(block.last);
         }
         if block.port.is_none() && is_port(&insn) {
