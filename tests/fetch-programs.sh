@@ -20,9 +20,13 @@ check() { # check FILE SHA256
 }
 
 if [[ ! -f $folder/7za.exe ]]; then
-    command -v npm >/dev/null || die "no npm, which fetches 7-Zip (apt-get install npm)"
     say "fetching 7zip-bin 5.2.0 from npm"
-    (cd "$scratch" && npm pack --silent 7zip-bin@5.2.0 >/dev/null) || die "npm could not fetch 7zip-bin"
+    if command -v npm >/dev/null; then
+        (cd "$scratch" && npm pack --silent 7zip-bin@5.2.0 >/dev/null) || die "npm could not fetch 7zip-bin"
+    else
+        curl -fsSL -o "$scratch/7zip-bin-5.2.0.tgz" https://registry.npmjs.org/7zip-bin/-/7zip-bin-5.2.0.tgz ||
+            die "no npm, and curl could not fetch 7zip-bin"
+    fi
     check "$scratch/7zip-bin-5.2.0.tgz" 04f9738ee00be8be53f5d06254a9e6e4b5117b17f8b74058477d870e62764a7d
     tar -xzf "$scratch/7zip-bin-5.2.0.tgz" -C "$scratch" package/win/x64/7za.exe
     mv "$scratch/package/win/x64/7za.exe" "$folder/7za.exe"

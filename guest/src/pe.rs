@@ -3,6 +3,8 @@
 //! The bytes are somebody else's. Every offset, count and size in them is an allegation; a lie ends
 //! in a [`PeError`] that says which, never in a panic.
 
+use std::sync::Arc;
+
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile};
@@ -106,8 +108,8 @@ pub struct PeImage {
     pub arch: Arch,
     /// `ImageBase`.
     pub base: u64,
-    /// The mapped bytes, headers first, unrelocated.
-    pub bytes: Vec<u8>,
+    /// The mapped bytes, headers first, unrelocated. Copies of an image share them until one changes its own.
+    pub bytes: Arc<Vec<u8>>,
     /// Bytes of headers, rounded up to pages.
     pub headers: u32,
     /// The sections by ascending address.
@@ -190,7 +192,7 @@ impl PeImage {
         Ok(Self {
             arch,
             base,
-            bytes,
+            bytes: Arc::new(bytes),
             headers: round_up(headers) as u32,
             sections,
             entry,
@@ -291,7 +293,7 @@ impl PeImage {
         let offset = if self.arch == Arch::X64 { 0x30 } else { 0x34 };
         let at = self.u32(0x3c).map_or(usize::MAX, |at| at as usize).saturating_add(offset);
         if at < self.headers as usize {
-            put(&mut self.bytes, at, self.arch.width().bytes(), base);
+            put(Arc::make_mut(&mut self.bytes), at, self.arch.width().bytes(), base);
         }
     }
 
@@ -304,7 +306,7 @@ impl PeImage {
             other => return Err(malformed(format!("relocation type {other} at {at:#x}"))),
         };
         let old = get(self.slice(at, len as u64).ok_or_else(outside)?, 0, len);
-        put(&mut self.bytes, at as usize, len, old.wrapping_add(delta));
+        put(Arc::make_mut(&mut self.bytes), at as usize, len, old.wrapping_add(delta));
         Ok(())
     }
 

@@ -54,6 +54,10 @@ pub struct Kernel {
     pub scheduler: Scheduler,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
     pub single_threaded: bool,
+    /// The global atoms.
+    pub atoms: ex::AtomTable,
+    /// Which messages are let through to a debugger.
+    pub debug_filter: ex::DebugFilter,
     /// What is special where the system's DLLs are Wine's.
     pub wine: Option<Box<WineRoot>>,
 }
@@ -151,7 +155,7 @@ pub enum WaitEnd {
 
 /// Every service somebody wrote.
 pub fn services() -> impl Iterator<Item = &'static Service> {
-    let ke = ke::SERVICES.iter().chain(ob::services()).chain(mm::services());
+    let ke = ke::services().chain(ob::services()).chain(mm::services());
     ke.chain(ex::services()).chain(io::services()).chain(cm::services()).chain(ps::services())
 }
 

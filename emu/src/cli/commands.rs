@@ -40,6 +40,9 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
             return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
         }
+        if profile.arch != Arch::X64 {
+            return Err(format!("--root wine runs on 64-bit profiles alone so far, and {} is none", profile.name));
+        }
         config.root = SystemRoot::Wine(WineFolders::find(profile.arch)?);
     }
     config.user = options.user.log_on();

@@ -1,10 +1,12 @@
 //! Modules: mapping images, binding imports.
 
+use std::sync::Arc;
+
 use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage};
 use guest::profile::Dep;
 use guest::{Arch, Profile};
-use kernel_model::mm::{Protect, VadKind, section_protect};
+use kernel_model::mm::{Protect, SectionImage, VadKind, section_protect};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, builtin, read_file};
 
@@ -28,6 +30,17 @@ pub struct Module {
 }
 
 impl Module {
+    /// An image that is mapped from a file.
+    pub(crate) fn of_section(base: u64, image: &SectionImage, path: &str) -> Self {
+        let pe = image.pe.clone();
+        let names = pe.export_names().into_iter().map(|(name, rva)| (rva, name));
+        // Of a service's two names a caller says the one with Nt.
+        let mut symbols: Vec<(u32, String)> = names.filter(|(_, name)| !name.starts_with("Zw")).collect();
+        symbols.sort();
+        let (arch, size) = (pe.arch, pe.bytes.len() as u64);
+        Self { name: base_name(path).to_string(), arch, path: path.to_string(), base, size, image: Some(pe), symbols }
+    }
+
     /// The name without its extension, as symbols have it: `ntdll`.
     pub fn stem(&self) -> &str {
         self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem)
@@ -162,6 +175,30 @@ impl Modules {
         modules.order();
         modules.commit(loading.target)?;
         Ok(modules)
+    }
+
+    /// Enters an image that the guest has mapped, in place of what was there.
+    pub(crate) fn mapped(&mut self, base: u64, image: &SectionImage) {
+        let size = image.pe.bytes.len() as u64;
+        let overlaps = |m: &Module| m.base < base + size && base < m.base + m.size;
+        if self.list.iter().any(|m| m.base == base && m.size == size) {
+            return;
+        }
+        let path = image.path.replacen("\\Device\\HarddiskVolume1", "C:", 1);
+        let module = Module::of_section(base, image, &path);
+        match self.list.iter().position(overlaps) {
+            // The program stays the first.
+            Some(0) => {}
+            Some(at) => {
+                if let Some(place) = self.list.get_mut(at) {
+                    *place = module;
+                }
+            }
+            None => {
+                self.list.push(module);
+                self.slots.push(Vec::new());
+            }
+        }
     }
 
     /// Those that are mapped already, the program first.
@@ -321,7 +358,7 @@ impl Modules {
             for (slot, by) in &import.slots {
                 let address = self.resolve(loading, &Importer { file: &file, arch }, &import.dll, by, 0)?;
                 if let Some(image) = self.list.get_mut(index).and_then(|m| m.image.as_mut())
-                    && let Some(place) = image.bytes.get_mut(*slot as usize..*slot as usize + width)
+                    && let Some(place) = Arc::make_mut(&mut image.bytes).get_mut(*slot as usize..*slot as usize + width)
                 {
                     place.copy_from_slice(address.to_le_bytes().get(..width).unwrap_or(&[]));
                 }

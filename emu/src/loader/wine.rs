@@ -42,11 +42,13 @@ pub(crate) fn load(
     if image.arch != profile.arch {
         return Err(LoadError::RootArch { file: config.name.clone(), arch: image.arch, profile: profile.name });
     }
-    let unix_call = number(target, root)?;
+    // From here on the kernel knows whose DLLs these are.
+    target.kernel.use_wine_table(&[]);
     kuser::map(target).map_err(map_error)?;
     let path = format!("C:\\{}", super::base_name(&config.name));
     let program = map(target, &path).map_err(map_error)?;
     let ntdll = map(target, "C:\\Windows\\System32\\ntdll.dll").map_err(map_error)?;
+    let unix_call = number(target, root, &ntdll)?;
     let modules = Modules::of(vec![program, ntdll]);
     target.kernel.mm.space.no_execute = true;
     let start = create(target, config, root, &modules, unix_call).map_err(map_error)?;
@@ -55,12 +57,13 @@ pub(crate) fn load(
 }
 
 /// Has the kernel answer the numbers of the root's stubs; the number that is left for unix calls.
-fn number(target: &mut Target<'_>, root: &WineFolders) -> Result<u32, LoadError> {
+fn number(target: &mut Target<'_>, root: &WineFolders, ntdll: &Module) -> Result<u32, LoadError> {
     let mut stubs = Stubs::default();
-    for dll in ["ntdll.dll", "win32u.dll"] {
-        let path = root.dlls.join(dll);
-        scan(&parse(dll, &read_file(&path)?)?, &mut stubs);
+    if let Some(image) = &ntdll.image {
+        scan(image, &mut stubs);
     }
+    let win32u = "win32u.dll";
+    scan(&parse(win32u, &read_file(&root.dlls.join(win32u))?)?, &mut stubs);
     let unix_call = stubs.next;
     if let Some(info) = service_info(UNIX_CALL) {
         let args = info.arg_count;
@@ -73,11 +76,7 @@ fn number(target: &mut Target<'_>, root: &WineFolders) -> Result<u32, LoadError>
 /// Maps an image of the guest's C:.
 fn map(target: &mut Target<'_>, path: &str) -> Result<Module, NtStatus> {
     let (base, image) = target.kernel.map_image_of(target.ram, path)?;
-    let pe: PeImage = image.pe.clone();
-    let mut symbols: Vec<(u32, String)> = pe.export_names().into_iter().map(|(name, rva)| (rva, name)).collect();
-    symbols.sort();
-    let (name, arch, size) = (super::base_name(path).to_string(), pe.arch, pe.bytes.len() as u64);
-    Ok(Module { name, arch, path: path.to_string(), base, size, image: Some(pe), symbols })
+    Ok(Module::of_section(base, &image, path))
 }
 
 /// Makes what the kernel makes of a process, and says where it starts.

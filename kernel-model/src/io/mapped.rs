@@ -16,6 +16,9 @@ use crate::service::NtResult;
 /// The longest file that is read as an image. Source: `guest::pe` maps no image larger than this.
 const LONGEST_IMAGE: u64 = 0x2000_0000;
 
+/// Pages that are written back at a time.
+const STEP: usize = 16;
+
 fn key(place: Place) -> FileKey {
     FileKey { volume: place.volume, node: place.node.0 }
 }
@@ -168,12 +171,16 @@ impl Cx<'_> {
         let size = self.stat(at)?.size;
         let Some(last) = size.checked_sub(1) else { return Ok(()) };
         let mut changed = false;
-        for (page, frame) in self.kernel.mm.data_pages(segment, 0, last / PAGE_SIZE) {
-            let start = page * PAGE_SIZE;
-            let len = (size - start).min(PAGE_SIZE) as usize;
-            let (mut now, mut kept) = ([0; PAGE_SIZE as usize], [0; PAGE_SIZE as usize]);
-            let (now, kept) = (now.get_mut(..len).unwrap_or(&mut []), kept.get_mut(..len).unwrap_or(&mut []));
-            self.ram.read(frame, 0, now);
+        let pages = self.kernel.mm.data_pages(segment, 0, last / PAGE_SIZE);
+        let (mut now, mut kept) = (vec![0; STEP * PAGE_SIZE as usize], vec![0; STEP * PAGE_SIZE as usize]);
+        for run in pages.chunk_by(|(a, _), (b, _)| a + 1 == *b).flat_map(|run| run.chunks(STEP)) {
+            let Some((first, _)) = run.first() else { continue };
+            let start = first * PAGE_SIZE;
+            let len = (size - start).min(run.len() as u64 * PAGE_SIZE) as usize;
+            for ((_, frame), place) in run.iter().zip(now.chunks_mut(PAGE_SIZE as usize)) {
+                self.ram.read(*frame, 0, place);
+            }
+            let (now, kept) = (now.get(..len).unwrap_or(&[]), kept.get_mut(..len).unwrap_or(&mut []));
             let got = self.read_kept(at, start, kept)?;
             if got != len || now != kept {
                 self.write_kept(at, start, now)?;

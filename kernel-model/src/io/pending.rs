@@ -203,6 +203,12 @@ impl Cx<'_> {
 }
 
 impl Cx<'_> {
+    /// The synchronous files on which a thread has an operation under way.
+    pub(super) fn synchronous_operations(&self, thread: u32) -> Vec<ObjectId> {
+        let own = self.kernel.io.pending.iter().filter(|pending| pending.thread == thread);
+        own.map(|pending| pending.op.file).filter(|file| self.file(*file).is_ok_and(|f| f.is_synchronous())).collect()
+    }
+
     /// Whether there is no status block where Wine's DLLs may leave it out: where nothing is to be told.
     fn has_no_iosb(&self, iosb: UserPtr<IoStatusBlock>) -> bool {
         iosb.is_null() && self.kernel.is_wine_root()

@@ -45,6 +45,7 @@ pub(super) fn map(memory: &mut Memory, wanted: &Wanted, width: Width) -> Result<
         }
     }
     memory.reference_segment(view.segment);
+    memory.segments.note_image(first, &image);
     let status = match (image.pe.arch.width() == width, first == own) {
         (false, _) => NtStatus::IMAGE_MACHINE_TYPE_MISMATCH,
         (true, false) => NtStatus::IMAGE_NOT_AT_BASE,
@@ -64,6 +65,13 @@ impl Memory {
             VadKind::View(view) => self.segments.image(view.segment).is_some(),
             VadKind::Private => false,
         }
+    }
+
+    /// What an image has in a page of a view that nobody has touched yet.
+    pub(super) fn image_page(&self, vpn: u64, pte: Pte) -> Option<&[u8]> {
+        let vad = self.space.vad(vpn).filter(|_| pte.is_shared())?;
+        let view = vad.view()?;
+        self.segments.image(view.segment)?.page(view.first + (vpn - vad.first))
     }
 
     /// The path of the image that a region shows.

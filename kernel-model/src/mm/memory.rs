@@ -159,7 +159,7 @@ impl Memory {
         Ok(Translation {
             frame,
             read: protect.allows(Access::Read),
-            write: protect.allows(Access::Write) && !protect.is_write_copy(),
+            write: protect.allows(Access::Write) && !protect.is_write_copy() && !pte.is_clean(),
             execute,
         })
     }
@@ -190,6 +190,10 @@ impl Memory {
                 pte = self.copy_page(ram, vpn, pte).ok_or(fault(FaultKind::NoMemory))?;
             }
             pte = pte.with_protect(protect.after_copy());
+            self.space.pages.set(vpn, pte);
+        }
+        if access == Access::Write && pte.is_clean() {
+            pte = pte.written();
             self.space.pages.set(vpn, pte);
         }
         if pte.frame().is_none() {
@@ -269,7 +273,9 @@ impl Memory {
             return Ok(());
         }
         self.charge(1)?;
-        self.space.pages.set(vpn, Pte::demand_zero(protect));
+        let pte = Pte::demand_zero(protect);
+        let watched = self.space.is_watched(vpn);
+        self.space.pages.set(vpn, if watched { pte.watched() } else { pte });
         Ok(())
     }
 
@@ -305,6 +311,9 @@ impl Memory {
             return;
         }
         self.space.pages.set(vpn, Pte::default());
+        if !self.space.locked.is_empty() {
+            self.space.locked.remove(&vpn);
+        }
         if let Some(frame) = pte.owned_frame() {
             self.invalidate.tlb = true;
             self.invalidate.code |= self.frames.is_code(frame);
@@ -389,7 +398,10 @@ impl Memory {
             let to = buf.get_mut(done..done + len)?;
             match self.frame_behind(at / PAGE_SIZE, pte) {
                 Some(frame) => ram.read(frame, offset, to),
-                None => to.fill(0),
+                None => match self.image_page(at / PAGE_SIZE, pte).and_then(|page| page.get(offset..offset + len)) {
+                    Some(bytes) => to.copy_from_slice(bytes),
+                    None => to.fill(0),
+                },
             }
             done += len;
         }

@@ -4,9 +4,11 @@ mod allocate;
 mod copy;
 mod flush;
 mod free;
+mod hints;
 mod image;
 mod image_view;
 mod kernel_view;
+mod lock_pages;
 mod memory;
 mod pages;
 mod place;
@@ -22,6 +24,7 @@ mod spaces;
 mod system;
 mod user;
 mod view;
+mod write_watch;
 
 pub use image::{ImageInformation, SectionImage, machine, section_protect};
 pub use memory::{Frames, Invalidate, Memory, Phys, Translation};
@@ -52,6 +55,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         copy::SERVICES,
         flush::SERVICES,
     ];
+    let more = [lock_pages::SERVICES, write_watch::SERVICES, hints::SERVICES];
     let sections = [section::SERVICES, section_query::SERVICES, view::SERVICES];
-    tables.into_iter().chain(sections).flatten()
+    tables.into_iter().chain(more).chain(sections).flatten()
 }

@@ -84,6 +84,8 @@ pub struct Segments {
     to_write: BTreeSet<SegmentId>,
     /// Files whose segments went.
     left: Vec<FileKey>,
+    /// Images that were mapped lately, with their first pages, for whoever names addresses.
+    news: Vec<(u64, Arc<SectionImage>)>,
 }
 
 impl Segments {
@@ -125,6 +127,20 @@ impl Segments {
     pub(super) fn is_reserved(&self, id: SegmentId) -> bool {
         let backing = self.segments.get(&id).map(|segment| &segment.backing);
         matches!(backing, Some(Backing::PagingFile(Some(_))))
+    }
+
+    /// Takes note of an image that is mapped. Where nobody asks, the latest are kept.
+    pub(super) fn note_image(&mut self, first: u64, image: &Arc<SectionImage>) {
+        const MOST: usize = 512;
+        if self.news.len() >= MOST {
+            self.news.drain(..MOST / 2);
+        }
+        self.news.push((first, Arc::clone(image)));
+    }
+
+    /// The images that were mapped since somebody asked, with their addresses.
+    pub fn take_news(&mut self) -> Vec<(u64, Arc<SectionImage>)> {
+        self.news.drain(..).map(|(first, image)| (first * PAGE_SIZE, image)).collect()
     }
 
     /// The data segment of a file.

@@ -46,6 +46,8 @@ pub struct ProcessAbout {
     pub execute_options: u32,
     /// Priorities are not boosted.
     pub boost_disabled: bool,
+    /// It has asked for a length of clock ticks.
+    pub timer_resolution: bool,
     /// The processors it may use.
     pub affinity: u64,
     /// `IO_PRIORITY_HINT`.
@@ -66,6 +68,8 @@ pub const MITIGATIONS: usize = 20;
 /// What is told of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadAbout {
+    /// `ES_*`: what it wants kept awake.
+    pub execution_state: u32,
     /// Where the kernel started it, if that is not where it starts threads of its process.
     pub start: Option<u64>,
     /// The name of that place; empty where only the address is known.
@@ -114,6 +118,7 @@ impl Default for ProcessAbout {
             execute_options: 0,
             boost_disabled: false,
             affinity: 1,
+            timer_resolution: false,
             io_priority: NORMAL_IO,
             page_priority: NORMAL_PAGE,
             cookie: 0,
@@ -126,6 +131,7 @@ impl Default for ProcessAbout {
 impl Default for ThreadAbout {
     fn default() -> Self {
         Self {
+            execution_state: super::execution_state::CONTINUOUS,
             start: None,
             symbol: "",
             created: 0,

@@ -8,6 +8,7 @@ mod counters;
 mod create_thread;
 mod debug_object;
 mod dispatchers;
+mod execution_state;
 mod hard_error;
 mod initial_context;
 mod instrumentation;
@@ -49,7 +50,8 @@ use crate::service::Service;
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let information =
         [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
-    let tables = [system::SERVICES, system::EXTENDED_SERVICES, terminate::SERVICES, next::SERVICES];
+    let tables =
+        [execution_state::SERVICES, system::SERVICES, system::EXTENDED_SERVICES, terminate::SERVICES, next::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
     let threads = [create_thread::SERVICES, thread_services::SERVICES];
     let errors = [context::SERVICES, hard_error::SERVICES];
