@@ -226,6 +226,9 @@ pub struct RegOptions {
 pub struct RunOptions {
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// Write what the program did into FILE: one page for browsers, or JSON if it ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// The program
     pub image: PathBuf,
     /// Its arguments

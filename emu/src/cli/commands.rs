@@ -19,7 +19,7 @@ use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
 use crate::root::{SystemRoot, WineFolders};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
-use crate::view::{self, FlowFinder, Live, Paint, Snapshot};
+use crate::view::{self, FlowFinder, Live, Paint, ReportWatcher, Snapshot};
 
 pub(super) type Outcome = Result<u8, String>;
 
@@ -158,7 +158,22 @@ fn bug_check_text(bug_check: &BugCheck, bits: u32) -> String {
 
 pub(super) fn run(options: &RunOptions) -> Outcome {
     let mut machine = machine(&options.machine, &options.image, &options.args)?;
-    finish(&mut machine, &options.machine)
+    let Some(path) = &options.report else { return finish(&mut machine, &options.machine) };
+    // Before the run, which would be lost where it cannot be written.
+    let mut file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let (watcher, watched) = ReportWatcher::new();
+    machine.observe(Box::new(watcher)).map_err(|e| e.to_string())?;
+    let code = finish(&mut machine, &options.machine)?;
+    let end = machine.run().map_err(|e| e.to_string())?;
+    let name = base_name(&options.image.display().to_string()).to_string();
+    let report = view::report(&machine, &end, &watched.borrow(), &name);
+    let text = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+        serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"
+    } else {
+        view::report_html(&report)
+    };
+    file.write_all(text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(code)
 }
 
 pub(super) fn trace(options: &TraceOptions) -> Outcome {
