@@ -5,6 +5,7 @@
 
 mod about;
 mod builtin;
+mod children;
 mod environment;
 mod kuser;
 mod lists;
@@ -24,6 +25,8 @@ use kernel_model::io::Stream;
 
 use crate::cpu::Ram;
 
+use children::Child;
+pub(crate) use children::{Children, Made};
 pub use kuser::{tick_milliseconds, update as update_kuser};
 pub use modules::{Module, Modules};
 pub use process::Start;
@@ -161,6 +164,8 @@ pub(crate) struct Target<'a> {
     pub highest: u64,
     /// Standard input, output and error, once they are open.
     pub console: Option<[Handle; 3]>,
+    /// It is a child of another.
+    pub child: Option<Child<'a>>,
 }
 
 impl Target<'_> {

@@ -4,7 +4,7 @@
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
        QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS,
-       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT };
+       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, CREATE_USER_PROCESS, CREATE_THREAD_EX };
 
 #define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
 #define PROCESS_WOW64_INFORMATION 26
@@ -392,6 +392,7 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     /* ObjectNameInformation is a counted string; the others have no pointer that is looked at. */
     case QUERY_OBJECT: return call->slots[1] == 1 ? Wow64pQueryString(call, 2) : service(call);
     case QUERY_MULTIPLE_VALUES: return query_multiple_values(call);
+    case CREATE_USER_PROCESS: case CREATE_THREAD_EX: return Wow64pServiceWithAttributes(special, call);
     case SET_PROCESS: return set_process(call);
     case SET_THREAD: return set_thread(call);
     case SET_FILE: return set_file(call);

@@ -2,6 +2,7 @@
 
 mod allocate;
 mod copy;
+mod flush;
 mod free;
 mod memory;
 mod pages;
@@ -32,6 +33,6 @@ use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [allocate::SERVICES, free::SERVICES, protect_services::SERVICES, query::SERVICES, copy::SERVICES];
-    let sections = [section::SERVICES, section_query::SERVICES, view::SERVICES];
+    let sections = [section::SERVICES, section_query::SERVICES, view::SERVICES, flush::SERVICES];
     tables.into_iter().chain(sections).flatten()
 }

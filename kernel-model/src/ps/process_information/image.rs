@@ -24,7 +24,7 @@ pub(super) fn dos_path(path: &str) -> String {
 }
 
 /// `SECTION_IMAGE_INFORMATION`.
-pub(super) fn information(image: &ImageInformation, width: Width, out: StructWriter) -> Vec<u8> {
+pub(in crate::ps) fn information(image: &ImageInformation, width: Width, out: StructWriter) -> Vec<u8> {
     let w = width.bytes();
     let ((reserve, commit), (major, minor)) = (image.stack, image.subsystem_version);
     let ((characteristics, dll), (length, checksum)) = (image.characteristics, image.file);
