@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::support::fixture_machine;
 
@@ -31,7 +31,6 @@ fn fixtures_print_the_same_under_wine() {
             .arg(fixture.path())
             .args(fixture.args)
             .stdin(std::fs::File::open(&input).expect("the file"))
-            .stderr(Stdio::null())
             .env("WINEDEBUG", "-all")
             .env("WINEPREFIX", &prefix)
             .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
@@ -44,9 +43,10 @@ fn fixtures_print_the_same_under_wine() {
         let _ = std::fs::remove_file(&input);
         if output.stdout != ours || output.status.code() != Some(end.exit_code().into()) {
             failures.push(format!(
-                "--- {}: Wine ({:?})\n{}--- Trapgate ({})\n{}",
+                "--- {}: Wine ({:?})\n{}{}--- Trapgate ({})\n{}",
                 fixture.name,
                 output.status.code(),
+                String::from_utf8_lossy(&output.stderr),
                 String::from_utf8_lossy(&output.stdout),
                 end.exit_code(),
                 String::from_utf8_lossy(&ours)

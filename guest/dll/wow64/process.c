@@ -2,7 +2,7 @@
 #include "wow64.h"
 
 /* The codes of guest/data/wow64_services.csv. */
-enum { CREATE_USER_PROCESS = 19, CREATE_THREAD_EX };
+enum { CREATE_USER_PROCESS = 21, CREATE_THREAD_EX };
 /* Where the arguments are. */
 enum { PARAMETERS = 8, CREATE_INFO = 9, ATTRIBUTE_LIST = 10 };
 

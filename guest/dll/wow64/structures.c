@@ -20,14 +20,15 @@ static ULONG field_size(char code, ULONG word) {
 
 static ULONG align(ULONG at, ULONG to) { return (at + to - 1) & ~(to - 1); }
 
-/* Narrows a structure; with `to` NULL only its sizes are found. */
-static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) {
+/* Narrows a structure, or widens it; with `to` NULL only its sizes are found. */
+static SIZES convert(const char *format, const UCHAR *from, UCHAR *to, int widen) {
     SIZES at = {0, 0}, most = {1, 1};
     for (; *format; format++) {
         ULONG native = field_size(*format, 8), small = field_size(*format, 4);
         at.native = align(at.native, native);
         at.narrow = align(at.narrow, small);
-        for (ULONG i = 0; to && i < small; i++) to[at.narrow + i] = from[at.native + i];
+        ULONG here = widen ? at.narrow : at.native, there = widen ? at.native : at.narrow;
+        for (ULONG i = 0; to && i < small; i++) to[there + i] = from[here + i];
         at.native += native;
         at.narrow += small;
         if (native > most.native) most.native = native;
@@ -35,6 +36,8 @@ static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) {
     }
     return (SIZES){align(at.native, most.native), align(at.narrow, most.narrow)};
 }
+
+static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) { return convert(format, from, to, 0); }
 
 /* A structure of at most 160 bytes: `buffer` is the index of the argument that says where it goes. */
 NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format) {
@@ -47,15 +50,28 @@ NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format) {
     return Wow64pHandOver(call, buffer, small, sizes.narrow);
 }
 
+/* Such a structure that the program hands in. */
+NTSTATUS Wow64pSetStructure(CALL *call, ULONG buffer, const char *format) {
+    ULONG64 native[20] = {0}, small[20];
+    SIZES sizes = narrow(format, 0, 0);
+    if (call->slots[buffer + 1] != sizes.narrow) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[buffer]), sizes.narrow);
+    if (!NT_SUCCESS(status)) return status;
+    convert(format, (const UCHAR *)small, (UCHAR *)native, 1);
+    call->native[buffer] = (ULONG64)native;
+    call->native[buffer + 1] = sizes.native;
+    return Wow64pSystemService(call->number, call->count, call->native);
+}
+
 /* Tells how long an answer is. */
 static NTSTATUS returned(const CALL *call, ULONG buffer, ULONG length) {
     ULONG to = call->slots[buffer + 2];
     return to ? Wow64pCopy(pointer(to), &length, sizeof length) : STATUS_SUCCESS;
 }
 
-/* A UNICODE_STRING with its text behind it. */
+/* A UNICODE_STRING with its text behind it, and what is said where it does not fit. */
 #define STRING_BUFFER 0x800
-NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer) {
+NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer, NTSTATUS too_small) {
     union {
         UNICODE_STRING64 string;
         UCHAR bytes[STRING_BUFFER];
@@ -66,7 +82,7 @@ NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer) {
     UNICODE_STRING32 string = {native.string.Length, (USHORT)length, length ? to + sizeof string : 0};
     status = returned(call, buffer, sizeof string + length);
     if (!NT_SUCCESS(status)) return status;
-    if (call->slots[buffer + 1] < sizeof string + length) return STATUS_INFO_LENGTH_MISMATCH;
+    if (call->slots[buffer + 1] < sizeof string + length) return too_small;
     status = Wow64pCopy(pointer(to), &string, sizeof string);
     return NT_SUCCESS(status) ? Wow64pCopy(pointer(to + sizeof string), (void *)native.string.Buffer, length) : status;
 }
