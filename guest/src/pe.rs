@@ -293,7 +293,7 @@ impl PeImage {
         let offset = if self.arch == Arch::X64 { 0x30 } else { 0x34 };
         let at = self.u32(0x3c).map_or(usize::MAX, |at| at as usize).saturating_add(offset);
         if at < self.headers as usize {
-            put(Arc::make_mut(&mut self.bytes), at, self.arch.width().bytes(), base);
+            put(Arc::<Vec<u8>>::make_mut(&mut self.bytes), at, self.arch.width().bytes(), base);
         }
     }
 
@@ -306,7 +306,7 @@ impl PeImage {
             other => return Err(malformed(format!("relocation type {other} at {at:#x}"))),
         };
         let old = get(self.slice(at, len as u64).ok_or_else(outside)?, 0, len);
-        put(Arc::make_mut(&mut self.bytes), at as usize, len, old.wrapping_add(delta));
+        put(Arc::<Vec<u8>>::make_mut(&mut self.bytes), at as usize, len, old.wrapping_add(delta));
         Ok(())
     }
 
