@@ -168,13 +168,13 @@ impl Kernel {
         }
     }
 
-    /// Opens a handle to a console stream in the current process.
+    /// Opens a handle to a console stream in the current process. Children get it where they inherit.
     pub fn open_console(&mut self, stream: Stream) -> Result<Handle, NtStatus> {
         let object = self.ob.create(Body::File(Box::new(FileObject::new(Target::Console(stream)))));
         // FILE_GENERIC_READ for input, FILE_GENERIC_WRITE with FILE_READ_ATTRIBUTES for output.
         let granted = AccessMask(if stream == Stream::Input { 0x12_0089 } else { 0x12_0196 });
         let handles = &mut self.ps.process.handles;
-        let handle = handles.insert(Entry { object, granted, attributes: HandleAttributes::empty() });
+        let handle = handles.insert(Entry { object, granted, attributes: HandleAttributes::INHERIT });
         if handle.is_ok() {
             self.ob.handle_opened(object, handles.initial_cache());
         }

@@ -6,6 +6,7 @@
 
 mod address;
 mod apc_delivery;
+mod begin;
 pub mod body;
 mod boot;
 mod boot_files;
@@ -22,6 +23,7 @@ pub mod ke;
 pub mod kernel;
 mod keys;
 pub mod mm;
+mod new_process;
 pub mod ob;
 pub mod packages;
 pub mod ps;

@@ -4,6 +4,7 @@ mod audits;
 mod bad_arguments;
 mod bad_input;
 mod builds;
+mod child_processes;
 mod cli;
 mod crt;
 mod dep;

@@ -7,6 +7,7 @@ use guest::{Arch, Profile};
 use kernel_model::packages::LogOn;
 use kernel_model::se::Account;
 
+use super::children::ChildrenOptions;
 use super::disk::FileOptions;
 use super::schedule::ScheduleOptions;
 
@@ -181,6 +182,8 @@ pub struct MachineOptions {
     pub order: ScheduleOptions,
     #[command(flatten)]
     pub disk: FileOptions,
+    #[command(flatten)]
+    pub children: ChildrenOptions,
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,

@@ -57,6 +57,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         DispatchChoice::Direct => Dispatch::Direct,
         DispatchChoice::Kernel => Dispatch::Kernel,
     };
+    config.children = options.children.options();
     options.disk.apply(&mut config);
     if let Some(path) = &options.driver {
         if config.dispatch == Dispatch::Direct {

@@ -57,6 +57,10 @@ pub(super) fn map(target: &mut Target<'_>) -> Result<(), NtStatus> {
     let protect = if profile.stub_style.runs_shared_data() { Protect::EXECUTE_READ } else { Protect::READONLY };
     let page = target.reserve(Some(USER_VA), 1, VadKind::Private, protect)?;
     target.kernel.mm.map_shared(target.ram, page, protect)?;
+    if target.child.is_some() {
+        // It is one page, which the first process has filled.
+        return Ok(());
+    }
     let (major, minor, build) = profile.version;
     let wine = target.kernel.is_wine_root();
     let mut data = StructBuilder::of(profile.shared_data_layout(), profile.arch.width());

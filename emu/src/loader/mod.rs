@@ -5,6 +5,7 @@
 
 mod about;
 mod builtin;
+mod children;
 mod environment;
 mod kuser;
 mod lists;
@@ -25,6 +26,8 @@ use kernel_model::io::Stream;
 
 use crate::cpu::Ram;
 
+use children::Child;
+pub(crate) use children::{Children, Made};
 pub use kuser::{tick_milliseconds, update as update_kuser};
 use modules::parse;
 pub use modules::{Module, Modules};
@@ -177,6 +180,8 @@ pub(crate) struct Target<'a> {
     pub highest: u64,
     /// Standard input, output and error, once they are open.
     pub console: Option<[Handle; 3]>,
+    /// It is a child of another.
+    pub child: Option<Child<'a>>,
 }
 
 impl Target<'_> {

@@ -6,6 +6,7 @@ use guest::mem::PAGE_SIZE;
 use guest::pe::{ExportTarget, Import, ImportBy, PeImage};
 use guest::profile::Dep;
 use guest::{Arch, Profile};
+use kernel_model::Cx;
 use kernel_model::mm::{Protect, SectionImage, VadKind, section_protect};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, builtin, read_file};
@@ -279,6 +280,9 @@ impl Modules {
         if let Some(built) = builtin::dll(loading.target.profile(), arch, &name)? {
             return self.map(loading, &name, built.image.clone(), built.symbols.clone());
         }
+        if let Some(index) = self.load_beside(loading, importer, arch, &name)? {
+            return Ok(index);
+        }
         let missing = || LoadError::MissingDll { file: importer.to_string(), dll: dll.to_string() };
         // A name with a separator would leave the program's folder.
         let plain = base_name(dll) == dll && dll != ".." && !dll.contains('\0');
@@ -297,6 +301,27 @@ impl Modules {
         self.map(loading, &name, image, Vec::new())
     }
 
+    /// The same for a DLL in the guest's folder that a child's image is in.
+    fn load_beside(
+        &mut self, loading: &mut Loading<'_, '_>, importer: &str, arch: Arch, name: &str,
+    ) -> Result<Option<usize>, LoadError> {
+        let target = &mut *loading.target;
+        let folder = target.child.as_ref().and_then(|child| child.new.path.rsplit_once('\\'));
+        let Some((folder, _)) = folder.filter(|_| base_name(name) == name) else { return Ok(None) };
+        let path = format!("{folder}\\{name}");
+        let mut cx = Cx { kernel: target.kernel, ram: target.ram };
+        let Ok(bytes) = cx.read_image(&path) else { return Ok(None) };
+        let image = parse(&path, &bytes)?;
+        if image.arch != arch {
+            return Err(LoadError::Mixed { file: path, arch: image.arch, importer: importer.to_string() });
+        }
+        let index = self.map(loading, name, image, Vec::new())?;
+        if let Some(module) = self.list.get_mut(index) {
+            module.path = path;
+        }
+        Ok(Some(index))
+    }
+
     /// Maps an image; its index.
     fn map(
         &mut self, loading: &mut Loading<'_, '_>, name: &str, mut image: PeImage, mut symbols: Vec<(u32, String)>,
@@ -313,7 +338,9 @@ impl Modules {
         // Within the 4 GiB (32-bit: 16 MiB) above the preferred base, in steps of 64 KiB, as Windows does.
         let (arch, places) = (image.arch, if image.arch == Arch::X64 { 0x1_0000 } else { 0x100 });
         let preferred = if image.dynamic_base { image.base.wrapping_add(slide.next(places)) } else { image.base };
-        let path = guest_path(&file, self.list.is_empty(), arch != target.profile().arch);
+        let preferred = target.child.as_ref().and_then(|child| child.base_of(&file, arch)).unwrap_or(preferred);
+        let own = target.child.as_ref().filter(|_| self.list.is_empty()).map(|child| child.new.path.clone());
+        let path = own.unwrap_or_else(|| guest_path(&file, self.list.is_empty(), arch != target.profile().arch));
         let kind = || VadKind::Image(path.clone());
         let first = match target.reserve(Some(preferred).filter(|&b| b >= 0x1_0000), pages, kind(), ANY) {
             Ok(first) => first,

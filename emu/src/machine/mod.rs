@@ -1,4 +1,4 @@
-//! A machine: CPU, kernel, memory, one process, and the loop that runs them.
+//! A machine: CPU, kernel, memory, processes, and the loop that runs them.
 
 mod breakpoints;
 mod console;
@@ -8,6 +8,7 @@ mod exceptions;
 mod folders;
 mod frame;
 mod interrupt;
+mod processes;
 mod ring0;
 mod run;
 mod stats;
@@ -31,6 +32,8 @@ pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
 pub use end::{BugCheck, Crash, End};
 pub use folders::{MappedFolder, open_folders};
+pub use processes::ChildOptions;
+use processes::Others;
 pub(crate) use run::trap_address;
 pub use stats::Stats;
 
@@ -95,6 +98,8 @@ pub struct Config {
     pub disk: u64,
     /// Where the system's DLLs come from.
     pub root: SystemRoot,
+    /// What happens with the processes that the guest makes.
+    pub children: ChildOptions,
 }
 
 impl Config {
@@ -124,6 +129,7 @@ impl Config {
             folders: Vec::new(),
             disk: kernel_model::io::DEFAULT_DISK,
             root: SystemRoot::default(),
+            children: ChildOptions::default(),
         }
     }
 
@@ -177,6 +183,7 @@ pub struct Machine {
     /// The calls that threads which do not run are in.
     parked: BTreeMap<ThreadId, Pending>,
     mapped: Vec<MappedFolder>,
+    others: Others,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -219,7 +226,7 @@ impl Machine {
             registry::mount(&mut kernel.cm, hive)?;
         }
         let registry_at_start = kernel.cm.clone();
-        let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
+        let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None, child: None };
         let (mut modules, start) = match &config.root {
             SystemRoot::Builtin => {
                 let loaded = loader::load(&mut target, &config.process)?;
@@ -253,6 +260,8 @@ impl Machine {
         kernel.single_threaded = config.dispatch == Dispatch::Kernel;
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
         let fixup = Fixup::new(&modules);
+        let (others, loader) = Others::new(&config.process, config.children, &modules);
+        ram.loader = Some(Box::new(loader));
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
         let mut machine = Self {
@@ -266,6 +275,7 @@ impl Machine {
             parked: BTreeMap::new(),
             registry_at_start,
             mapped: config.folders.clone(),
+            others,
         };
         if config.driver.is_some() {
             machine.start_driver()?;
@@ -292,7 +302,7 @@ impl Machine {
         self.world.observer.take()
     }
 
-    /// The process's modules.
+    /// The modules of the process that runs, or has run last.
     pub fn modules(&self) -> &Modules {
         &self.world.modules
     }

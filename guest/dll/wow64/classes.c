@@ -4,7 +4,8 @@
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
        QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS,
-       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, QUERY_JOB, SET_JOB, QUERY_SECTION };
+       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, QUERY_JOB, SET_JOB, CREATE_USER_PROCESS, CREATE_THREAD_EX,
+       QUERY_SECTION };
 
 #define PROCESS_WOW64_INFORMATION 26
 /* TEB32 lies this far behind TEB64. */
@@ -417,6 +418,7 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case QUERY_OBJECT: return call->slots[1] == 1 ? Wow64pQueryString(call, 2, STATUS_INFO_LENGTH_MISMATCH) : service(call);
     case QUERY_MULTIPLE_VALUES: return query_multiple_values(call);
     case QUERY_SECTION: return query_section(call);
+    case CREATE_USER_PROCESS: case CREATE_THREAD_EX: return Wow64pServiceWithAttributes(special, call);
     case QUERY_JOB: return Wow64pQueryJob(call);
     case SET_JOB: return Wow64pSetJob(call);
     case SET_PROCESS: return set_process(call);

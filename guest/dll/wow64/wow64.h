@@ -82,3 +82,5 @@ NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const ch
 NTSTATUS Wow64pQueryProcesses(CALL *call, int extended);
 /* The services with a CONTEXT (context.c). */
 NTSTATUS Wow64pServiceWithContext(UCHAR special, CALL *call);
+/* Services with attribute lists (process.c). */
+NTSTATUS Wow64pServiceWithAttributes(UCHAR special, CALL *call);

@@ -9,6 +9,7 @@ mod data;
 mod directory;
 mod file;
 mod host;
+mod image_file;
 mod journal;
 mod listing;
 mod lock;

@@ -6,7 +6,7 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 use super::completion::{IoCompletion, Packet};
 use super::lock::Lock;
 use crate::body::Body;
-use crate::cx::Cx;
+use crate::cx::{Cx, ProcessKey};
 use crate::ke::Event;
 use crate::ob::{ObjectId, WaitBlock, WaitKind, block_on};
 use crate::service::{NtResult, Unwind};
@@ -49,8 +49,9 @@ pub(super) enum Kind {
 pub struct Pending {
     pub(super) op: Op,
     pub(super) kind: Kind,
-    /// The thread that began it.
+    /// The thread that began it, and its process, into whose memory the answer goes.
     thread: u32,
+    process: ProcessKey,
 }
 
 impl Pending {
@@ -127,7 +128,8 @@ impl Op {
         if let Some(event) = self.event {
             cx.kernel.ob.reference(event);
         }
-        cx.kernel.io.pending.push(Pending { op: self, kind, thread });
+        let process = cx.kernel.ps.process.id;
+        cx.kernel.io.pending.push(Pending { op: self, kind, thread, process });
         let file = cx.file_mut(self.file)?;
         file.signaled = false;
         if !synchronous {
@@ -163,15 +165,30 @@ impl Cx<'_> {
         }
     }
 
+    /// Acts on the memory of a process; not where that has ended.
+    fn in_memory_of<T>(&mut self, process: ProcessKey, act: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let lives = self.kernel.ps.get(process).is_some_and(|process| process.exit_status == NtStatus::PENDING);
+        lives.then(|| self.attached(process, act))
+    }
+
+    /// Writes where an operation that is under way wants its answer: into the memory of the process that began it.
+    ///
+    /// `STATUS_ACCESS_VIOLATION`, `STATUS_PROCESS_IS_TERMINATING`.
+    pub(super) fn write_pending(&mut self, at: usize, buffer: u64, bytes: &[u8]) -> Result<(), NtStatus> {
+        let process = self.kernel.io.pending.get(at).ok_or(NtStatus::INVALID_PARAMETER)?.process;
+        let written = self.in_memory_of(process, |cx| cx.mem().write(buffer, bytes));
+        written.ok_or(NtStatus::PROCESS_IS_TERMINATING)?.map_err(|fault| fault.status())
+    }
+
     /// Ends an operation that was under way.
     pub(super) fn complete_pending(&mut self, at: usize, status: NtStatus, information: u64) {
         if at >= self.kernel.io.pending.len() {
             return;
         }
-        let Pending { op, thread, .. } = self.kernel.io.pending.remove(at);
+        let Pending { op, thread, process, .. } = self.kernel.io.pending.remove(at);
         let block = IoStatusBlock { status: status.0, information };
         // Whoever has freed its status block is not told.
-        let _ = self.store_iosb(op.iosb, block);
+        let _ = self.in_memory_of(process, |cx| cx.store_iosb(op.iosb, block));
         if let Some(event) = op.event {
             self.set_event(event);
             self.kernel.ob.dereference(event);

@@ -101,6 +101,8 @@ pub struct Memory {
     pub(super) invalidate: Invalidate,
     /// What sections are made of.
     pub segments: Segments,
+    /// The page that every process can read: KUSER_SHARED_DATA.
+    user_shared: Option<Frame>,
 }
 
 /// Pages of a stack beside the guard page that a stack overflow leaves to its handler
@@ -123,6 +125,7 @@ impl Memory {
             committed: 0,
             invalidate: Invalidate::default(),
             segments: Segments::default(),
+            user_shared: None,
         }
     }
 
@@ -332,10 +335,14 @@ impl Memory {
         self.space.pages.forget_empty(first, last);
     }
 
-    /// Maps a new frame that is filled later, and shared by whoever asks for it: KUSER_SHARED_DATA.
+    /// Maps the frame that all processes share, and whoever is first fills: KUSER_SHARED_DATA.
     pub fn map_shared(&mut self, ram: &mut dyn Phys, vpn: u64, protect: Protect) -> Result<Frame, NtStatus> {
         self.charge(1)?;
-        let frame = self.frames.take(ram).ok_or(NtStatus::NO_MEMORY)?;
+        let frame = match self.user_shared {
+            Some(frame) => frame,
+            None => self.frames.take(ram).ok_or(NtStatus::NO_MEMORY)?,
+        };
+        self.user_shared = Some(frame);
         self.space.pages.set(vpn, Pte::shared(frame, protect));
         Ok(frame)
     }

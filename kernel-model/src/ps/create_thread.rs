@@ -7,10 +7,11 @@ use guest::registers::{Reg, Segments, UserState};
 use guest::types::{ClientId, ObjectAttributes};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
+use super::attribute_list::{self, PsAttribute, attribute};
 use super::initial_context::{InitialContext, write_initial_context};
 use super::teb::{Teb, write_teb};
 use super::wow64::{WOW_TEB_OFFSET, WOW64_STACK, Wow64Start, write_wow64};
-use super::{ProcessId, Thread, ThreadId, ThreadObject, ThreadState};
+use super::{ProcessId, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState};
 use crate::body::Body;
 use crate::cx::Cx;
 use crate::mm::{StackRequest, UserStack};
@@ -27,13 +28,6 @@ const CREATE_SUSPENDED: u32 = 1;
 const SKIP_THREAD_ATTACH: u32 = 2;
 const HIDE_FROM_DEBUGGER: u32 = 4;
 const KNOWN_FLAGS: u32 = 0x77;
-
-/// `PS_ATTRIBUTE_CLIENT_ID` and `PS_ATTRIBUTE_TEB_ADDRESS`, with the bits that say "of a thread".
-const ATTRIBUTE_CLIENT_ID: u64 = 0x1_0003;
-const ATTRIBUTE_TEB_ADDRESS: u64 = 0x1_0004;
-
-/// The most attributes that are looked at.
-const MAX_ATTRIBUTES: u64 = 32;
 
 /// A thread that is to be made.
 #[derive(Clone, Copy, Debug)]
@@ -102,13 +96,29 @@ fn nt_create_thread_ex(
 
 /// Where the attributes want something told.
 #[derive(Clone, Copy, Debug, Default)]
-struct Outputs {
+pub(super) struct Outputs {
     client_id: Option<UserPtr<ClientId>>,
     teb: Option<UserPtr<Word>>,
 }
 
 impl Outputs {
-    fn store(&self, cx: &mut Cx<'_>, id: ThreadId) -> NtResult<()> {
+    /// Whether an attribute is one of these; where it wants its answer is kept.
+    pub(super) fn take(&mut self, id: u64, value: u64) -> bool {
+        match id {
+            attribute::CLIENT_ID => self.client_id = Some(UserPtr::new(value)),
+            attribute::TEB_ADDRESS => self.teb = Some(UserPtr::new(value)),
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn probe(&self, cx: &mut Cx<'_>) -> NtResult<()> {
+        self.client_id.map_or(Ok(()), |pointer| cx.mem().probe(pointer))?;
+        self.teb.map_or(Ok(()), |pointer| cx.mem().probe(pointer))?;
+        Ok(())
+    }
+
+    pub(super) fn store(&self, cx: &mut Cx<'_>, id: ThreadId) -> NtResult<()> {
         let Some(thread) = cx.kernel.ps.thread(id) else { return Ok(()) };
         let (client, teb) = (ClientId { process: thread.process.0.into(), thread: id.0.into() }, thread.teb);
         if let Some(pointer) = self.client_id {
@@ -121,33 +131,15 @@ impl Outputs {
     }
 }
 
-/// Reads a `PS_ATTRIBUTE_LIST`: its length in bytes, then attributes of four words each (attribute, size, value, where the
-/// returned length goes).
+/// Reads the attributes.
 fn capture_attributes(cx: &mut Cx<'_>, list: u64) -> NtResult<Outputs> {
     let mut outputs = Outputs::default();
-    if list == 0 {
-        return Ok(outputs);
-    }
-    let word = cx.kernel.width().bytes() as u64;
-    let length = cx.mem().load(UserPtr::<Word>::new(list))?.0;
-    let count = length.checked_sub(word).map(|bytes| bytes / (4 * word));
-    let count = count.filter(|&n| n <= MAX_ATTRIBUTES && length == word + 4 * word * n);
-    for index in 0..count.ok_or(NtStatus::INVALID_PARAMETER)? {
-        let at = list.wrapping_add(word * (1 + 4 * index));
-        let mut load = |n: u64| cx.mem().load(UserPtr::<Word>::new(at.wrapping_add(n * word)));
-        let (attribute, value) = (load(0)?.0, load(2)?.0);
-        match attribute {
-            ATTRIBUTE_CLIENT_ID => outputs.client_id = Some(UserPtr::new(value)),
-            ATTRIBUTE_TEB_ADDRESS => outputs.teb = Some(UserPtr::new(value)),
-            other => return Err(Unwind::unsupported(format!("attribute {other:#x}"))),
+    for PsAttribute { id, value, .. } in attribute_list::capture(cx, list)? {
+        if !outputs.take(id, value) {
+            return Err(Unwind::unsupported(format!("attribute {id:#x}")));
         }
     }
-    if let Some(pointer) = outputs.client_id {
-        cx.mem().probe(pointer)?;
-    }
-    if let Some(pointer) = outputs.teb {
-        cx.mem().probe(pointer)?;
-    }
+    outputs.probe(cx)?;
     Ok(outputs)
 }
 
@@ -186,6 +178,7 @@ impl Cx<'_> {
             wow64_teb,
             stacks,
             start_address: new.start[0],
+            start: ThreadStart::Plain,
             suspend_count: new.suspended.into(),
             ..Thread::new(id, new.process, object)
         };

@@ -9,6 +9,8 @@ pub struct UserEntries {
     pub exception: u64,
     /// `KiUserApcDispatcher`.
     pub apc: u64,
+    /// `LdrInitializeThunk`
+    pub loader: u64,
 }
 
 /// What a process has the kernel call it by.

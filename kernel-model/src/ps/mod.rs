@@ -2,9 +2,11 @@
 
 mod about;
 mod apc;
+mod attribute_list;
 mod bug_check;
 mod context;
 mod counters;
+mod create_process;
 mod create_thread;
 mod debug_object;
 mod dispatchers;
@@ -14,10 +16,13 @@ mod initial_context;
 mod instrumentation;
 mod job;
 mod job_information;
+mod loading;
 mod next;
 mod open;
+mod parameters;
 mod process;
 mod process_information;
+mod process_request;
 mod system;
 mod system_image;
 mod teb;
@@ -40,7 +45,11 @@ pub use dispatchers::{Dispatchers, UserEntries, is_64};
 pub use initial_context::{InitialContext, write_initial_context};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
-pub use process::{Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState};
+pub use loading::{LoadFailure, NewProcess};
+pub use parameters::{NUMBERS, ProcessParameters, STANDARD, TEXTS};
+pub use process::{
+    Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState,
+};
 pub use system_image::{SYSTEM_VOLUME, SystemImage};
 pub use teb::{Teb, TebSlots, write_teb};
 pub use wow64::{WOW_TEB_OFFSET, WOW64_SLOT, WOW64_STACK, Wow64Start, Wow64Ways, write_wow64};
@@ -53,7 +62,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables =
         [execution_state::SERVICES, system::SERVICES, system::EXTENDED_SERVICES, terminate::SERVICES, next::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
-    let threads = [create_thread::SERVICES, thread_services::SERVICES];
+    let threads = [create_process::SERVICES, create_thread::SERVICES, thread_services::SERVICES];
     let errors = [context::SERVICES, hard_error::SERVICES];
     let tables = tables.into_iter().chain(information).chain(objects).chain(threads).chain(errors);
     tables.flatten().chain(token::services())
