@@ -4,7 +4,8 @@
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
        QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS,
-       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, QUERY_JOB, SET_JOB, CREATE_USER_PROCESS, CREATE_THREAD_EX };
+       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, QUERY_JOB, SET_JOB, CREATE_USER_PROCESS, CREATE_THREAD_EX,
+       QUERY_SECTION };
 
 #define PROCESS_WOW64_INFORMATION 26
 /* TEB32 lies this far behind TEB64. */
@@ -85,6 +86,19 @@ static NTSTATUS query_virtual_memory(CALL *call) {
     status = Wow64pCopy(pointer(call->slots[3]), &out, sizeof out);
     /* The returned length is a SIZE_T, whose 64-bit form is copied back behind us. */
     if (NT_SUCCESS(status) && call->native[5]) *(ULONG64 *)call->native[5] = sizeof out;
+    return status;
+}
+
+/* NtQuerySection: base, attributes, size; SECTION_IMAGE_INFORMATION; an address. More room than that is not minded. */
+static NTSTATUS query_section(CALL *call) {
+    static const struct { ULONG length; const char *format; } classes[] =
+        {{0x10, "wdq"}, {0x30, "wdwwdhhdhhhbbddd"}, {4, "w"}, {4, "w"}};
+    if (call->slots[1] >= sizeof classes / sizeof *classes) return service(call);
+    ULONG length = classes[call->slots[1]].length;
+    if (call->slots[3] > length) call->slots[3] = length;
+    NTSTATUS status = Wow64pQueryStructure(call, 2, classes[call->slots[1]].format);
+    /* The returned length is a SIZE_T, whose 64-bit form is copied back behind us. */
+    if (NT_SUCCESS(status) && call->native[4]) *(ULONG64 *)call->native[4] = length;
     return status;
 }
 
@@ -403,6 +417,7 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     /* ObjectNameInformation is a counted string; the others have no pointer that is looked at. */
     case QUERY_OBJECT: return call->slots[1] == 1 ? Wow64pQueryString(call, 2, STATUS_INFO_LENGTH_MISMATCH) : service(call);
     case QUERY_MULTIPLE_VALUES: return query_multiple_values(call);
+    case QUERY_SECTION: return query_section(call);
     case CREATE_USER_PROCESS: case CREATE_THREAD_EX: return Wow64pServiceWithAttributes(special, call);
     case QUERY_JOB: return Wow64pQueryJob(call);
     case SET_JOB: return Wow64pSetJob(call);

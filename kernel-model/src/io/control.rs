@@ -20,6 +20,7 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtFlushBuffersFileEx => nt_flush_buffers_file_ex, Support::Full),
     service!(NtCancelIoFile => nt_cancel_io_file, Support::Full),
     service!(NtCancelIoFileEx => nt_cancel_io_file_ex, Support::Full),
+    service!(NtGetDevicePowerState => nt_get_device_power_state, Support::Full),
     service!(NtCancelSynchronousIoFile => nt_cancel_synchronous_io_file, Support::Full),
 ];
 
@@ -262,6 +263,17 @@ fn nt_cancel_io_file(cx: &mut Cx<'_>, file: Handle, iosb: UserPtr<IoStatusBlock>
     let thread = cx.waiter().thread;
     cx.cancel(id, Some(thread), None);
     cx.mem().store(iosb, &IoStatusBlock::default())?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// `NtGetDevicePowerState`: whether a device works (`PowerDeviceD0`). All that there are do.
+///
+/// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_VIOLATION`.
+fn nt_get_device_power_state(cx: &mut Cx<'_>, device: Handle, state: UserPtr<u32>) -> NtResult {
+    const WORKS: u32 = 1;
+    cx.mem().probe(state)?;
+    cx.file_id(device, &[NONE])?;
+    cx.mem().store(state, &WORKS)?;
     Ok(NtStatus::SUCCESS)
 }
 

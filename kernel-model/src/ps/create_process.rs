@@ -80,6 +80,9 @@ fn nt_create_user_process(
     if cx.kernel.single_threaded {
         return Err(Unwind::unsupported("a second process with --dispatch kernel"));
     }
+    if cx.kernel.is_wine_root() {
+        return Err(Unwind::unsupported("a second process on Wine's DLLs"));
+    }
     let file = match cx.open_image(&request.image, info.file_access) {
         Ok(file) => file,
         Err(failed) => {
