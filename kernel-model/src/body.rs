@@ -98,8 +98,7 @@ impl ObjectBody for Body {
             Self::Process(process) => Some(process.ended),
             Self::Thread(thread) => Some(thread.ended),
             Self::Job(job) => Some(job.signaled),
-            // No debug event comes yet.
-            Self::DebugObject(_) => Some(false),
+            Self::DebugObject(debug) => Some(debug.signaled()),
             Self::Key(key) => Some(key.signaled()),
             // A file object is signalled while no operation is under way.
             Self::File(file) => Some(file.signaled),
@@ -142,7 +141,7 @@ impl ObjectBody for Body {
     #[inline]
     fn has_close_procedure(&self) -> bool {
         match self {
-            Self::Job(_) | Self::File(_) => true,
+            Self::Job(_) | Self::File(_) | Self::DebugObject(_) => true,
             Self::Key(key) => key.notify.is_some(),
             _ => false,
         }

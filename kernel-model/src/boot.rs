@@ -102,6 +102,7 @@ pub(crate) fn process(
         image: image.to_string(),
         about: ProcessAbout::default(),
         exit_status: NtStatus::PENDING,
+        debug: Default::default(),
         buried: false,
         stack: [0; 2],
         tebs: TebSlots::default(),
@@ -158,6 +159,7 @@ impl Kernel {
             cm,
             io: Io::default(),
             scheduler: Scheduler::default(),
+            global_flags: 0,
             single_threaded: false,
             ps: Processes {
                 process,

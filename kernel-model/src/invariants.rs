@@ -82,6 +82,7 @@ impl Kernel {
         for process in self.ps.iter().filter(|p| !p.buried) {
             point(process.object);
             process.jobs.iter().for_each(|job| point(*job));
+            process.debug.port.iter().for_each(|port| point(*port));
         }
         for thread in self.ps.threads() {
             if !thread.has_ended() || thread.id == self.ps.thread.id {

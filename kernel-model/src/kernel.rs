@@ -51,6 +51,8 @@ pub struct Kernel {
     pub images: Vec<SystemImage>,
     /// Who runs when.
     pub scheduler: Scheduler,
+    /// `NtGlobalFlag`.
+    pub global_flags: u32,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
     pub single_threaded: bool,
 }
@@ -91,6 +93,8 @@ pub enum Answer {
     ProcessExit(NtStatus),
     /// The machine has.
     BugCheck(Box<BugCheck>),
+    /// It returns this status by way of `KiRaiseUserExceptionDispatcher`.
+    Raise(NtStatus),
     /// Nobody has handled this exception of the calling thread.
     Unhandled(Box<ExceptionRecord>),
 }
@@ -130,7 +134,7 @@ impl Answer {
     /// The status the guest gets, where the call returns at all.
     pub fn status(&self) -> Option<NtStatus> {
         match self {
-            Self::Status(status) | Self::NoGui(status) => Some(*status),
+            Self::Status(status) | Self::NoGui(status) | Self::Raise(status) => Some(*status),
             Self::NotImplemented(_) => Some(NtStatus::NOT_IMPLEMENTED),
             _ => None,
         }
@@ -261,6 +265,7 @@ impl Kernel {
             Err(Unwind::Unsupported(what)) => Answer::NotImplemented(Some(what)),
             Err(Unwind::ThreadExit(status)) => Answer::ThreadExit(status),
             Err(Unwind::ProcessExit(status)) => Answer::ProcessExit(status),
+            Err(Unwind::Raise(status)) => Answer::Raise(status),
             Err(Unwind::Unhandled(record)) => Answer::Unhandled(record),
         }
     }
@@ -280,6 +285,7 @@ impl Kernel {
                         self.file_closed(id);
                         continue;
                     }
+                    Some(ObjectType::DebugObject) => self.debug_object_closed(id),
                     _ => self.job_closed(id),
                 }
                 self.ob.dereference(id);

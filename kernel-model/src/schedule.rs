@@ -185,7 +185,7 @@ impl Kernel {
                 self.ob.reference(ObjectId(event));
                 self.scheduler.keyed.entry((event, self.ps.process.id, key, release)).or_default().push_back(thread);
             }
-            WaitOn::Delay | WaitOn::Alert | WaitOn::Suspension => {}
+            WaitOn::Delay | WaitOn::Alert | WaitOn::Debugger => {}
         }
         let deadline = wait.deadline.filter(|&at| at < NEVER);
         let timeout = deadline.map(|at| self.scheduler.timers.insert(at, Due::Thread(thread.0)));
@@ -230,7 +230,7 @@ impl Kernel {
                 }
                 self.ob.dereference(ObjectId(event));
             }
-            WaitOn::Delay | WaitOn::Alert | WaitOn::Suspension => {}
+            WaitOn::Delay | WaitOn::Alert | WaitOn::Debugger => {}
         }
         Some(wait)
     }
@@ -250,10 +250,10 @@ impl Kernel {
         let running = (self.ps.thread.priority, self.ps.thread.state);
         let Some(thread) = self.ps.thread_mut(id) else { return };
         thread.state = ThreadState::Ready;
-        if thread.suspend_count > 0 {
+        if thread.is_held() || !thread.debug.begun && self.tell_start(id) {
             return;
         }
-        let priority = thread.priority;
+        let Some(priority) = self.ps.thread(id).map(|thread| thread.priority) else { return };
         self.scheduler.ready.insert(priority, id.0, in_front);
         self.scheduler.preempt |= running.1 == ThreadState::Running && priority > running.0;
     }
@@ -268,8 +268,7 @@ impl Kernel {
     /// `KeSetPriorityThread`: another base priority, without a boost.
     pub(crate) fn set_priority(&mut self, id: ThreadId, priority: u8) {
         let Some(thread) = self.ps.thread(id) else { return };
-        let (queued, running) =
-            (thread.state == ThreadState::Ready && thread.suspend_count == 0, id == self.ps.thread.id);
+        let (queued, running) = (thread.state == ThreadState::Ready && !thread.is_held(), id == self.ps.thread.id);
         if queued {
             self.unready(id);
         }

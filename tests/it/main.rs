@@ -6,6 +6,7 @@ mod bad_input;
 mod builds;
 mod cli;
 mod crt;
+mod debugging;
 mod dep;
 mod desk;
 mod determinism;

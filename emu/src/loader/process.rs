@@ -110,7 +110,11 @@ fn dispatchers(modules: &Modules, native: Arch) -> Dispatchers {
     let entries = |arch| {
         let ntdll = modules.by_name("ntdll.dll", arch);
         let entry = |name| ntdll.and_then(|m| m.symbol(name)).unwrap_or(0);
-        UserEntries { exception: entry("KiUserExceptionDispatcher"), apc: entry("KiUserApcDispatcher") }
+        UserEntries {
+            exception: entry("KiUserExceptionDispatcher"),
+            apc: entry("KiUserApcDispatcher"),
+            raise: entry("KiRaiseUserExceptionDispatcher"),
+        }
     };
     let wow64 = if native == Arch::X64 { entries(Arch::X86) } else { UserEntries::default() };
     Dispatchers { native: entries(native), wow64, instrumentation: 0 }

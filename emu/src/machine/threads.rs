@@ -38,7 +38,15 @@ impl Machine {
     fn go_on_with(&mut self, next: ThreadId) -> Option<End> {
         self.swap_in(next);
         let pending = self.parked.remove(&next);
-        let wake = self.world.kernel.ps.thread.wake.take();
+        let thread = &mut self.world.kernel.ps.thread;
+        let wake = thread.wake.take();
+        if thread.state != ThreadState::Running {
+            // It has lost its process while it was changed to.
+            return None;
+        }
+        if let Some((record, first_chance)) = thread.debug.raised.take() {
+            return self.not_handled_by_debugger(&record, first_chance);
+        }
         let mut pending = pending?;
         self.tick();
         match wake {
@@ -137,6 +145,6 @@ fn waits_for(kernel: &Kernel, wait: &Wait) -> String {
             format!("somebody who is {verb} key {key:#x} of {}", object(*event))
         }
         WaitOn::Alert => "NtAlertThreadByThreadId".to_string(),
-        WaitOn::Suspension => "NtResumeThread".to_string(),
+        WaitOn::Debugger => "its debugger".to_string(),
     }
 }

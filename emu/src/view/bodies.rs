@@ -127,10 +127,17 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
         Body::Device(device) => vec![format!("{device:?}").to_lowercase()],
         Body::Job(job) => job_lines(kernel, job),
         Body::DebugObject(debug) => {
-            vec![format!(
-                "{} what it debugs when its last handle is closed",
-                if debug.kill_on_close { "kills" } else { "leaves" }
-            )]
+            let debugged = kernel.ps.iter().filter(|process| process.debug.port == Some(id));
+            let debugged: Vec<String> =
+                debugged.map(|process| format!("debugs {} ({:#x})", process.image, process.id.0)).collect();
+            let told = debug.events.iter().filter(|event| event.read).count();
+            let verb = if debug.kill_on_close { "kills" } else { "leaves" };
+            let mut lines = vec![
+                format!("{verb} what it debugs when its last handle is closed"),
+                format!("{}, {told} of them told", counted(debug.events.len(), "event")),
+            ];
+            lines.extend(debugged);
+            lines
         }
         Body::Process(body) => process_lines(kernel, body.id, signaled),
         Body::Thread(body) => thread_lines(kernel, body.id, signaled),

@@ -9,6 +9,8 @@ pub struct UserEntries {
     pub exception: u64,
     /// `KiUserApcDispatcher`.
     pub apc: u64,
+    /// `KiRaiseUserExceptionDispatcher`.
+    pub raise: u64,
 }
 
 /// What a process has the kernel call it by.

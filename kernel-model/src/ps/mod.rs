@@ -6,7 +6,7 @@ mod bug_check;
 mod context;
 mod counters;
 mod create_thread;
-mod debug_object;
+mod debug;
 mod dispatchers;
 mod hard_error;
 mod instrumentation;
@@ -16,6 +16,7 @@ mod next;
 mod open;
 mod process;
 mod process_information;
+mod raise;
 mod system;
 mod system_image;
 mod teb;
@@ -33,7 +34,7 @@ pub use about::{
 };
 pub use bug_check::BugCheck;
 pub use counters::MemoryCounters;
-pub use debug_object::DebugObject;
+pub use debug::{DebugEvent, DebugMessage, DebugObject, Debugged, ThreadDebug};
 pub use dispatchers::{Dispatchers, UserEntries, is_64};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
@@ -47,8 +48,8 @@ use crate::service::Service;
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let information =
         [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
-    let tables = [system::SERVICES, terminate::SERVICES, next::SERVICES];
-    let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
+    let tables = [system::SERVICES, system::SET, terminate::SERVICES, next::SERVICES];
+    let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug::SERVICES];
     let threads = [create_thread::SERVICES, thread_services::SERVICES];
     let errors = [context::SERVICES, hard_error::SERVICES];
     let tables = tables.into_iter().chain(information).chain(objects).chain(threads).chain(errors);

@@ -115,6 +115,10 @@ fn nt_set_information_process(
         // What is off stays off.
         process.win32k_lockdown |= second & 1 != 0;
     }
+    if class == class::DEBUG_FLAGS && value <= 1 {
+        // Whether children are debugged too.
+        process.debug.no_inherit = value == 0;
+    }
     let before = process.about.base_priority;
     change(&mut process.about, class, value, second)?;
     let after = process.about.base_priority;
@@ -165,7 +169,7 @@ fn change(about: &mut ProcessAbout, class: u32, value: u64, second: u32) -> Resu
             let policy = about.mitigations.get_mut(number as usize).filter(|_| number != 0);
             *policy.ok_or(NtStatus::INVALID_PARAMETER)? |= second;
         }
-        // ProcessDebugFlags: whether children inherit the debugger that there is not.
+        // ProcessDebugFlags, which are not among these.
         class::DEBUG_FLAGS => valid(number <= 1)?,
         _ => return Err(NtStatus::INVALID_INFO_CLASS),
     }
