@@ -18,6 +18,8 @@ const DATA: u64 = 0x10_0000;
 const FRAMES: u32 = 64;
 const EVENT_ALL: u64 = 0x1f_0003;
 const CALLS: u32 = 200_000;
+/// Nearly as many handles as a process can have.
+const MOST: u32 = 16_000_000;
 
 struct Bench {
     kernel: Kernel,
@@ -95,10 +97,10 @@ fn with_handles(count: u32) -> (Bench, Vec<u64>) {
     let object = bench.kernel.ob.create(event());
     let entry = Entry { object, granted: AccessMask(EVENT_ALL as u32), attributes: HandleAttributes::empty() };
     let handles = &mut bench.kernel.ps.process.handles;
-    let all: Vec<u64> = (0..count).map(|_| handles.insert(entry).expect("room").0).collect();
+    let all: Vec<u32> = (0..count).map(|_| handles.insert(entry).expect("room").0 as u32).collect();
     let cached = handles.initial_cache();
     all.iter().for_each(|_| bench.kernel.ob.handle_opened(object, cached));
-    let some = (0..64).map(|i| all[i * 15_625 % all.len()]).collect();
+    let some = (0..64).map(|i| all[i * (all.len() / 64) % all.len()].into()).collect();
     (bench, some)
 }
 
@@ -121,6 +123,13 @@ pub fn figures() -> Vec<Figure> {
         floor: Some(few),
         target: Some((format!("within {factor} of the floor"), few / many <= factor)),
     };
+    let memory = |name: &str, bytes: f64| Figure {
+        name: name.into(),
+        unit: "bytes",
+        value: bytes,
+        floor: None,
+        target: Some(("32 or less".into(), bytes <= 32.0)),
+    };
     let (mut few, mut many) = (with_names(10), with_names(100_000));
     let (names, few_names) = in_turns(|| create_and_close(&mut many), || create_and_close(&mut few));
     let (mut one, mut million) = (with_handles(1), with_handles(1_000_000));
@@ -128,6 +137,11 @@ pub fn figures() -> Vec<Figure> {
     let (handles, one_handle) = in_turns(|| look_up(&mut million.0, &middle), || look_up(&mut one.0, &one.1[..1]));
     let (all_over, _) = in_turns(|| look_up(&mut million.0, &spread), || 0.0);
     let bytes = million.0.kernel.ps.process.handles.bytes() as f64 / 1e6;
+    drop(million.0);
+    let mut most = with_handles(MOST);
+    let (most_handles, one_of_most) =
+        in_turns(|| look_up(&mut most.0, &most.1[32..33]), || look_up(&mut one.0, &one.1[..1]));
+    let most_bytes = most.0.kernel.ps.process.handles.bytes() as f64 / f64::from(MOST);
     vec![
         compare("named event, create + close among 100,000 names (floor: among 10)", names, few_names, 1.5),
         compare("handle look-up (NtSetEvent) among 1,000,000 (floor: the only one)", handles, one_handle, 1.3),
@@ -138,12 +152,8 @@ pub fn figures() -> Vec<Figure> {
             floor: Some(one_handle),
             target: None,
         },
-        Figure {
-            name: "memory of a handle among 1,000,000".into(),
-            unit: "bytes",
-            value: bytes,
-            floor: None,
-            target: Some(("32 or less".into(), bytes <= 32.0)),
-        },
+        memory("memory of a handle among 1,000,000", bytes),
+        compare("handle look-up among 16,000,000 (floor: the only one)", most_handles, one_of_most, 1.3),
+        memory("memory of a handle among 16,000,000", most_bytes),
     ]
 }

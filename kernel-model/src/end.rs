@@ -48,6 +48,7 @@ impl Kernel {
             thread.about.ended = now;
             thread.apcs.clear();
         }
+        self.cancel_timers_of(id);
         self.abandon_mutants(id);
         if let Some(Body::Thread(thread)) = self.ob.get_mut(object).map(|o| &mut o.body) {
             thread.ended = true;

@@ -70,6 +70,7 @@ impl Kernel {
             match &object.body {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
                 Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
+                Body::Timer(timer) if timer.apc.is_some() => point(id),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Key(key) => {
                     let posts = key.notify.iter().flat_map(|notify| &notify.posts);

@@ -4,7 +4,7 @@ use guest::access;
 use kernel_model::Kernel;
 use kernel_model::body::Body;
 use kernel_model::cm::KeyId;
-use kernel_model::ke::EventKind;
+use kernel_model::ke::{EventKind, IrTimer};
 use kernel_model::ob::{Body as _, Directory, ObjectId, Waiter};
 use kernel_model::ps::{Job, Process, ProcessId, ThreadId};
 use kernel_model::se::{Token, TokenKind};
@@ -109,7 +109,7 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
             vec![format!("{owner}, signal state {}{abandoned}", mutant.count)]
         }
         Body::Semaphore(semaphore) => vec![format!("count {} of at most {}", semaphore.count, semaphore.limit)],
-        Body::Timer(timer) => {
+        Body::Timer(timer) | Body::IrTimer(IrTimer(timer)) => {
             let left = timer.due().map(|due| due.saturating_sub(now.now));
             let due =
                 left.map_or("not set".into(), |left| format!("expires in {}.{:04} ms", left / 10_000, left % 10_000));

@@ -36,6 +36,24 @@ static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) {
     return (SIZES){align(at.native, most.native), align(at.narrow, most.narrow)};
 }
 
+/* The same for others; how long the narrow form is. */
+ULONG Wow64pNarrow(const char *format, const void *from, void *to) { return narrow(format, from, to).narrow; }
+
+/* The way back, with zeros in the upper halves; how long the wide form is. */
+ULONG Wow64pWiden(const char *format, const void *from, void *to) {
+    SIZES at = {0, 0}, sizes = narrow(format, 0, 0);
+    for (ULONG i = 0; i < sizes.native; i++) ((UCHAR *)to)[i] = 0;
+    for (; *format; format++) {
+        ULONG native = field_size(*format, 8), small = field_size(*format, 4);
+        at.native = align(at.native, native);
+        at.narrow = align(at.narrow, small);
+        for (ULONG i = 0; i < small; i++) ((UCHAR *)to)[at.native + i] = ((const UCHAR *)from)[at.narrow + i];
+        at.native += native;
+        at.narrow += small;
+    }
+    return sizes.native;
+}
+
 /* A structure of at most 160 bytes: `buffer` is the index of the argument that says where it goes. */
 NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format) {
     ULONG64 native[20] = {0}, small[20] = {0};
@@ -110,6 +128,48 @@ NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const ch
         from += each.native + tail;
     }
     return NT_SUCCESS(status) ? listed(call, buffer, at) : status;
+}
+
+/* OBJECT_TYPE_INFORMATION, whose name lies behind it in both forms. */
+#define TYPE "hhw" "dddddddddddd" "dddddd" "bbbb" "ddd"
+enum { TYPE_HEAD = 0x68, TYPE_HEAD_32 = 0x60 };
+
+/* One type, for a place in the program's buffer; how long it is there. */
+static ULONG put_type(CALL *call, const UCHAR *from, ULONG at, NTSTATUS *status) {
+    ULONG small[TYPE_HEAD_32 / 4];
+    ULONG text = align(*(const USHORT *)(from + 2), 4);
+    narrow(TYPE, from, (UCHAR *)small);
+    small[1] = call->slots[2] + at + TYPE_HEAD_32;
+    *status = put(call, 2, at, small, TYPE_HEAD_32);
+    if (NT_SUCCESS(*status)) *status = put(call, 2, at + TYPE_HEAD_32, from + TYPE_HEAD, text);
+    return TYPE_HEAD_32 + text;
+}
+
+NTSTATUS Wow64pQueryType(CALL *call) {
+    ULONG64 native[0x180 / 8] = {0};
+    NTSTATUS fault, status = Wow64pWithBuffer(call, 2, native, sizeof native, 0);
+    if (!NT_SUCCESS(status)) return status;
+    ULONG length = TYPE_HEAD_32 + align(((USHORT *)native)[1], 4);
+    status = listed(call, 2, length);
+    if (!NT_SUCCESS(status)) return status;
+    put_type(call, (const UCHAR *)native, 0, &fault);
+    return fault;
+}
+
+/* OBJECT_TYPES_INFORMATION: their count, then all of them, each aligned as a pointer is. */
+NTSTATUS Wow64pQueryTypes(CALL *call) {
+    UCHAR native[LIST_BUFFER] __attribute__((aligned(16)));
+    commit(native);
+    NTSTATUS status = Wow64pWithBuffer(call, 2, native, sizeof native, 0);
+    if (!NT_SUCCESS(status)) return status;
+    ULONG count = *(ULONG *)native, at = sizeof count, from = 8;
+    status = put(call, 2, 0, &count, sizeof count);
+    for (ULONG i = 0; i < count && NT_SUCCESS(status); i++) {
+        const UCHAR *type = native + from;
+        from = align(from + TYPE_HEAD + align(*(const USHORT *)(type + 2), 4), 8);
+        at = align(at, 4) + put_type(call, type, align(at, 4), &status);
+    }
+    return NT_SUCCESS(status) ? listed(call, 2, at) : status;
 }
 
 /* SYSTEM_PROCESS_INFORMATION up to the threads, and a thread's, also the extended one. */

@@ -13,6 +13,7 @@ typedef long long LONG64;
 #define STATUS_INFO_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
 #define STATUS_ACCESS_VIOLATION ((NTSTATUS)0xC0000005)
 #define STATUS_INVALID_SYSTEM_SERVICE ((NTSTATUS)0xC000001C)
+#define STATUS_INSUFFICIENT_RESOURCES ((NTSTATUS)0xC000009A)
 #define STATUS_INVALID_PARAMETER ((NTSTATUS)0xC000000D)
 
 /* The most arguments a service takes, in 4-byte slots of its caller. */
@@ -79,5 +80,11 @@ NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format);
 NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer);
 NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail);
 NTSTATUS Wow64pQueryProcesses(CALL *call, int extended);
+ULONG Wow64pNarrow(const char *format, const void *from, void *to);
+ULONG Wow64pWiden(const char *format, const void *from, void *to);
+NTSTATUS Wow64pQueryType(CALL *call);
+NTSTATUS Wow64pQueryTypes(CALL *call);
+/* Objects of the object manager (objects.c). */
+NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call);
 /* The services with a CONTEXT (context.c). */
 NTSTATUS Wow64pServiceWithContext(UCHAR special, CALL *call);

@@ -6,6 +6,7 @@ mod keyed_event;
 mod mutant;
 mod semaphore;
 mod timer;
+mod timer2;
 mod timer_ex;
 
 pub use event_pair::EventPair;
@@ -14,5 +15,5 @@ use crate::service::Service;
 
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [event::SERVICES, mutant::SERVICES, semaphore::SERVICES, timer::SERVICES, keyed_event::SERVICES];
-    tables.into_iter().chain([event_pair::SERVICES, timer_ex::SERVICES]).flatten()
+    tables.into_iter().chain([event_pair::SERVICES, timer_ex::SERVICES, timer2::SERVICES]).flatten()
 }

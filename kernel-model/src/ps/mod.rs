@@ -24,6 +24,7 @@ mod terminate;
 mod thread_information;
 mod thread_name;
 mod thread_services;
+mod timer_apc;
 mod token;
 mod wow64;
 pub(crate) mod wow64_context;

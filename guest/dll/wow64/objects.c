@@ -1,0 +1,207 @@
+/* wow64.dll: services of objects whose structures have pointers or words in them. */
+#include "wow64.h"
+
+/* The codes of guest/data/wow64_services.csv. */
+enum { SET_TIMER = 21, QUERY_DIRECTORY, QUERY_JOB, SET_JOB, QUERY_SECTION, WAIT_FOR_DEBUG_EVENT };
+
+#define STATUS_MORE_ENTRIES ((NTSTATUS)0x105)
+#define STATUS_NO_MORE_ENTRIES ((NTSTATUS)0x8000001A)
+#define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
+#define STATUS_BUFFER_OVERFLOW ((NTSTATUS)0x80000005)
+#define STATUS_BREAKPOINT ((NTSTATUS)0x80000003)
+#define STATUS_SINGLE_STEP ((NTSTATUS)0x80000004)
+#define STATUS_WX86_SINGLE_STEP 0x4000001E
+#define STATUS_WX86_BREAKPOINT 0x4000001F
+
+static NTSTATUS service(const CALL *call) { return Wow64pSystemService(call->number, call->count, call->native); }
+
+/* TIMER_SET_COALESCABLE_TIMER_INFO */
+static NTSTATUS set_timer(CALL *call) {
+    ULONG64 small[4], native[6];
+    if (call->slots[1] != 0) return service(call);
+    if (call->slots[3] != sizeof small) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[2]), sizeof small);
+    if (!NT_SUCCESS(status)) return status;
+    call->native[2] = (ULONG64)native;
+    call->native[3] = Wow64pWiden("qwwwddw", small, native);
+    return service(call);
+}
+
+/* One entry of a directory, from the one whose number is `context` on. */
+typedef struct {
+    UNICODE_STRING64 name, type;
+    ULONG64 end[4];
+    UCHAR text[0x600];
+} DIRECTORY_ENTRY;
+
+static NTSTATUS read_entry(const CALL *call, DIRECTORY_ENTRY *entry, ULONG context) {
+    CALL one = *call;
+    ULONG returned = 0;
+    one.native[1] = (ULONG64)entry;
+    one.native[2] = sizeof *entry;
+    one.native[3] = 1;
+    one.native[4] = 0;
+    one.native[5] = (ULONG64)&context;
+    one.native[6] = (ULONG64)&returned;
+    NTSTATUS status = service(&one);
+    return status == STATUS_BUFFER_TOO_SMALL ? STATUS_INSUFFICIENT_RESOURCES : status;
+}
+
+/* Puts an entry at `at` and its texts at `*text`, which moves behind them. */
+static NTSTATUS put_entry(const DIRECTORY_ENTRY *entry, ULONG at, ULONG *text) {
+    const UNICODE_STRING64 *strings[2] = {&entry->name, &entry->type};
+    NTSTATUS status = STATUS_SUCCESS;
+    for (ULONG i = 0; i < 2 && NT_SUCCESS(status); i++) {
+        UNICODE_STRING32 small = {strings[i]->Length, strings[i]->MaximumLength, *text};
+        status = Wow64pCopy(pointer(*text), (const void *)strings[i]->Buffer, small.MaximumLength);
+        if (NT_SUCCESS(status)) status = Wow64pCopy(pointer(at + i * sizeof small), &small, sizeof small);
+        *text += small.MaximumLength;
+    }
+    return status;
+}
+
+static NTSTATUS query_directory(CALL *call) {
+    enum { ENTRY = 16 };
+    DIRECTORY_ENTRY entry;
+    ULONG start = 0, rows = 0, total = ENTRY, single = call->slots[3] & 0xff;
+    ULONG buffer = call->slots[1], context = call->slots[5], returned = call->slots[6];
+    NTSTATUS fault, status = Wow64pCopy(&start, pointer(context), sizeof start);
+    if (!NT_SUCCESS(status)) return status;
+    if (call->slots[4] & 0xff) start = 0;
+    do {
+        status = read_entry(call, &entry, start + rows);
+        if (status == STATUS_NO_MORE_ENTRIES && rows) status = STATUS_SUCCESS, single = 1;
+        else if (status != STATUS_NO_MORE_ENTRIES && !NT_SUCCESS(status)) return status;
+        else if (NT_SUCCESS(status)) {
+            ULONG size = ENTRY + entry.name.MaximumLength + entry.type.MaximumLength;
+            if (total + size > call->slots[2]) {
+                status = single ? STATUS_BUFFER_TOO_SMALL : STATUS_MORE_ENTRIES;
+                if (single) total += size;
+            } else {
+                total += size;
+                rows++;
+            }
+        }
+    } while (status == STATUS_SUCCESS && !single);
+    ULONG text = buffer + (rows + 1) * ENTRY, next = start + rows;
+    for (ULONG i = 0; i < rows && NT_SUCCESS(status); i++) {
+        fault = read_entry(call, &entry, start + i);
+        if (NT_SUCCESS(fault)) fault = put_entry(&entry, buffer + i * ENTRY, &text);
+        if (!NT_SUCCESS(fault)) return fault;
+    }
+    if (NT_SUCCESS(status)) {
+        fault = Wow64pCopy(pointer(context), &next, sizeof next);
+        if (NT_SUCCESS(fault) && call->slots[2] >= total)
+            fault = Wow64pCopy(pointer(buffer + rows * ENTRY), (const ULONG64[2]){0, 0}, ENTRY);
+        if (!NT_SUCCESS(fault)) return fault;
+    }
+    if (status == STATUS_NO_MORE_ENTRIES) total = 0;
+    fault = returned ? Wow64pCopy(pointer(returned), &total, sizeof total) : STATUS_SUCCESS;
+    return NT_SUCCESS(fault) ? status : fault;
+}
+
+/* JOBOBJECT_BASIC_LIMIT_INFORMATION, and behind it what the extended one has. */
+#define LIMITS "qqdwwdwdd"
+#define EXTENDED_LIMITS LIMITS "qqqqqqwwww"
+
+/* JOBOBJECT_BASIC_PROCESS_ID_LIST: two counts, then as many words as the second says. */
+static NTSTATUS query_job_processes(CALL *call) {
+    enum { MOST = 128 };
+    struct { ULONG counts[2]; ULONG64 ids[MOST]; } native;
+    ULONG room = call->slots[3] < 8 ? 0 : (call->slots[3] - 8) / 4, returned = 0;
+    if (room > MOST) room = MOST;
+    ULONG64 length = call->slots[3] < 8 ? call->slots[3] : 8 + 8 * room;
+    NTSTATUS status = Wow64pWithBuffer(call, 2, &native, length, &returned);
+    if (!NT_SUCCESS(status) && status != STATUS_BUFFER_OVERFLOW) return status;
+    ULONG listed = native.counts[1] < room ? native.counts[1] : room, at = call->slots[2];
+    NTSTATUS fault = Wow64pCopy(pointer(at), native.counts, sizeof native.counts);
+    for (ULONG i = 0; i < listed && NT_SUCCESS(fault); i++) {
+        ULONG id = (ULONG)native.ids[i];
+        fault = Wow64pCopy(pointer(at + 8 + 4 * i), &id, sizeof id);
+    }
+    returned = 8 + 4 * listed;
+    if (NT_SUCCESS(fault) && call->slots[4]) fault = Wow64pCopy(pointer(call->slots[4]), &returned, sizeof returned);
+    return NT_SUCCESS(fault) ? status : fault;
+}
+
+static NTSTATUS query_job(CALL *call) {
+    switch (call->slots[1]) {
+    case 2: return Wow64pQueryStructure(call, 2, LIMITS);
+    case 3: return query_job_processes(call);
+    case 9: return Wow64pQueryStructure(call, 2, EXTENDED_LIMITS);
+    default: return service(call);
+    }
+}
+
+static NTSTATUS set_job(CALL *call) {
+    ULONG64 small[14], native[18];
+    const char *format;
+    switch (call->slots[1]) {
+    case 2: format = LIMITS; break;
+    case 7: format = "ww"; break;
+    case 9: format = EXTENDED_LIMITS; break;
+    default: return service(call);
+    }
+    if (call->slots[3] != Wow64pNarrow(format, 0, 0)) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[2]), call->slots[3]);
+    if (!NT_SUCCESS(status)) return status;
+    call->native[2] = (ULONG64)native;
+    call->native[3] = Wow64pWiden(format, small, native);
+    return service(call);
+}
+
+static NTSTATUS query_section(CALL *call) {
+    /* SECTION_BASIC_INFORMATION, SECTION_IMAGE_INFORMATION */
+    const char *format = call->slots[1] == 0 ? "wdq" : "wdwwdhhdhhhbbddd";
+    if (call->slots[1] > 1) return service(call);
+    NTSTATUS status = Wow64pQueryStructure(call, 2, format);
+    /* The returned length is a SIZE_T, whose 64-bit form is copied back behind us. */
+    if (NT_SUCCESS(status) && call->slots[4]) *(ULONG64 *)call->native[4] = call->slots[3];
+    return status;
+}
+
+/* DBGUI_WAIT_STATE_CHANGE: what follows the client id depends on the state. */
+static const char *debug_format(ULONG state) {
+    switch (state) {
+    case 2: return "wdw";
+    case 3: return "wwdwwdddw";
+    case 4: case 5: return "d";
+    case 6: case 7: case 8: return "ddwwdwwwwwwwwwwwwwwwd";
+    case 9: return "wwddw";
+    default: return "w";
+    }
+}
+
+static NTSTATUS wait_for_debug_event(CALL *call) {
+    struct { ULONG64 state, process, thread, information[20]; } native = {0};
+    struct { ULONG state, process, thread, information[21]; } small = {0};
+    /* The program's place must be good before an event is taken. */
+    NTSTATUS status = Wow64pCopy(&small, pointer(call->slots[3]), sizeof small);
+    if (NT_SUCCESS(status)) status = Wow64pCopy(pointer(call->slots[3]), &small, sizeof small);
+    if (!NT_SUCCESS(status)) return status;
+    call->native[3] = (ULONG64)&native;
+    status = service(call);
+    if (status != STATUS_SUCCESS) return status;
+    for (ULONG i = 0; i < sizeof small.information / 4; i++) small.information[i] = 0;
+    small.state = (ULONG)native.state;
+    small.process = (ULONG)native.process;
+    small.thread = (ULONG)native.thread;
+    Wow64pNarrow(debug_format(small.state), native.information, small.information);
+    if (small.state >= 6 && small.state <= 8) {
+        if (small.information[0] == STATUS_WX86_BREAKPOINT) small.information[0] = (ULONG)STATUS_BREAKPOINT;
+        if (small.information[0] == STATUS_WX86_SINGLE_STEP) small.information[0] = (ULONG)STATUS_SINGLE_STEP;
+    }
+    return Wow64pCopy(pointer(call->slots[3]), &small, sizeof small);
+}
+
+NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call) {
+    switch (special) {
+    case SET_TIMER: return set_timer(call);
+    case QUERY_DIRECTORY: return query_directory(call);
+    case QUERY_JOB: return query_job(call);
+    case SET_JOB: return set_job(call);
+    case QUERY_SECTION: return query_section(call);
+    case WAIT_FOR_DEBUG_EVENT: return wait_for_debug_event(call);
+    default: return service(call);
+    }
+}
