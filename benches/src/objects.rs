@@ -1,65 +1,17 @@
 //! What names and handles cost when there are many: services called in the kernel model, without a CPU.
 
-use guest::convention::{Gate, TrapRegs};
-use guest::mem::PAGE_SIZE;
-use guest::{AccessMask, Profile};
+use guest::AccessMask;
 use kernel_model::body::Body;
 use kernel_model::ke::{Event, EventKind};
-use kernel_model::mm::{Protect, Vad, VadKind};
 use kernel_model::ob::{Entry, HandleAttributes, Lookup, Walk};
-use kernel_model::service::{Args, Row};
-use kernel_model::{Answer, Call, Kernel};
-use trapgate::cpu::Ram;
 
+use crate::desk::{Bench, DATA};
 use crate::measure::{Figure, in_turns, time};
 
-/// A page for `OBJECT_ATTRIBUTES`, the name and the handle.
-const DATA: u64 = 0x10_0000;
-const FRAMES: u32 = 64;
 const EVENT_ALL: u64 = 0x1f_0003;
 const CALLS: u32 = 200_000;
 /// Nearly as many handles as a process can have.
 const MOST: u32 = 16_000_000;
-
-struct Bench {
-    kernel: Kernel,
-    ram: Ram,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let mut kernel = Kernel::new(Profile::default_profile(), FRAMES, "bench.exe");
-        let page = DATA / PAGE_SIZE;
-        let protect = Protect::READWRITE;
-        kernel.mm.space.insert(Vad { first: page, last: page, base: page, kind: VadKind::Private, protect });
-        kernel.mm.commit(page, protect).expect("memory");
-        Self { kernel, ram: Ram::new(FRAMES).expect("memory") }
-    }
-
-    fn row(&mut self, service: &str) -> Row {
-        let number = self.kernel.profile.number(service).expect("a service");
-        self.kernel.find(number).expect("a row")
-    }
-
-    fn call(&mut self, row: &Row, args: &[u64]) {
-        let mut raw = Args::default();
-        args.iter().enumerate().for_each(|(index, arg)| raw.set(index, *arg));
-        let call = Call { gate: Gate::Syscall, regs: TrapRegs::default(), number: row.number(), args: raw };
-        let answer = self.kernel.execute(&mut self.ram, row, &call);
-        assert!(matches!(answer, Answer::Status(status) if status.is_success()), "{answer:?}");
-    }
-
-    /// `OBJECT_ATTRIBUTES` at [`DATA`], with a name.
-    fn attributes(&mut self, name: &str) {
-        let text: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let string = text.len() as u64 | (text.len() as u64 + 2) << 16;
-        let words = [0x30, 0, DATA + 0x40, 0, 0, 0, 0, 0, string, DATA + 0x60];
-        let mut bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
-        bytes.resize(0x60, 0);
-        bytes.extend(text);
-        self.kernel.mm.poke(&mut self.ram, DATA, &bytes);
-    }
-}
 
 fn event() -> Body {
     Body::Event(Event { kind: EventKind::Notification, signaled: false })
@@ -67,12 +19,12 @@ fn event() -> Body {
 
 /// A kernel with a directory of so many names.
 fn with_names(count: u32) -> Bench {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(1);
     bench.kernel.ob.create_at("\\Bench", Body::Directory(Box::default())).expect("a directory");
     for n in 0..count {
         bench.kernel.ob.create_at(&format!("\\Bench\\Name of event {n}"), event()).expect("an event");
     }
-    bench.attributes("\\Bench\\The event");
+    bench.attributes("\\Bench\\The event", 0);
     let path: Vec<u16> = "\\Bench\\Name of event 9".encode_utf16().collect();
     let found = bench.kernel.ob.lookup(&Walk { path: &path, ..Walk::default() });
     assert!(matches!(found, Ok(Lookup::Found(_))));
@@ -93,7 +45,7 @@ fn create_and_close(bench: &mut Bench) -> f64 {
 
 /// A kernel with so many handles to one event, and up to 64 of their values from all over the table.
 fn with_handles(count: u32) -> (Bench, Vec<u64>) {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(1);
     let object = bench.kernel.ob.create(event());
     let entry = Entry { object, granted: AccessMask(EVENT_ALL as u32), attributes: HandleAttributes::empty() };
     let handles = &mut bench.kernel.ps.process.handles;

@@ -52,7 +52,9 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         // NtRenameKey
         "reg_nt" => (5, 1, 0),
         // NtCreateThreadEx
-        "win_threads" | "win_apc" | "thread_work" => (6, 0, 0),
+        "win_threads" | "win_apc" | "thread_work" | "win_timer_apc_nt" => (6, 0, 0),
+        // NtSetTimerEx
+        "win_timer_apc" => (6, 1, 0),
         _ => (0, 0, 0),
     }
 }

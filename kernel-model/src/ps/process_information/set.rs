@@ -1,13 +1,12 @@
 //! `NtSetInformationProcess`.
 
-use guest::mem::Word;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::{SET_INFORMATION, class, is_too_new};
 use crate::cx::Cx;
 use crate::ps::{EXECUTE_PERMANENT, ProcessAbout, ProcessId, instrumentation, priority_class, token};
 use crate::se::Privilege;
-use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
+use crate::service::{NtResult, Service, Support, Unwind, class_name, load_setting, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtSetInformationProcess => nt_set_information_process,
@@ -81,16 +80,7 @@ fn nt_set_information_process(
     let word = cx.kernel.width().bytes() as u32;
     let size = size_of_class(class, word);
     let size = size.ok_or_else(|| Unwind::unsupported(format!("ProcessInformationClass {name}")))?;
-    if length != size {
-        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
-    }
-    let mut mem = cx.mem();
-    let value = match size {
-        1 => u64::from(mem.load::<u8>(buffer)?),
-        2 => u64::from(mem.load::<u16>(buffer.cast())?),
-        4 => u64::from(mem.load::<u32>(buffer.cast())?),
-        _ => mem.load::<Word>(buffer.cast())?.0,
-    };
+    let value = load_setting(cx, buffer, length, size)?;
     match class {
         class::ACCESS_TOKEN => return token::set_primary(cx, process, buffer),
         class::SESSION => return set_session(cx, process, value as u32),
