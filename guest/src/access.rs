@@ -110,6 +110,7 @@ pub mod process {
     pub const VM_READ: AccessMask = AccessMask(0x10);
     pub const VM_WRITE: AccessMask = AccessMask(0x20);
     pub const DUP_HANDLE: AccessMask = AccessMask(0x40);
+    pub const CREATE_PROCESS: AccessMask = AccessMask(0x80);
     pub const QUERY_INFORMATION: AccessMask = AccessMask(0x400);
     pub const QUERY_LIMITED_INFORMATION: AccessMask = AccessMask(0x1000);
     pub const THREAD_QUERY_INFORMATION: AccessMask = AccessMask(0x40);

@@ -161,6 +161,9 @@ impl Kernel {
             scheduler: Scheduler::default(),
             global_flags: 0,
             single_threaded: false,
+            atoms: Default::default(),
+            debug_filter: Default::default(),
+            wine: None,
             ps: Processes {
                 process,
                 thread,
@@ -178,7 +181,7 @@ impl Kernel {
     }
 
     /// A process and its threads begin now.
-    fn begins(&mut self, id: ProcessId) {
+    pub(crate) fn begins(&mut self, id: ProcessId) {
         let now = self.clock.system_time();
         let threads: Vec<ThreadId> = self.ps.threads().filter(|t| t.process == id).map(|t| t.id).collect();
         for thread in threads {
@@ -205,22 +208,7 @@ impl Kernel {
     /// Another process with one thread, a child of the one that runs. It does not run, and has no memory: it is
     /// there to be opened, to hold handles and to be ended.
     pub fn add_process(&mut self, image: &str) -> ProcessId {
-        let id = ProcessId(self.ps.next_id());
-        let thread_id = ThreadId(id.0 + 4);
-        // PspInheritToken: the child's token is a copy.
-        let own = self.ob.get(self.ps.process.token).map(|object| object.body.clone());
-        let token = match own {
-            Some(Body::Token(token)) => Token { id: self.se.new_luid(), ..*token },
-            _ => self.se.logon(Account::User),
-        };
-        let token = make_token(&mut self.ob, token);
-        let process = process(self.profile, &mut self.ob, id, self.ps.process.id, token, image);
-        let object = process.object;
-        self.ps.others.insert(id, process);
-        let thread = thread(&mut self.ob, thread_id, id);
-        secure(&mut self.ob, &[object, thread.object, token], token);
-        self.ps.other_threads.insert(thread_id, thread);
-        self.begins(id);
-        id
+        // The running process is always there.
+        self.make_process(self.ps.process.id, None, image).map_or(self.ps.process.id, |(process, _)| process)
     }
 }

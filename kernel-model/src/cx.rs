@@ -13,7 +13,7 @@ use crate::ob::{
     Attributes, Body as _, Entry, HandleAttributes, Lookup, NameToOpen, ObjectId, ObjectType, Traverse, Walk,
     to_kernel_handle,
 };
-use crate::ps::{ProcessId, ProcessObject};
+use crate::ps::{LoadFailure, NewProcess, ProcessId, ProcessObject};
 use crate::se::Privilege;
 use crate::service::{NtResult, Unwind};
 
@@ -25,6 +25,12 @@ pub trait Outside: Phys {
     /// The mounted folders; `None`: there is none.
     fn folders(&mut self) -> Option<&mut dyn HostFolders> {
         None
+    }
+
+    /// Fills a new process, which is the current one while that is done: its modules, its PEB, the stack and the TEB of its
+    /// first thread; what that thread starts with.
+    fn load_process(&mut self, _kernel: &mut Kernel, _new: &NewProcess) -> Result<UserState, LoadFailure> {
+        Err(LoadFailure::Unsupported)
     }
 }
 

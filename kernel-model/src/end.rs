@@ -129,6 +129,20 @@ impl Kernel {
         threads.into_iter().for_each(|thread| self.end_thread(thread, status));
     }
 
+    /// The process that runs ends, by something that is no call.
+    pub fn end_current(&mut self, status: NtStatus) {
+        let process = self.ps.current_process_mut();
+        process.exit_status = NtStatus::PENDING;
+        let id = process.id;
+        self.signal_end(id, status);
+        self.run_down();
+    }
+
+    /// Whether a process is the one that the machine was started for.
+    pub fn is_first(&self, id: ProcessId) -> bool {
+        id == FIRST_PROCESS
+    }
+
     fn abandon_mutants(&mut self, thread: ThreadId) {
         if self.ob.type_info(ObjectType::Mutant).is_none_or(|info| info.objects == 0) {
             return;

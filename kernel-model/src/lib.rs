@@ -6,6 +6,7 @@
 
 mod address;
 mod apc_delivery;
+mod begin;
 pub mod body;
 mod boot;
 mod boot_files;
@@ -23,12 +24,14 @@ pub mod ke;
 pub mod kernel;
 mod keys;
 pub mod mm;
+mod new_process;
 pub mod ob;
 pub mod packages;
 pub mod ps;
 pub mod schedule;
 pub mod se;
 pub mod service;
+pub mod wine;
 
 pub use cx::Cx;
 pub use kernel::{Answer, Call, Kernel};

@@ -350,7 +350,14 @@ impl Kernel {
             let (id, yielded) = (thread.id, std::mem::take(&mut thread.yielded));
             if yielded {
                 // Whoever is ready has its turn, of a lower priority too.
-                let Some(next) = self.scheduler.ready.take() else { return Some(id) };
+                let Some(next) = self.scheduler.ready.take() else {
+                    if self.ps.thread.suspend_count == 0 {
+                        return Some(id);
+                    }
+                    // It has suspended itself.
+                    self.ps.thread.state = ThreadState::Ready;
+                    return None;
+                };
                 self.make_ready(id, false);
                 self.scheduler.preempt = false;
                 return Some(ThreadId(next));

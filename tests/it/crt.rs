@@ -132,10 +132,8 @@ fn they_export_what_their_definitions_list() {
         let own: BTreeSet<&String> = defined.iter().filter(|(_, to)| to.is_none()).map(|(name, _)| name).collect();
         assert_eq!(exports(file).iter().collect::<BTreeSet<_>>(), own, "{file}");
     }
-    let msvcrt = exports("x64/msvcrt.dll");
-    // ntdll has that one, and msvcrt leads there.
-    let missing = STARTUP.iter().filter(|name| **name != "__C_specific_handler" && !msvcrt.contains(**name));
-    let missing: Vec<_> = missing.collect();
+    let msvcrt = definitions("msvcrt/msvcrt.def", width_of("x64/msvcrt.dll").1);
+    let missing: Vec<_> = STARTUP.iter().filter(|name| !msvcrt.contains_key(**name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -98,3 +98,10 @@ pub fn without_addresses(text: &str) -> String {
     }
     out
 }
+
+/// System calls but the one by which ntdll gives up on an exception.
+pub fn calls_but_raising(machine: &trapgate::Machine) -> u64 {
+    let stats = machine.stats();
+    let raise = machine.kernel().profile.number("NtRaiseException");
+    stats.calls - stats.by_number().find(|(number, _)| Some(*number) == raise).map_or(0, |(_, count)| count)
+}

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::support::fixture_machine;
 
 /// Wine, where it is installed. Debian's wine64 alone puts nothing on the path.
-fn wine() -> Option<PathBuf> {
+pub fn wine() -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").into_iter().flat_map(|p| std::env::split_paths(&p).collect::<Vec<_>>());
     let named = on_path.flat_map(|folder| [folder.join("wine64"), folder.join("wine")]);
     named.chain([PathBuf::from("/usr/lib/wine/wine64")]).find(|path| path.is_file())
@@ -31,7 +31,6 @@ fn fixtures_print_the_same_under_wine() {
             .arg(fixture.path())
             .args(fixture.args)
             .stdin(std::fs::File::open(&input).expect("the file"))
-            .stderr(Stdio::null())
             .env("WINEDEBUG", "-all")
             .env("WINEPREFIX", &prefix)
             .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
@@ -44,9 +43,10 @@ fn fixtures_print_the_same_under_wine() {
         let _ = std::fs::remove_file(&input);
         if output.stdout != ours || output.status.code() != Some(end.exit_code().into()) {
             failures.push(format!(
-                "--- {}: Wine ({:?})\n{}--- Trapgate ({})\n{}",
+                "--- {}: Wine ({:?})\n{}{}--- Trapgate ({})\n{}",
                 fixture.name,
                 output.status.code(),
+                String::from_utf8_lossy(&output.stderr),
                 String::from_utf8_lossy(&output.stdout),
                 end.exit_code(),
                 String::from_utf8_lossy(&ours)

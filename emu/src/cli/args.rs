@@ -7,6 +7,7 @@ use guest::{Arch, Profile};
 use kernel_model::packages::LogOn;
 use kernel_model::se::Account;
 
+use super::children::ChildrenOptions;
 use super::disk::FileOptions;
 use super::schedule::ScheduleOptions;
 
@@ -55,6 +56,8 @@ pub enum Command {
 pub enum Root {
     /// Assembled by Trapgate; nothing to install
     Builtin,
+    /// Wine's own, from the installed package (Debian: libwine)
+    Wine,
 }
 
 /// Whom a program runs as.
@@ -179,6 +182,8 @@ pub struct MachineOptions {
     pub order: ScheduleOptions,
     #[command(flatten)]
     pub disk: FileOptions,
+    #[command(flatten)]
+    pub children: ChildrenOptions,
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,
@@ -224,6 +229,9 @@ pub struct RegOptions {
 pub struct RunOptions {
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// Write what the program did into FILE: one page for browsers, or JSON if it ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// The program
     pub image: PathBuf,
     /// Its arguments

@@ -2,6 +2,7 @@
 //! leaves; `reg` shows the registry; `number`, `stubs`, `ssdt` and `profiles` print data.
 
 mod args;
+mod children;
 mod commands;
 mod disk;
 mod executive;

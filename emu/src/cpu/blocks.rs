@@ -7,8 +7,8 @@
 //! XOP coded ones, and string comparisons) is cut before it.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
-    Register,
+    Code, Decoder, DecoderError, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory,
+    Mnemonic, OpKind, Register,
 };
 
 use super::strings;
@@ -206,7 +206,10 @@ pub(super) fn decode(code: &[u8], bits: u32, address: u64, size: u32) -> Block {
     while decoder.can_decode() && decoder.position() < size as usize {
         block.last = decoder.position() as u32;
         decoder.decode_out(&mut insn);
-        if block.forbidden.is_none() && is_forbidden(&insn) {
+        // What is no instruction the engine takes for one now and then (`8F /1` and on for `pop`), of another length. One
+        // that is not all here ends a block of which the engine has not told the whole.
+        let is_none = decoder.last_error() == DecoderError::InvalidInstruction;
+        if block.forbidden.is_none() && (is_none || is_forbidden(&insn)) {
             block.forbidden = Some(block.last);
         }
         if block.port.is_none() && is_port(&insn) {
@@ -321,6 +324,13 @@ mod tests {
         // nop; vxorps xmm0,xmm0,xmm0; nop
         let block = decode(&[0x90, 0xc5, 0xf8, 0x57, 0xc0, 0x90], 64, 0, 6);
         assert_eq!((block.count, block.forbidden), (3, Some(1)));
+    }
+
+    #[test]
+    fn what_is_no_instruction_is_found() {
+        // nop; 8F /7, of which the engine makes a pop of three bytes; out 6eh,eax
+        let block = decode(&[0x90, 0x8f, 0x79, 0x5e, 0xe7, 0x6e], 32, 0, 6);
+        assert_eq!(block.forbidden, Some(1));
     }
 
     #[test]

@@ -242,6 +242,7 @@ impl Cpu {
     /// Runs up to an address in the block that comes next. `None`: nothing came between, and the run goes on.
     fn run_to(&mut self, client: &mut dyn Client, stop: StopAt) -> Result<Option<Exit>, CpuError> {
         let (StopAt::Budget(address) | StopAt::Forbidden(address)) = stop;
+        let from = registers::rip(&self.engine);
         let fail = |e: uc_error| CpuError(format!("stopping at {address:#x}: {e:?}"));
         self.engine.set_exits(&[address]).map_err(fail)?;
         // Exits are looked at when code is translated.
@@ -256,6 +257,11 @@ impl Cpu {
                 StopAt::Budget(_) => Exit::Budget,
                 StopAt::Forbidden(_) => Exit::InvalidInstruction,
             }));
+        }
+        if stopped_again == Some(stop) && registers::rip(&self.engine) == from {
+            // No instruction of the engine's starts there: it decodes this block in another way than we do, and would
+            // never get to the end of it.
+            return Ok(Some(Exit::InvalidInstruction));
         }
         if stopped_again.is_some() {
             return Ok(None);

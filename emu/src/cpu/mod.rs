@@ -29,6 +29,7 @@ use guest::system::KernelGate;
 
 pub use boot::descriptors;
 pub use engine::{Cpu, CpuError, Options};
+pub(crate) use ram::LoadProcess;
 pub use ram::Ram;
 pub use registers::{Reg, RegisterFile, UserState};
 pub use ring::{Entry, Msr};

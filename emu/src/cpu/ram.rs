@@ -3,15 +3,24 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use guest::registers::UserState;
+use kernel_model::Kernel;
 use kernel_model::cx::Outside;
 use kernel_model::io::HostFolders;
 use kernel_model::mm::{Frame, Phys};
+use kernel_model::ps::{LoadFailure, NewProcess};
 use memmap2::{MmapMut, MmapRaw};
 
 /// Bytes in a frame.
 pub(super) const FRAME: usize = 0x1000;
 /// Frames at the end that belong to the CPU itself: descriptor tables and the way into ring 3.
 pub(super) const PRIVATE_FRAMES: usize = 2;
+
+/// Whoever fills new processes.
+pub(crate) trait LoadProcess: std::fmt::Debug {
+    /// Fills the process that is current; what its thread starts with.
+    fn load(&mut self, kernel: &mut Kernel, ram: &mut Ram, new: &NewProcess) -> Result<UserState, LoadFailure>;
+}
 
 /// Guest physical memory. The host gives it pages when they are first touched.
 ///
@@ -23,6 +32,8 @@ pub struct Ram {
     frames: usize,
     /// The host's folders that are mounted: what services find outside beside memory.
     pub(crate) folders: Option<Box<dyn HostFolders>>,
+    /// Whoever fills new processes; `None`: nobody.
+    pub(crate) loader: Option<Box<dyn LoadProcess>>,
     on_one_thread: PhantomData<*const ()>,
 }
 
@@ -31,7 +42,7 @@ impl Ram {
     pub fn new(frames: u32) -> std::io::Result<Self> {
         let frames = frames as usize;
         let map = MmapMut::map_anon((frames + PRIVATE_FRAMES) * FRAME)?;
-        Ok(Self { map: Arc::new(map.into()), frames, folders: None, on_one_thread: PhantomData })
+        Ok(Self { map: Arc::new(map.into()), frames, folders: None, loader: None, on_one_thread: PhantomData })
     }
 
     /// How many frames the kernel may use.
@@ -71,6 +82,13 @@ impl Outside for Ram {
             Some(folders) => Some(folders.as_mut()),
             None => None,
         }
+    }
+
+    fn load_process(&mut self, kernel: &mut Kernel, new: &NewProcess) -> Result<UserState, LoadFailure> {
+        let mut loader = self.loader.take().ok_or(LoadFailure::Unsupported)?;
+        let result = loader.load(kernel, self, new);
+        self.loader = Some(loader);
+        result
     }
 }
 

@@ -1,22 +1,21 @@
 //! What the kernel is told of a process once it is loaded, for those who ask about it.
 
-use guest::Arch;
-use kernel_model::ps::{EXECUTE_DISABLE, ImageInformation, SYSTEM_VOLUME, SystemImage};
+use kernel_model::Kernel;
+use kernel_model::mm::{ImageInformation, machine};
+use kernel_model::ps::{EXECUTE_DISABLE, SYSTEM_VOLUME, SystemImage};
 
 use super::modules::{Module, Modules};
 use super::{ProcessConfig, Target, environment};
 
-/// `IMAGE_FILE_MACHINE_*`.
-const fn machine(arch: Arch) -> u16 {
-    match arch {
-        Arch::X86 => 0x14c,
-        Arch::X64 => 0x8664,
-    }
-}
-
 /// `C:\\a.exe` as the object manager names it.
-fn device_path(path: &str) -> String {
-    format!("{SYSTEM_VOLUME}{}", path.strip_prefix("C:\\").unwrap_or(path))
+fn device_path(kernel: &Kernel, path: &str) -> String {
+    let other = path.split_once(":\\").filter(|(drive, _)| !drive.eq_ignore_ascii_case("C"));
+    let volumes = &kernel.io.volumes;
+    let volume = other.and_then(|(drive, _)| volumes.iter().position(|v| drive.starts_with(v.letter)));
+    match (volume, other) {
+        (Some(volume), Some((_, rest))) => format!("\\Device\\HarddiskVolume{}\\{rest}", volume + 1),
+        _ => format!("{SYSTEM_VOLUME}{}", path.strip_prefix("C:\\").unwrap_or(path)),
+    }
 }
 
 /// Tells of the process and its first thread.
@@ -28,9 +27,13 @@ pub(super) fn tell(target: &mut Target<'_>, config: &ProcessConfig, modules: &Mo
     }
     let Some(program) = modules.program() else { return };
     let no_execute = target.kernel.mm.space.no_execute;
+    let path = device_path(target.kernel, &program.path);
+    let line = match &target.child {
+        Some(child) => child.new.parameters.command_line(),
+        None => environment::command_line(&program.path, &config.args),
+    };
     let about = &mut target.kernel.ps.process.about;
-    about.path = device_path(&program.path);
-    about.command_line = environment::command_line(&program.path, &config.args);
+    (about.path, about.command_line) = (path, line);
     about.execute_options = if no_execute { EXECUTE_DISABLE } else { 0 };
     about.image = image_information(program);
 }
@@ -39,16 +42,7 @@ fn image_information(program: &Module) -> ImageInformation {
     let Some(image) = &program.image else {
         return ImageInformation { entry: program.base, machine: machine(program.arch), ..ImageInformation::default() };
     };
-    let (checksum, length) = image.checksum;
-    ImageInformation {
-        entry: program.entry(),
-        stack: (image.stack_reserve, image.stack_commit),
-        subsystem: image.subsystem,
-        subsystem_version: image.subsystem_version,
-        characteristics: image.characteristics,
-        machine: machine(image.arch),
-        file: (length, checksum),
-    }
+    ImageInformation::of(image, program.entry())
 }
 
 /// Tells which images are in kernel space.

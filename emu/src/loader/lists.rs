@@ -2,6 +2,7 @@
 
 use guest::NtStatus;
 use kernel_model::mm::Protect;
+use kernel_model::ps::{NUMBERS, ProcessParameters, STANDARD, TEXTS};
 
 use super::environment;
 use super::modules::Modules;
@@ -12,44 +13,55 @@ use guest::layout::{StructBuilder, wide};
 const LDR_FLAGS: u32 = 0x0008_4000 | 0x20;
 const LDR_IMAGE_DLL: u32 = 0x4;
 
+/// What the first process is told.
+fn first(target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules) -> Result<ProcessParameters, NtStatus> {
+    let path = modules.program().map_or("", |m| m.path.as_str());
+    let line = environment::command_line(path, &config.args);
+    let texts = ["C:\\", "", path, &line, path, "WinSta0\\Default", "", ""];
+    Ok(ProcessParameters {
+        texts: texts.map(|text| text.encode_utf16().collect()),
+        standard: target.console_handles()?.map(|handle| handle.0),
+        environment: environment::block(target.profile().arch, modules.arch()),
+        ..ProcessParameters::default()
+    })
+}
+
 /// `RTL_USER_PROCESS_PARAMETERS`, with its strings behind it.
 pub(super) fn parameters(
     target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules, side: &Side,
 ) -> Result<u64, NtStatus> {
-    let path = modules.program().map_or("", |m| m.path.as_str());
-    let line = environment::command_line(path, &config.args);
-    let block = environment::block(target.profile().arch, modules.arch());
+    let told = match &target.child {
+        Some(child) => child.new.parameters.clone(),
+        None => first(target, config, modules)?,
+    };
     let mut out = StructBuilder::new(side, "RTL_USER_PROCESS_PARAMETERS");
-    let texts = [
-        ("CurrentDirectory", "C:\\"),
-        ("DllPath", ""),
-        ("ImagePathName", path),
-        ("CommandLine", &line),
-        ("WindowTitle", path),
-        ("DesktopInfo", "WinSta0\\Default"),
-        ("ShellInfo", ""),
-        ("RuntimeData", ""),
-    ];
-    let size = out.size() + texts.iter().map(|(_, t)| wide(t).len() as u64 + 8).sum::<u64>();
+    let bytes = |text: &[u16]| text.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>();
+    let size = out.size() + told.texts.iter().map(|text| bytes(text).len() as u64 + 8).sum::<u64>();
     let va = target.allocate(None, size, Protect::READWRITE)?;
-    let environment = target.allocate(None, block.len() as u64, Protect::READWRITE)?;
-    target.write(environment, &block)?;
+    let environment = target.allocate(None, told.environment.len() as u64, Protect::READWRITE)?;
+    target.write(environment, &told.environment)?;
     let mut at = va + out.size();
-    for (field, text) in texts {
-        let bytes = wide(text);
+    for (field, text) in TEXTS.iter().zip(&told.texts) {
+        let bytes = bytes(text);
         target.write(at, &bytes)?;
-        out.string(field, text, at);
+        // A `UNICODE_STRING`: its length, its size with the terminator, where it is.
+        let length = (bytes.len() as u64 - 2).min(0xfffc) as u16;
+        out.bytes(field, 0, &length.to_le_bytes()).bytes(field, 2, &(length + 2).to_le_bytes());
+        out.word_at(field, side.width().bytes() as u64, at);
         at += (bytes.len() as u64).next_multiple_of(8);
     }
-    let [input, output, error] = target.console_handles()?;
+    for (field, value) in NUMBERS.iter().zip(told.numbers) {
+        out.u32(field, value);
+    }
+    for (field, handle) in STANDARD.iter().zip(told.standard) {
+        out.word(field, handle);
+    }
     out.u32("MaximumLength", size as u32)
         .u32("Length", size as u32)
         .u32("Flags", 1) // RTL_USER_PROC_PARAMS_NORMALIZED: the strings are addresses, not offsets
-        .word("StandardInput", input.0)
-        .word("StandardOutput", output.0)
-        .word("StandardError", error.0)
+        .word("ConsoleHandle", told.console)
         .word("Environment", environment)
-        .word("EnvironmentSize", block.len() as u64);
+        .word("EnvironmentSize", told.environment.len() as u64);
     target.write(va, &out.finish())?;
     Ok(va)
 }

@@ -114,6 +114,7 @@ fn dispatchers(modules: &Modules, native: Arch) -> Dispatchers {
             exception: entry("KiUserExceptionDispatcher"),
             apc: entry("KiUserApcDispatcher"),
             raise: entry("KiRaiseUserExceptionDispatcher"),
+            loader: entry("LdrInitializeThunk"),
         }
     };
     let wow64 = if native == Arch::X64 { entries(Arch::X86) } else { UserEntries::default() };
@@ -135,7 +136,7 @@ pub(super) fn fill(
     Ok(stack)
 }
 
-fn write_peb(
+pub(super) fn write_peb(
     target: &mut Target<'_>, modules: &Modules, side: &Side, peb: u64, parameters: u64, ldr: u64,
 ) -> Result<(), NtStatus> {
     let (major, minor, build) = target.profile().version;

@@ -71,8 +71,9 @@ impl Machine {
             ))));
         }
         if let Some(by) = self.cpu.take_return() {
+            let by_iret = self.is_iret(by);
             self.left_kernel();
-            if !is_canonical(rip) && !self.is_iret(by) {
+            if !is_canonical(rip) && !by_iret {
                 return Ok(Some(self.bad_return(by, rip)));
             }
         }

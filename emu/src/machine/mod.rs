@@ -1,4 +1,4 @@
-//! A machine: CPU, kernel, memory, one process, and the loop that runs them.
+//! A machine: CPU, kernel, memory, processes, and the loop that runs them.
 
 mod breakpoints;
 mod console;
@@ -8,6 +8,7 @@ mod exceptions;
 mod folders;
 mod frame;
 mod interrupt;
+mod processes;
 mod ring0;
 mod run;
 mod stats;
@@ -31,12 +32,15 @@ pub(crate) use console::Stdio;
 pub use console::{Captured, HostConsole};
 pub use end::{BugCheck, Crash, End};
 pub use folders::{MappedFolder, open_folders};
+pub use processes::ChildOptions;
+use processes::Others;
 pub(crate) use run::trap_address;
 pub use stats::Stats;
 
 use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
 use crate::registry::{self, HiveFile, MountError};
+use crate::root::SystemRoot;
 use crate::trace::Observer;
 use ring0::Ring0;
 use world::{Pending, World};
@@ -92,6 +96,10 @@ pub struct Config {
     pub folders: Vec<MappedFolder>,
     /// Bytes on C:.
     pub disk: u64,
+    /// Where the system's DLLs come from.
+    pub root: SystemRoot,
+    /// What happens with the processes that the guest makes.
+    pub children: ChildOptions,
 }
 
 impl Config {
@@ -120,6 +128,8 @@ impl Config {
             hives: Vec::new(),
             folders: Vec::new(),
             disk: kernel_model::io::DEFAULT_DISK,
+            root: SystemRoot::default(),
+            children: ChildOptions::default(),
         }
     }
 
@@ -173,6 +183,7 @@ pub struct Machine {
     /// The calls that threads which do not run are in.
     parked: BTreeMap<ThreadId, Pending>,
     mapped: Vec<MappedFolder>,
+    others: Others,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -215,10 +226,18 @@ impl Machine {
             registry::mount(&mut kernel.cm, hive)?;
         }
         let registry_at_start = kernel.cm.clone();
-        let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None };
-        let (mut modules, start) = loader::load(&mut target, &config.process)?;
-        let Target { kernel: files, ram: outside, .. } = &mut target;
-        folders::set_up(files, outside, config, &modules)?;
+        let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None, child: None };
+        let (mut modules, start) = match &config.root {
+            SystemRoot::Builtin => {
+                let loaded = loader::load(&mut target, &config.process)?;
+                folders::set_up(target.kernel, target.ram, config, &loaded.0)?;
+                loaded
+            }
+            SystemRoot::Wine(root) => {
+                folders::set_up_root(target.kernel, target.ram, config, root)?;
+                loader::load_wine(&mut target, &config.process, root)?
+            }
+        };
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
         let system = match config.dispatch {
             Dispatch::Direct => None,
@@ -241,6 +260,8 @@ impl Machine {
         kernel.single_threaded = config.dispatch == Dispatch::Kernel;
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
         let fixup = Fixup::new(&modules);
+        let (others, loader) = Others::new(&config.process, config.children, &modules);
+        ram.loader = Some(Box::new(loader));
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));
         let mut machine = Self {
@@ -254,6 +275,7 @@ impl Machine {
             parked: BTreeMap::new(),
             registry_at_start,
             mapped: config.folders.clone(),
+            others,
         };
         if config.driver.is_some() {
             machine.start_driver()?;
@@ -280,7 +302,7 @@ impl Machine {
         self.world.observer.take()
     }
 
-    /// The process's modules.
+    /// The modules of the process that runs, or has run last.
     pub fn modules(&self) -> &Modules {
         &self.world.modules
     }

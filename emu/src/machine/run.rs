@@ -73,19 +73,22 @@ impl Machine {
                 other => self.user_exception(other),
             };
             self.forget();
-            if let Some(end) = end {
-                return Ok(self.as_critical(end));
+            if let Some(end) = end
+                && let Some(end) = self.as_critical(end).and_then(|end| self.ends_alone(end))
+            {
+                return Ok(end);
             }
         }
     }
 
     /// A critical process that an exception ends takes the machine with it.
-    fn as_critical(&mut self, end: End) -> End {
-        let End::Crash(crash) = &end else { return end };
+    fn as_critical(&mut self, end: End) -> Option<End> {
+        let End::Crash(crash) = &end else { return Some(end) };
         let id = self.world.kernel.ps.process.id;
         self.world.kernel.process_dies(id);
-        let Some(found) = self.world.kernel.bug_check.take() else { return end };
-        self.bug_check(found.code, found.parameters, format!("{} by {}", found.what, crash.code), Some(crash.address))
+        let Some(found) = self.world.kernel.bug_check.take() else { return Some(end) };
+        let what = format!("{} by {}", found.what, crash.code);
+        Some(self.bug_check(found.code, found.parameters, what, Some(crash.address)))
     }
 
     /// What 32-bit kernels answer beside system calls: `int 2Ah`, `KiGetTickCount`, the milliseconds since the start;
@@ -142,8 +145,16 @@ impl Machine {
         update_kuser(&mut self.world.kernel, &mut self.world.ram);
     }
 
+    /// Takes note of the images that the guest has mapped itself, so that addresses in them have names.
+    pub(super) fn learn_modules(&mut self) {
+        for (base, image) in self.world.kernel.mm.segments.take_news() {
+            self.world.modules.mapped(base, &image);
+        }
+    }
+
     fn drain_console(&mut self) {
         for (stream, bytes) in self.world.kernel.console.take_output() {
+            let bytes = self.shown(stream, bytes);
             self.world.console.write(stream, &bytes);
         }
         for line in self.world.kernel.console.take_notes() {
@@ -154,6 +165,7 @@ impl Machine {
     /// Finishes the call that the engine stopped at.
     pub(super) fn after_trap(&mut self) -> Option<End> {
         let mut pending = self.world.pending.take()?;
+        self.learn_modules();
         loop {
             self.drain_console();
             match pending.answer.clone() {

@@ -21,6 +21,9 @@ impl Machine {
     /// `KiSwapThread`: has the next thread run, and finish the call that it was in. Where none is ready, time passes.
     pub(super) fn next_thread(&mut self) -> Option<End> {
         loop {
+            if self.is_over() {
+                return Some(self.nobody_left());
+            }
             if let Some(next) = self.world.kernel.pick() {
                 return self.go_on_with(next);
             }
@@ -29,6 +32,7 @@ impl Machine {
                 Some(due) => {
                     kernel.clock.advance_to(due);
                     kernel.expire();
+                    self.tick();
                 }
                 None => return Some(self.nobody_left()),
             }
@@ -48,7 +52,6 @@ impl Machine {
             return self.not_handled_by_debugger(&record, first_chance);
         }
         let mut pending = pending?;
-        self.tick();
         match wake {
             Some(Wake::Status(status)) => pending.answer = Answer::Status(status),
             Some(Wake::Again) => {
@@ -65,8 +68,8 @@ impl Machine {
 
     /// Changes the CPU over to a thread.
     fn swap_in(&mut self, next: ThreadId) {
-        let World { kernel, ram, .. } = &mut self.world;
-        let before = kernel.ps.thread.id;
+        let kernel = &mut self.world.kernel;
+        let (before, process) = (kernel.ps.thread.id, kernel.ps.process.id);
         if before == next {
             kernel.switch_to(next);
             return;
@@ -78,7 +81,10 @@ impl Machine {
         }
         if kernel.switch_to(next) {
             self.cpu.set_space(kernel.ps.process.id.0);
+            self.swap_modules(process);
         }
+        let World { kernel, ram, .. } = &mut self.world;
+        kernel.begin_thread(ram);
         let thread = &kernel.ps.thread;
         self.cpu.set_user_state(&thread.user);
         match kernel.profile.arch {
@@ -100,6 +106,9 @@ impl Machine {
 
     /// No thread can go on, and time will change nothing.
     fn nobody_left(&mut self) -> End {
+        if let Some(crash) = self.others.crash.take() {
+            return crash;
+        }
         match self.world.kernel.ps.first_exit {
             Some(status) => End::Exit(status),
             None => End::Deadlock(self.who_waits()),
@@ -111,7 +120,7 @@ impl Machine {
         let waiting = kernel.ps.threads().filter_map(|thread| Some((thread, thread.wait.as_ref()?)));
         let line = |(thread, wait): (&Thread, &Wait)| {
             let call = self.parked.get(&thread.id).map(|pending| {
-                let place = self.world.modules.describe(pending.call.regs.rip);
+                let place = self.describe_in(thread.process, pending.call.regs.rip);
                 format!(" ({} at {place})", pending.row.map_or("?", |r| r.info.name))
             });
             let call = call.unwrap_or_default();

@@ -18,6 +18,13 @@ HANDLE NTAPI GetStdHandle(ULONG number) {
     return (HANDLE)-1;
 }
 
+/* `SetStdHandle`. */
+BOOL NTAPI SetStdHandle(ULONG number, HANDLE handle) {
+    if (STD_INPUT_HANDLE - number > 2) return BasepFail(ERROR_INVALID_HANDLE);
+    (&NtCurrentPeb()->ProcessParameters->StandardInput)[STD_INPUT_HANDLE - number] = handle;
+    return TRUE;
+}
+
 /* `CloseHandle`. */
 BOOL NTAPI CloseHandle(HANDLE handle) { return BasepStatus(NtClose(handle)); }
 

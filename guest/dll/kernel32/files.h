@@ -25,6 +25,10 @@ NTSTATUS BasepNtPath(const WCHAR *name, UNICODE_STRING *path);
 NTSTATUS BasepOpenPath(const WCHAR *name, ACCESS_MASK access, ULONG options, HANDLE *file);
 ULONG BasepNarrow(const WCHAR *text, ULONG length, char *to, ULONG room);
 WCHAR *BasepWiden(const char *name);
+const WCHAR *BasepVariable(const char *name);
+/* text.c */
+WCHAR *BasepWidenLong(const char *text);
+WCHAR *BasepWidenBlock(const char *block);
 /* open.c */
 HANDLE NTAPI CreateFileW(const WCHAR *, ULONG, ULONG, SECURITY_ATTRIBUTES *, ULONG, ULONG, HANDLE);
 BOOL NTAPI CloseHandle(HANDLE);

@@ -108,7 +108,7 @@ BOOL NTAPI SetCurrentDirectoryW(const WCHAR *name) {
 BASEP_PATH_A(BOOL, FALSE, SetCurrentDirectoryA, (const char *name), SetCurrentDirectoryW(wide))
 
 /* A variable of the environment; NULL: it is not set, or empty. */
-static const WCHAR *BasepVariable(const char *name) {
+const WCHAR *BasepVariable(const char *name) {
     const WCHAR *at = NtCurrentPeb()->ProcessParameters->Environment;
     for (; at && *at; at += wcslen(at) + 1) {
         ULONG i = 0;

@@ -1,5 +1,5 @@
 /* Text: UTF-16 to and from UTF-8, which is this machine's ANSI code page. */
-#include "kernel32.h"
+#include "files.h"
 
 #define REPLACEMENT 0xfffd
 
@@ -66,4 +66,31 @@ BOOL BasepWideName(const char *name, WCHAR *to) {
     }
     to[used] = 0;
     return TRUE;
+}
+
+/* Bytes of UTF-8 as UTF-16, to be freed. */
+static WCHAR *BasepWidenBytes(const char *text, SIZE_T size) {
+    const UCHAR *at = (const UCHAR *)text, *end = at + size;
+    /* No byte makes more than one unit. */
+    WCHAR *wide = BasepAllocate((size + 1) * sizeof *wide);
+    for (ULONG used = 0; wide && at < end;) {
+        ULONG c = BasepDecode(&at);
+        if (c >= 0x10000) {
+            wide[used++] = (WCHAR)(0xd800 + ((c - 0x10000) >> 10));
+            c = 0xdc00 + (c & 0x3ff);
+        }
+        wide[used++] = (WCHAR)c;
+        wide[used] = 0;
+    }
+    return wide;
+}
+
+/* A text of any length. */
+WCHAR *BasepWidenLong(const char *text) { return BasepWidenBytes(text, strlen(text) + 1); }
+
+/* An environment block. */
+WCHAR *BasepWidenBlock(const char *block) {
+    const char *at = block;
+    while (*at) at += strlen(at) + 1;
+    return BasepWidenBytes(block, (SIZE_T)(at - block) + 2);
 }

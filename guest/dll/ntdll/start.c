@@ -7,6 +7,8 @@ enum { DLL_PROCESS_DETACH, DLL_PROCESS_ATTACH, DLL_THREAD_ATTACH, DLL_THREAD_DET
 /* Its entry point does not want to be told of threads (`DisableThreadLibraryCalls`). */
 #define LDRP_DONT_CALL_FOR_THREADS 0x40000
 #define ThreadAmILastThread 12
+/* In `ArbitraryUserPointer` of a thread that has begun, with what `LdrpBeginThread` tells. */
+#define LDRP_BEGUN 1
 #define IMAGE_DIRECTORY_ENTRY_TLS 9
 
 typedef void(NTAPI *PIMAGE_TLS_CALLBACK)(PVOID base, ULONG reason, PVOID reserved);
@@ -87,6 +89,13 @@ void LdrpResetLoaderLock(void) { RtlInitializeCriticalSectionEx(&LdrpLoaderLock,
 
 /* What a thread does before its start address: whether it is a later one. */
 __attribute__((used)) LONG LdrpBeginThread(void) {
+    /* `LdrInitializeThunk` has done it. */
+    TEB *teb = NtCurrentTeb();
+    ULONG_PTR begun = (ULONG_PTR)teb->NtTib.ArbitraryUserPointer;
+    if (begun & LDRP_BEGUN) {
+        teb->NtTib.ArbitraryUserPointer = NULL;
+        return (LONG)(begun >> 1);
+    }
     RtlEnterCriticalSection(&LdrpLoaderLock);
     LONG later = LdrpProcessStarted;
     LdrpProcessStarted = 1;
@@ -94,6 +103,16 @@ __attribute__((used)) LONG LdrpBeginThread(void) {
     else LdrpInitializeProcess();
     RtlLeaveCriticalSection(&LdrpLoaderLock);
     return later;
+}
+
+/* `LdrInitializeThunk`: where a thread begins that somebody has given an APC or other registers before it ran. What has to be
+ * done first is done; then APCs run, and the thread goes on with the registers. */
+EXPORT void NTAPI LdrInitializeThunk(CONTEXT *context, PVOID unused, PVOID unused2) {
+    (void)unused, (void)unused2;
+    ULONG_PTR later = (ULONG_PTR)LdrpBeginThread();
+    NtCurrentTeb()->NtTib.ArbitraryUserPointer = (PVOID)(later << 1 | LDRP_BEGUN);
+    NtContinue(context, TRUE);
+    __builtin_trap();
 }
 
 /* A later thread's copies of the modules' static TLS data. */

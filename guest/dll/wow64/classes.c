@@ -4,9 +4,9 @@
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
        QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS,
-       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, SET_TOKEN, ADJUST_GROUPS, FIRST_OF_OBJECTS };
+       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, QUERY_JOB, SET_JOB, CREATE_USER_PROCESS, CREATE_THREAD_EX,
+       SET_TOKEN, ADJUST_GROUPS, FIRST_OF_OBJECTS };
 
-#define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
 #define PROCESS_WOW64_INFORMATION 26
 /* TEB32 lies this far behind TEB64. */
 #define TEB32_OFFSET 0x2000
@@ -136,7 +136,7 @@ static NTSTATUS query_process(CALL *call) {
     case 7: case PROCESS_WOW64_INFORMATION: case 30: return query_process_word(call);
     case 14: return Wow64pQueryStructure(call, 2, "wwwwwww");
     case 21: return Wow64pQueryStructure(call, 2, "whhhh");
-    case 27: case 43: case 60: return Wow64pQueryString(call, 2);
+    case 27: case 43: case 60: return Wow64pQueryString(call, 2, STATUS_INFO_LENGTH_MISMATCH);
     /* SECTION_IMAGE_INFORMATION, PROCESS_HANDLE_SNAPSHOT_INFORMATION */
     case 37: return Wow64pQueryStructure(call, 2, "wdwwdhhdhhhbbddd");
     case 51: return Wow64pQueryCounted(call, 2, "ww", "wwwdddd", 0);
@@ -151,6 +151,7 @@ static NTSTATUS query_thread(CALL *call) {
     case 0: break;
     case 9: return Wow64pQueryStructure(call, 2, "w");
     case 30: return Wow64pQueryStructure(call, 2, "whhhh");
+    case 38: return Wow64pQueryString(call, 2, STATUS_BUFFER_TOO_SMALL);
     case 40: return Wow64pQueryStructure(call, 2, "qqqdwwwddddd");
     default: return service(call);
     }
@@ -315,8 +316,20 @@ static NTSTATUS set_process(CALL *call) {
     }
 }
 
+/* ThreadNameInformation: a UNICODE_STRING. */
+static NTSTATUS set_name(CALL *call) {
+    UNICODE_STRING64 name;
+    if (call->slots[3] != sizeof(UNICODE_STRING32)) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = Wow64pReadString(&name, call->slots[2]);
+    if (!NT_SUCCESS(status)) return status;
+    call->native[2] = (ULONG64)&name;
+    call->native[3] = sizeof name;
+    return service(call);
+}
+
 static NTSTATUS set_thread(CALL *call) {
     switch (call->slots[1]) {
+    case 38: return set_name(call);
     /* ThreadImpersonationToken; ThreadAffinityMask, ThreadQuerySetWin32StartAddress. */
     case 5: return set_words(call, 1, 1);
     case 4: case 9: return set_words(call, 1, 0);
@@ -382,7 +395,7 @@ static NTSTATUS set_file(CALL *call) {
 /* ObjectNameInformation is a counted string, and a type's begins with one. */
 static NTSTATUS query_object(CALL *call) {
     switch (call->slots[1]) {
-    case 1: return Wow64pQueryString(call, 2);
+    case 1: return Wow64pQueryString(call, 2, STATUS_INFO_LENGTH_MISMATCH);
     case 2: return Wow64pQueryType(call);
     case 3: return Wow64pQueryTypes(call);
     default: return service(call);
@@ -439,6 +452,9 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case SET_TOKEN: return set_token(call);
     case ADJUST_GROUPS: return adjust_groups(call);
     case QUERY_MULTIPLE_VALUES: return query_multiple_values(call);
+    case CREATE_USER_PROCESS: case CREATE_THREAD_EX: return Wow64pServiceWithAttributes(special, call);
+    case QUERY_JOB: return Wow64pQueryJob(call);
+    case SET_JOB: return Wow64pSetJob(call);
     case SET_PROCESS: return set_process(call);
     case SET_THREAD: return set_thread(call);
     case SET_FILE: return set_file(call);

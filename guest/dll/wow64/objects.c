@@ -2,29 +2,14 @@
 #include "wow64.h"
 
 /* The codes of guest/data/wow64_services.csv. */
-enum { SET_TIMER = 21, QUERY_DIRECTORY, QUERY_JOB, SET_JOB, QUERY_SECTION, WAIT_FOR_DEBUG_EVENT };
+enum { SET_TIMER = 25, QUERY_DIRECTORY, QUERY_SECTION, WAIT_FOR_DEBUG_EVENT };
 
-#define STATUS_MORE_ENTRIES ((NTSTATUS)0x105)
-#define STATUS_NO_MORE_ENTRIES ((NTSTATUS)0x8000001A)
-#define STATUS_BUFFER_TOO_SMALL ((NTSTATUS)0xC0000023)
-#define STATUS_BUFFER_OVERFLOW ((NTSTATUS)0x80000005)
-#define STATUS_BREAKPOINT ((NTSTATUS)0x80000003)
-#define STATUS_SINGLE_STEP ((NTSTATUS)0x80000004)
-#define STATUS_WX86_SINGLE_STEP 0x4000001E
-#define STATUS_WX86_BREAKPOINT 0x4000001F
 
 static NTSTATUS service(const CALL *call) { return Wow64pSystemService(call->number, call->count, call->native); }
 
 /* TIMER_SET_COALESCABLE_TIMER_INFO */
 static NTSTATUS set_timer(CALL *call) {
-    ULONG64 small[4], native[6];
-    if (call->slots[1] != 0) return service(call);
-    if (call->slots[3] != sizeof small) return STATUS_INFO_LENGTH_MISMATCH;
-    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[2]), sizeof small);
-    if (!NT_SUCCESS(status)) return status;
-    call->native[2] = (ULONG64)native;
-    call->native[3] = Wow64pWiden("qwwwddw", small, native);
-    return service(call);
+    return call->slots[1] == 0 ? Wow64pSetStructure(call, 2, "qwwwddw") : service(call);
 }
 
 /* One entry of a directory, from the one whose number is `context` on. */
@@ -100,56 +85,6 @@ static NTSTATUS query_directory(CALL *call) {
     return NT_SUCCESS(fault) ? status : fault;
 }
 
-/* JOBOBJECT_BASIC_LIMIT_INFORMATION, and behind it what the extended one has. */
-#define LIMITS "qqdwwdwdd"
-#define EXTENDED_LIMITS LIMITS "qqqqqqwwww"
-
-/* JOBOBJECT_BASIC_PROCESS_ID_LIST: two counts, then as many words as the second says. */
-static NTSTATUS query_job_processes(CALL *call) {
-    enum { MOST = 128 };
-    struct { ULONG counts[2]; ULONG64 ids[MOST]; } native;
-    ULONG room = call->slots[3] < 8 ? 0 : (call->slots[3] - 8) / 4, returned = 0;
-    if (room > MOST) room = MOST;
-    ULONG64 length = call->slots[3] < 8 ? call->slots[3] : 8 + 8 * room;
-    NTSTATUS status = Wow64pWithBuffer(call, 2, &native, length, &returned);
-    if (!NT_SUCCESS(status) && status != STATUS_BUFFER_OVERFLOW) return status;
-    ULONG listed = native.counts[1] < room ? native.counts[1] : room, at = call->slots[2];
-    NTSTATUS fault = Wow64pCopy(pointer(at), native.counts, sizeof native.counts);
-    for (ULONG i = 0; i < listed && NT_SUCCESS(fault); i++) {
-        ULONG id = (ULONG)native.ids[i];
-        fault = Wow64pCopy(pointer(at + 8 + 4 * i), &id, sizeof id);
-    }
-    returned = 8 + 4 * listed;
-    if (NT_SUCCESS(fault) && call->slots[4]) fault = Wow64pCopy(pointer(call->slots[4]), &returned, sizeof returned);
-    return NT_SUCCESS(fault) ? status : fault;
-}
-
-static NTSTATUS query_job(CALL *call) {
-    switch (call->slots[1]) {
-    case 2: return Wow64pQueryStructure(call, 2, LIMITS);
-    case 3: return query_job_processes(call);
-    case 9: return Wow64pQueryStructure(call, 2, EXTENDED_LIMITS);
-    default: return service(call);
-    }
-}
-
-static NTSTATUS set_job(CALL *call) {
-    ULONG64 small[14], native[18];
-    const char *format;
-    switch (call->slots[1]) {
-    case 2: format = LIMITS; break;
-    case 7: format = "ww"; break;
-    case 9: format = EXTENDED_LIMITS; break;
-    default: return service(call);
-    }
-    if (call->slots[3] != Wow64pNarrow(format, 0, 0)) return STATUS_INFO_LENGTH_MISMATCH;
-    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[2]), call->slots[3]);
-    if (!NT_SUCCESS(status)) return status;
-    call->native[2] = (ULONG64)native;
-    call->native[3] = Wow64pWiden(format, small, native);
-    return service(call);
-}
-
 static NTSTATUS query_section(CALL *call) {
     /* SECTION_BASIC_INFORMATION, SECTION_IMAGE_INFORMATION */
     const char *format = call->slots[1] == 0 ? "wdq" : "wdwwdhhdhhhbbddd";
@@ -188,8 +123,8 @@ static NTSTATUS wait_for_debug_event(CALL *call) {
     small.thread = (ULONG)native.thread;
     Wow64pNarrow(debug_format(small.state), native.information, small.information);
     if (small.state >= 6 && small.state <= 8) {
-        if (small.information[0] == STATUS_WX86_BREAKPOINT) small.information[0] = (ULONG)STATUS_BREAKPOINT;
-        if (small.information[0] == STATUS_WX86_SINGLE_STEP) small.information[0] = (ULONG)STATUS_SINGLE_STEP;
+        if ((NTSTATUS)small.information[0] == STATUS_WX86_BREAKPOINT) small.information[0] = (ULONG)STATUS_BREAKPOINT;
+        if ((NTSTATUS)small.information[0] == STATUS_WX86_SINGLE_STEP) small.information[0] = (ULONG)STATUS_SINGLE_STEP;
     }
     return Wow64pCopy(pointer(call->slots[3]), &small, sizeof small);
 }
@@ -198,8 +133,6 @@ NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call) {
     switch (special) {
     case SET_TIMER: return set_timer(call);
     case QUERY_DIRECTORY: return query_directory(call);
-    case QUERY_JOB: return query_job(call);
-    case SET_JOB: return set_job(call);
     case QUERY_SECTION: return query_section(call);
     case WAIT_FOR_DEBUG_EVENT: return wait_for_debug_event(call);
     default: return service(call);

@@ -30,7 +30,7 @@ typedef union {
     ULONG64 words[2];
 } SCRATCH;
 
-static NTSTATUS read_string(UNICODE_STRING64 *to, ULONG from) {
+NTSTATUS Wow64pReadString(UNICODE_STRING64 *to, ULONG from) {
     UNICODE_STRING32 string;
     NTSTATUS status = Wow64pCopy(&string, pointer(from), sizeof string);
     to->Length = string.Length;
@@ -73,7 +73,7 @@ static NTSTATUS read_object_attributes(SCRATCH *scratch, ULONG from) {
     out->ObjectName = 0;
     if (in.ObjectName) {
         out->ObjectName = (ULONG64)&scratch->object.name;
-        status = read_string(&scratch->object.name, in.ObjectName);
+        status = Wow64pReadString(&scratch->object.name, in.ObjectName);
     }
     return status;
 }
@@ -164,7 +164,7 @@ static NTSTATUS widen(CALL *call, ULONG index, ULONG slot, SCRATCH *scratch, POO
     switch (call->codes[index]) {
     case 'A': return read_object_attributes(scratch, value);
     case 'S': return read_descriptor(native, &scratch->descriptor, value);
-    case 'U': case 'u': return read_string(&scratch->string, value);
+    case 'U': case 'u': return Wow64pReadString(&scratch->string, value);
     case 'w': return read_words(scratch, value, 1, 0);
     case 'h': return read_words(scratch, value, 1, 1);
     case 'c': case 'C': return read_words(scratch, value, 2, 1);

@@ -20,14 +20,15 @@ static ULONG field_size(char code, ULONG word) {
 
 static ULONG align(ULONG at, ULONG to) { return (at + to - 1) & ~(to - 1); }
 
-/* Narrows a structure; with `to` NULL only its sizes are found. */
-static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) {
+/* Narrows a structure, or widens it; with `to` NULL only its sizes are found. */
+static SIZES convert(const char *format, const UCHAR *from, UCHAR *to, int widen) {
     SIZES at = {0, 0}, most = {1, 1};
     for (; *format; format++) {
         ULONG native = field_size(*format, 8), small = field_size(*format, 4);
         at.native = align(at.native, native);
         at.narrow = align(at.narrow, small);
-        for (ULONG i = 0; to && i < small; i++) to[at.narrow + i] = from[at.native + i];
+        ULONG here = widen ? at.narrow : at.native, there = widen ? at.native : at.narrow;
+        for (ULONG i = 0; to && i < small; i++) to[there + i] = from[here + i];
         at.native += native;
         at.narrow += small;
         if (native > most.native) most.native = native;
@@ -36,23 +37,10 @@ static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) {
     return (SIZES){align(at.native, most.native), align(at.narrow, most.narrow)};
 }
 
-/* The same for others; how long the narrow form is. */
-ULONG Wow64pNarrow(const char *format, const void *from, void *to) { return narrow(format, from, to).narrow; }
+static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) { return convert(format, from, to, 0); }
 
-/* The way back, with zeros in the upper halves; how long the wide form is. */
-ULONG Wow64pWiden(const char *format, const void *from, void *to) {
-    SIZES at = {0, 0}, sizes = narrow(format, 0, 0);
-    for (ULONG i = 0; i < sizes.native; i++) ((UCHAR *)to)[i] = 0;
-    for (; *format; format++) {
-        ULONG native = field_size(*format, 8), small = field_size(*format, 4);
-        at.native = align(at.native, native);
-        at.narrow = align(at.narrow, small);
-        for (ULONG i = 0; i < small; i++) ((UCHAR *)to)[at.native + i] = ((const UCHAR *)from)[at.narrow + i];
-        at.native += native;
-        at.narrow += small;
-    }
-    return sizes.native;
-}
+/* The same for others. */
+void Wow64pNarrow(const char *format, const void *from, void *to) { narrow(format, from, to); }
 
 /* A structure of at most 160 bytes: `buffer` is the index of the argument that says where it goes. */
 NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format) {
@@ -65,15 +53,28 @@ NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format) {
     return Wow64pHandOver(call, buffer, small, sizes.narrow);
 }
 
+/* Such a structure that the program hands in. */
+NTSTATUS Wow64pSetStructure(CALL *call, ULONG buffer, const char *format) {
+    ULONG64 native[20] = {0}, small[20];
+    SIZES sizes = narrow(format, 0, 0);
+    if (call->slots[buffer + 1] != sizes.narrow) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[buffer]), sizes.narrow);
+    if (!NT_SUCCESS(status)) return status;
+    convert(format, (const UCHAR *)small, (UCHAR *)native, 1);
+    call->native[buffer] = (ULONG64)native;
+    call->native[buffer + 1] = sizes.native;
+    return Wow64pSystemService(call->number, call->count, call->native);
+}
+
 /* Tells how long an answer is. */
 static NTSTATUS returned(const CALL *call, ULONG buffer, ULONG length) {
     ULONG to = call->slots[buffer + 2];
     return to ? Wow64pCopy(pointer(to), &length, sizeof length) : STATUS_SUCCESS;
 }
 
-/* A UNICODE_STRING with its text behind it. */
+/* A UNICODE_STRING with its text behind it, and what is said where it does not fit. */
 #define STRING_BUFFER 0x800
-NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer) {
+NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer, NTSTATUS too_small) {
     union {
         UNICODE_STRING64 string;
         UCHAR bytes[STRING_BUFFER];
@@ -84,15 +85,17 @@ NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer) {
     UNICODE_STRING32 string = {native.string.Length, (USHORT)length, length ? to + sizeof string : 0};
     status = returned(call, buffer, sizeof string + length);
     if (!NT_SUCCESS(status)) return status;
-    if (call->slots[buffer + 1] < sizeof string + length) return STATUS_INFO_LENGTH_MISMATCH;
+    if (call->slots[buffer + 1] < sizeof string + length) return too_small;
     status = Wow64pCopy(pointer(to), &string, sizeof string);
     return NT_SUCCESS(status) ? Wow64pCopy(pointer(to + sizeof string), (void *)native.string.Buffer, length) : status;
 }
 
-/* Room on the stack for the kernel's form of a list. The pages of a stack are there from its top down. */
+/* Room on the stack for the kernel's form of a list, in functions of their own: the pages of a stack are there from its
+ * top down, so whoever calls one of them has these made first, in a frame that is as large and calls nothing. */
 #define LIST_BUFFER 0x20000
-static void commit(volatile UCHAR *buffer) {
-    for (ULONG at = LIST_BUFFER; at >= 0x1000; at -= 0x1000) buffer[at - 1] = 0;
+static __attribute__((noinline)) void commit(void) {
+    volatile UCHAR room[LIST_BUFFER + 0x2000];
+    for (ULONG at = sizeof room; at >= 0x1000; at -= 0x1000) room[at - 1] = 0;
 }
 
 /* Writes a structure to the program's memory, if it still fits. */
@@ -109,11 +112,11 @@ static NTSTATUS listed(const CALL *call, ULONG buffer, ULONG length) {
 }
 
 /* A head that begins with a count, then as many entries, of which `tail` bytes at the end are the same in both. */
-NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail) {
+static __attribute__((noinline)) NTSTATUS query_counted(CALL *call, ULONG buffer, const char *head, const char *entry,
+                                                        ULONG tail) {
     UCHAR native[LIST_BUFFER] __attribute__((aligned(16)));
     ULONG64 small[0x140 / 8] = {0};
     SIZES first = narrow(head, 0, 0), each = narrow(entry, 0, 0);
-    commit(native);
     NTSTATUS status = Wow64pWithBuffer(call, buffer, native, sizeof native, 0);
     if (!NT_SUCCESS(status)) return status;
     ULONG count = *(ULONG *)native, at = first.narrow;
@@ -128,6 +131,11 @@ NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const ch
         from += each.native + tail;
     }
     return NT_SUCCESS(status) ? listed(call, buffer, at) : status;
+}
+
+NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail) {
+    commit();
+    return query_counted(call, buffer, head, entry, tail);
 }
 
 /* OBJECT_TYPE_INFORMATION, whose name lies behind it in both forms. */
@@ -157,9 +165,8 @@ NTSTATUS Wow64pQueryType(CALL *call) {
 }
 
 /* OBJECT_TYPES_INFORMATION: their count, then all of them, each aligned as a pointer is. */
-NTSTATUS Wow64pQueryTypes(CALL *call) {
+static __attribute__((noinline)) NTSTATUS query_types(CALL *call) {
     UCHAR native[LIST_BUFFER] __attribute__((aligned(16)));
-    commit(native);
     NTSTATUS status = Wow64pWithBuffer(call, 2, native, sizeof native, 0);
     if (!NT_SUCCESS(status)) return status;
     ULONG count = *(ULONG *)native, at = sizeof count, from = 8;
@@ -170,6 +177,11 @@ NTSTATUS Wow64pQueryTypes(CALL *call) {
         at = align(at, 4) + put_type(call, type, align(at, 4), &status);
     }
     return NT_SUCCESS(status) ? listed(call, 2, at) : status;
+}
+
+NTSTATUS Wow64pQueryTypes(CALL *call) {
+    commit();
+    return query_types(call);
 }
 
 /* SYSTEM_PROCESS_INFORMATION up to the threads, and a thread's, also the extended one. */
@@ -204,11 +216,10 @@ static NTSTATUS put_process(CALL *call, const UCHAR *from, ULONG at, const char 
 }
 
 /* All processes with their threads. */
-NTSTATUS Wow64pQueryProcesses(CALL *call, int extended) {
+static __attribute__((noinline)) NTSTATUS query_processes(CALL *call, int extended) {
     UCHAR native[LIST_BUFFER] __attribute__((aligned(16)));
     const char *thread = extended ? EXTENDED_THREAD : THREAD;
     ULONG at = 0, length = 0, next;
-    commit(native);
     NTSTATUS status = Wow64pWithBuffer(call, 1, native, sizeof native, 0);
     const UCHAR *from = native;
     if (!NT_SUCCESS(status)) return status;
@@ -219,4 +230,9 @@ NTSTATUS Wow64pQueryProcesses(CALL *call, int extended) {
         from += next;
     } while (next && NT_SUCCESS(status));
     return NT_SUCCESS(status) ? listed(call, 1, at) : status;
+}
+
+NTSTATUS Wow64pQueryProcesses(CALL *call, int extended) {
+    commit();
+    return query_processes(call, extended);
 }

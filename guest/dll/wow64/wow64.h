@@ -8,13 +8,9 @@ typedef int NTSTATUS;
 typedef unsigned long long ULONG64;
 typedef long long LONG64;
 
+#include "ntstatus.h"
+
 #define NT_SUCCESS(status) ((status) >= 0)
-#define STATUS_SUCCESS 0
-#define STATUS_INFO_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
-#define STATUS_ACCESS_VIOLATION ((NTSTATUS)0xC0000005)
-#define STATUS_INVALID_SYSTEM_SERVICE ((NTSTATUS)0xC000001C)
-#define STATUS_INSUFFICIENT_RESOURCES ((NTSTATUS)0xC000009A)
-#define STATUS_INVALID_PARAMETER ((NTSTATUS)0xC000000D)
 
 /* The most arguments a service takes, in 4-byte slots of its caller. */
 #define MAX_SLOTS 20
@@ -77,14 +73,19 @@ NTSTATUS Wow64pWithBuffer(const CALL *call, ULONG buffer, void *native, ULONG64 
 NTSTATUS Wow64pHandOver(const CALL *call, ULONG buffer, const void *from, ULONG length);
 /* Structures and lists (structures.c). */
 NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format);
-NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer);
+NTSTATUS Wow64pQueryJob(CALL *call);
+NTSTATUS Wow64pSetJob(CALL *call);
+NTSTATUS Wow64pSetStructure(CALL *call, ULONG buffer, const char *format);
+NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer, NTSTATUS too_small);
+NTSTATUS Wow64pReadString(UNICODE_STRING64 *to, ULONG from);
 NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail);
 NTSTATUS Wow64pQueryProcesses(CALL *call, int extended);
-ULONG Wow64pNarrow(const char *format, const void *from, void *to);
-ULONG Wow64pWiden(const char *format, const void *from, void *to);
+void Wow64pNarrow(const char *format, const void *from, void *to);
 NTSTATUS Wow64pQueryType(CALL *call);
 NTSTATUS Wow64pQueryTypes(CALL *call);
 /* Objects of the object manager (objects.c). */
 NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call);
 /* The services with a CONTEXT (context.c). */
 NTSTATUS Wow64pServiceWithContext(UCHAR special, CALL *call);
+/* Services with attribute lists (process.c). */
+NTSTATUS Wow64pServiceWithAttributes(UCHAR special, CALL *call);

@@ -254,7 +254,9 @@ pub(super) fn find(cx: &mut Cx<'_>, name: &NameToOpen) -> NtResult<Found> {
     }
 }
 
-fn open_found(cx: &mut Cx<'_>, found: Found, name: &NameToOpen, create: &Create) -> NtResult<(Handle, Done)> {
+pub(super) fn open_found(
+    cx: &mut Cx<'_>, found: Found, name: &NameToOpen, create: &Create,
+) -> NtResult<(Handle, Done)> {
     let (device, object, rest) = match found {
         Found::Below(place, file, path) => return cx.open_node(place, Some(file), &path, name, create),
         Found::BelowPipes(path) => return super::pipe::connect(cx, &path, name, create),

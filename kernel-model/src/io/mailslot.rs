@@ -152,8 +152,8 @@ fn serve(cx: &mut Cx<'_>, id: u32) {
         return;
     }
     let Some(message) = slot.messages.pop_front() else { return };
-    let written = cx.mem().write(buffer, &message);
-    let status = written.map_or_else(|fault| fault.status(), |()| NtStatus::SUCCESS);
+    let written = cx.write_pending(at, buffer, &message);
+    let status = written.map_or_else(|status| status, |()| NtStatus::SUCCESS);
     cx.complete_pending(at, status, message.len() as u64);
 }
 

@@ -9,12 +9,15 @@ mod data;
 mod directory;
 mod file;
 mod host;
+mod image_file;
 mod journal;
 mod listing;
 mod lock;
 mod mailslot;
+mod mapped;
 mod mount;
 mod name;
+mod nls;
 mod notify;
 mod open;
 mod pending;
@@ -60,6 +63,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         pipe::SERVICES,
         mailslot::SERVICES,
         completion::SERVICES,
+        nls::SERVICES,
     ];
     tables.into_iter().flatten()
 }

@@ -209,7 +209,7 @@ impl Cx<'_> {
         let Some(&Kind::Notify { buffer, length }) = self.kernel.io.pending.get(at).map(|p| &p.kind) else { return };
         let Some(watch) = self.kernel.io.watches.get_mut(&id) else { return };
         let (status, bytes) = watch.take(length);
-        let _ = self.mem().write(buffer, &bytes);
+        let _ = self.write_pending(at, buffer, &bytes);
         self.complete_pending(at, status, bytes.len() as u64);
     }
 }

@@ -6,7 +6,7 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 use super::completion::{IoCompletion, Packet};
 use super::lock::Lock;
 use crate::body::Body;
-use crate::cx::Cx;
+use crate::cx::{Cx, ProcessKey};
 use crate::ke::Event;
 use crate::ob::{ObjectId, WaitBlock, WaitKind, block_on};
 use crate::service::{NtResult, Unwind};
@@ -49,8 +49,9 @@ pub(super) enum Kind {
 pub struct Pending {
     pub(super) op: Op,
     pub(super) kind: Kind,
-    /// The thread that began it.
+    /// The thread that began it, and its process, into whose memory the answer goes.
     thread: u32,
+    process: ProcessKey,
 }
 
 impl Pending {
@@ -65,7 +66,7 @@ impl Op {
     pub(super) fn begin(
         cx: &mut Cx<'_>, file: ObjectId, event: Handle, apc: u64, context: u64, iosb: UserPtr<IoStatusBlock>,
     ) -> NtResult<Self> {
-        cx.mem().probe(iosb)?;
+        cx.probe_iosb(iosb)?;
         let event = match event {
             Handle::NULL => None,
             handle => {
@@ -83,7 +84,7 @@ impl Op {
     /// Completes the operation at once: the status block, the event, the port.
     pub(super) fn finish(self, cx: &mut Cx<'_>, status: NtStatus, information: u64) -> NtResult {
         let block = IoStatusBlock { status: status.0, information };
-        cx.mem().store(self.iosb, &block)?;
+        cx.store_iosb(self.iosb, block)?;
         if let Some(event) = self.event {
             cx.set_event(event);
         }
@@ -102,7 +103,7 @@ impl Op {
             return self.finish(cx, status, information);
         }
         let block = IoStatusBlock { status: status.0, information };
-        cx.mem().store(self.iosb, &block)?;
+        cx.store_iosb(self.iosb, block)?;
         if let Some(event) = self.event {
             cx.set_event(event);
         }
@@ -127,7 +128,8 @@ impl Op {
         if let Some(event) = self.event {
             cx.kernel.ob.reference(event);
         }
-        cx.kernel.io.pending.push(Pending { op: self, kind, thread });
+        let process = cx.kernel.ps.process.id;
+        cx.kernel.io.pending.push(Pending { op: self, kind, thread, process });
         let file = cx.file_mut(self.file)?;
         file.signaled = false;
         if !synchronous {
@@ -163,15 +165,30 @@ impl Cx<'_> {
         }
     }
 
+    /// Acts on the memory of a process; not where that has ended.
+    fn in_memory_of<T>(&mut self, process: ProcessKey, act: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let lives = self.kernel.ps.get(process).is_some_and(|process| process.exit_status == NtStatus::PENDING);
+        lives.then(|| self.attached(process, act))
+    }
+
+    /// Writes where an operation that is under way wants its answer: into the memory of the process that began it.
+    ///
+    /// `STATUS_ACCESS_VIOLATION`, `STATUS_PROCESS_IS_TERMINATING`.
+    pub(super) fn write_pending(&mut self, at: usize, buffer: u64, bytes: &[u8]) -> Result<(), NtStatus> {
+        let process = self.kernel.io.pending.get(at).ok_or(NtStatus::INVALID_PARAMETER)?.process;
+        let written = self.in_memory_of(process, |cx| cx.mem().write(buffer, bytes));
+        written.ok_or(NtStatus::PROCESS_IS_TERMINATING)?.map_err(|fault| fault.status())
+    }
+
     /// Ends an operation that was under way.
     pub(super) fn complete_pending(&mut self, at: usize, status: NtStatus, information: u64) {
         if at >= self.kernel.io.pending.len() {
             return;
         }
-        let Pending { op, thread, .. } = self.kernel.io.pending.remove(at);
+        let Pending { op, thread, process, .. } = self.kernel.io.pending.remove(at);
         let block = IoStatusBlock { status: status.0, information };
         // Whoever has freed its status block is not told.
-        let _ = self.mem().store(op.iosb, &block);
+        let _ = self.in_memory_of(process, |cx| cx.store_iosb(op.iosb, block));
         if let Some(event) = op.event {
             self.set_event(event);
             self.kernel.ob.dereference(event);
@@ -199,5 +216,28 @@ impl Cx<'_> {
             count += 1;
         }
         count
+    }
+}
+
+impl Cx<'_> {
+    /// The synchronous files on which a thread has an operation under way.
+    pub(super) fn synchronous_operations(&self, thread: u32) -> Vec<ObjectId> {
+        let own = self.kernel.io.pending.iter().filter(|pending| pending.thread == thread);
+        own.map(|pending| pending.op.file).filter(|file| self.file(*file).is_ok_and(|f| f.is_synchronous())).collect()
+    }
+
+    /// Whether there is no status block where Wine's DLLs may leave it out: where nothing is to be told.
+    fn has_no_iosb(&self, iosb: UserPtr<IoStatusBlock>) -> bool {
+        iosb.is_null() && self.kernel.is_wine_root()
+    }
+
+    /// Checks that a status block can be written.
+    pub(crate) fn probe_iosb(&mut self, iosb: UserPtr<IoStatusBlock>) -> NtResult<()> {
+        if self.has_no_iosb(iosb) { Ok(()) } else { Ok(self.mem().probe(iosb)?) }
+    }
+
+    /// Writes a status block.
+    pub(crate) fn store_iosb(&mut self, iosb: UserPtr<IoStatusBlock>, block: IoStatusBlock) -> NtResult<()> {
+        if self.has_no_iosb(iosb) { Ok(()) } else { Ok(self.mem().store(iosb, &block)?) }
     }
 }

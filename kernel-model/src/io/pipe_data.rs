@@ -161,9 +161,9 @@ fn serve_read(cx: &mut Cx<'_>, end: PipeEnd) -> bool {
     }
     let (bytes, more) = queue.look(length as usize);
     queue.drop_front(bytes.len());
-    let written = cx.mem().write(buffer, &bytes);
+    let written = cx.write_pending(at, buffer, &bytes);
     let status = if more { NtStatus::BUFFER_OVERFLOW } else { NtStatus::SUCCESS };
-    let status = written.map_or_else(|fault| fault.status(), |()| status);
+    let status = written.map_or_else(|failed| failed, |()| status);
     cx.complete_pending(at, status, bytes.len() as u64);
     true
 }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod dispatcher;
+mod processor;
 pub mod quanta;
 pub mod ready;
 mod time;
@@ -9,4 +10,9 @@ mod time;
 pub use clock::Clock;
 pub use dispatcher::{Event, EventKind, IrTimer, KeyedEvent, Mutant, Semaphore, Timer, TimerApc};
 pub use ready::{Due, ReadyQueues, TimerTable};
-pub(crate) use time::SERVICES;
+
+use crate::service::Service;
+
+pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
+    [time::SERVICES, processor::SERVICES].into_iter().flatten()
+}

@@ -218,6 +218,31 @@ impl HandleTable {
         Some(closed)
     }
 
+    /// A table with some of the handles, at their values, as a new process gets them. References in store are taken anew.
+    #[must_use]
+    pub fn keeping(&self, keep: impl Fn(Handle, &Entry) -> bool) -> Self {
+        let mut table = Self { top: self.top.clone(), first_free: 0, count: 0, cache: self.cache };
+        let (full, mut free, mut count) = (table.cache.0, 0, 0);
+        let pages = table.top.iter_mut().flatten();
+        let mut slots: Vec<(u32, &mut Slot)> = (0..).zip(pages.flat_map(|page| page.iter_mut())).collect();
+        // From the last on, so that the lowest free value is given out first.
+        for (index, slot) in slots.iter_mut().rev() {
+            if slot.used && keep(Handle(u64::from(*index) * 4), &slot.entry) {
+                slot.cached = full;
+                count += 1;
+            } else if (*index as usize).is_multiple_of(PAGE) {
+                slot.used = false;
+            } else {
+                let entry =
+                    Entry { object: ObjectId(free), granted: AccessMask(0), attributes: HandleAttributes::empty() };
+                **slot = Slot { entry, cached: 0, used: false };
+                free = *index;
+            }
+        }
+        (table.first_free, table.count) = (free, count);
+        table
+    }
+
     /// Every open handle, by value.
     pub fn iter(&self) -> impl Iterator<Item = (Handle, &Entry)> {
         let slots = self.top.iter().flatten().flat_map(|page| page.iter());

@@ -13,6 +13,7 @@ impl Kernel {
     pub(crate) fn queue_apc(&mut self, id: ThreadId, apc: Apc) -> Result<(), NtStatus> {
         let thread = self.ps.thread_mut(id).filter(|t| !t.has_ended()).ok_or(NtStatus::UNSUCCESSFUL)?;
         thread.apcs.push_back(apc);
+        thread.start = thread.start.changed();
         if apc.special {
             thread.apc_pending = true;
         }

@@ -134,6 +134,7 @@ fn nt_set_context_thread(cx: &mut Cx<'_>, thread: Handle, context: UserPtr<u8>) 
     }
     let (kernel, highest) = (cx.kernel.profile.arch, cx.kernel.mm.space.limits.highest);
     layout.apply(&bytes, parts, kernel, highest, cx.state_of(id)?);
+    cx.kernel.change_start(id);
     Ok(NtStatus::SUCCESS)
 }
 

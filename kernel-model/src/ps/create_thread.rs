@@ -7,9 +7,11 @@ use guest::registers::{Reg, Segments, UserState};
 use guest::types::{ClientId, ObjectAttributes};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
+use super::attribute_list::{self, PsAttribute, attribute};
+use super::initial_context::{InitialContext, write_initial_context};
 use super::teb::{Teb, write_teb};
 use super::wow64::{WOW_TEB_OFFSET, WOW64_STACK, Wow64Start, write_wow64};
-use super::{ProcessId, Thread, ThreadId, ThreadObject, ThreadState};
+use super::{ProcessId, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState};
 use crate::body::Body;
 use crate::cx::Cx;
 use crate::mm::{StackRequest, UserStack};
@@ -26,13 +28,6 @@ const CREATE_SUSPENDED: u32 = 1;
 const SKIP_THREAD_ATTACH: u32 = 2;
 const HIDE_FROM_DEBUGGER: u32 = 4;
 const KNOWN_FLAGS: u32 = 0x77;
-
-/// `PS_ATTRIBUTE_CLIENT_ID` and `PS_ATTRIBUTE_TEB_ADDRESS`, with the bits that say "of a thread".
-const ATTRIBUTE_CLIENT_ID: u64 = 0x1_0003;
-const ATTRIBUTE_TEB_ADDRESS: u64 = 0x1_0004;
-
-/// The most attributes that are looked at.
-const MAX_ATTRIBUTES: u64 = 32;
 
 /// A thread that is to be made.
 #[derive(Clone, Copy, Debug)]
@@ -101,13 +96,29 @@ fn nt_create_thread_ex(
 
 /// Where the attributes want something told.
 #[derive(Clone, Copy, Debug, Default)]
-struct Outputs {
+pub(super) struct Outputs {
     client_id: Option<UserPtr<ClientId>>,
     teb: Option<UserPtr<Word>>,
 }
 
 impl Outputs {
-    fn store(&self, cx: &mut Cx<'_>, id: ThreadId) -> NtResult<()> {
+    /// Whether an attribute is one of these; where it wants its answer is kept.
+    pub(super) fn take(&mut self, id: u64, value: u64) -> bool {
+        match id {
+            attribute::CLIENT_ID => self.client_id = Some(UserPtr::new(value)),
+            attribute::TEB_ADDRESS => self.teb = Some(UserPtr::new(value)),
+            _ => return false,
+        }
+        true
+    }
+
+    pub(super) fn probe(&self, cx: &mut Cx<'_>) -> NtResult<()> {
+        self.client_id.map_or(Ok(()), |pointer| cx.mem().probe(pointer))?;
+        self.teb.map_or(Ok(()), |pointer| cx.mem().probe(pointer))?;
+        Ok(())
+    }
+
+    pub(super) fn store(&self, cx: &mut Cx<'_>, id: ThreadId) -> NtResult<()> {
         let Some(thread) = cx.kernel.ps.thread(id) else { return Ok(()) };
         let (client, teb) = (ClientId { process: thread.process.0.into(), thread: id.0.into() }, thread.teb);
         if let Some(pointer) = self.client_id {
@@ -120,33 +131,15 @@ impl Outputs {
     }
 }
 
-/// Reads a `PS_ATTRIBUTE_LIST`: its length in bytes, then attributes of four words each (attribute, size, value, where the
-/// returned length goes).
+/// Reads the attributes.
 fn capture_attributes(cx: &mut Cx<'_>, list: u64) -> NtResult<Outputs> {
     let mut outputs = Outputs::default();
-    if list == 0 {
-        return Ok(outputs);
-    }
-    let word = cx.kernel.width().bytes() as u64;
-    let length = cx.mem().load(UserPtr::<Word>::new(list))?.0;
-    let count = length.checked_sub(word).map(|bytes| bytes / (4 * word));
-    let count = count.filter(|&n| n <= MAX_ATTRIBUTES && length == word + 4 * word * n);
-    for index in 0..count.ok_or(NtStatus::INVALID_PARAMETER)? {
-        let at = list.wrapping_add(word * (1 + 4 * index));
-        let mut load = |n: u64| cx.mem().load(UserPtr::<Word>::new(at.wrapping_add(n * word)));
-        let (attribute, value) = (load(0)?.0, load(2)?.0);
-        match attribute {
-            ATTRIBUTE_CLIENT_ID => outputs.client_id = Some(UserPtr::new(value)),
-            ATTRIBUTE_TEB_ADDRESS => outputs.teb = Some(UserPtr::new(value)),
-            other => return Err(Unwind::unsupported(format!("attribute {other:#x}"))),
+    for PsAttribute { id, value, .. } in attribute_list::capture(cx, list)? {
+        if !outputs.take(id, value) {
+            return Err(Unwind::unsupported(format!("attribute {id:#x}")));
         }
     }
-    if let Some(pointer) = outputs.client_id {
-        cx.mem().probe(pointer)?;
-    }
-    if let Some(pointer) = outputs.teb {
-        cx.mem().probe(pointer)?;
-    }
+    outputs.probe(cx)?;
     Ok(outputs)
 }
 
@@ -185,6 +178,7 @@ impl Cx<'_> {
             wow64_teb,
             stacks,
             start_address: new.start[0],
+            start: ThreadStart::Plain,
             suspend_count: new.suspended.into(),
             ..Thread::new(id, new.process, object)
         };
@@ -226,7 +220,9 @@ fn fill(
     let (peb, wow64_peb, ways, rip) = (process.peb, process.wow64_peb, process.wow64_ways, process.thread_start);
     let (highest, defaults) = (process.highest, process.stack);
     let [reserve, commit] = [0, 1].map(|i| [new.stack, defaults].map(|of| of[i]).into_iter().find(|&n| n > 0));
-    let commit = commit.unwrap_or(0);
+    // Wine's loader clears that much below a new thread's context.
+    let least = if cx.kernel.is_wine_root() { 0x12_0000 } else { 0 };
+    let commit = commit.unwrap_or(0).max(least);
     let reserve = reserve.unwrap_or(0x10_0000).max(commit.saturating_add(0x1_0000)).min(1 << 32);
     let mut stack = |cx: &mut Cx<'_>, side: &Side, teb: u64, [reserve, commit]: [u64; 2]| {
         let limit_field = teb + side.offset("NT_TIB", "StackLimit");
@@ -268,6 +264,13 @@ fn fill(
             set(first, routine);
             set(second, argument);
             set(Reg::Rsp, stack.base - below);
+            if let Some(start) = cx.kernel.wine.as_ref().map(|root| root.user_thread_start) {
+                // Its loader comes first, and goes on with a context.
+                let initial = InitialContext { arch: profile.arch, stack_base: stack.base, start, words: new.start };
+                let (context, rsp) = write_initial_context(&mut cx.kernel.mm, cx.ram, &initial)?;
+                set(Reg::Rcx, context);
+                set(Reg::Rsp, rsp);
+            }
         }
     }
     Ok(Prepared { user, teb, wow64_teb, stacks: std::mem::take(stacks) })

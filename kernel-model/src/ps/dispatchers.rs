@@ -11,6 +11,8 @@ pub struct UserEntries {
     pub apc: u64,
     /// `KiRaiseUserExceptionDispatcher`.
     pub raise: u64,
+    /// `LdrInitializeThunk`
+    pub loader: u64,
 }
 
 /// What a process has the kernel call it by.

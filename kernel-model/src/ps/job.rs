@@ -24,7 +24,8 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtTerminateJobObject => nt_terminate_job_object, Support::Full),
 ];
 
-const ASSIGN_PROCESS: AccessMask = AccessMask(1);
+/// `JOB_OBJECT_ASSIGN_PROCESS`.
+pub(super) const ASSIGN_PROCESS: AccessMask = AccessMask(1);
 /// `JOB_OBJECT_QUERY`.
 pub(super) const QUERY: AccessMask = AccessMask(4);
 const TERMINATE: AccessMask = AccessMask(8);
@@ -32,6 +33,9 @@ const TERMINATE: AccessMask = AccessMask(8);
 const PROCESS_ASSIGNABLE: AccessMask = AccessMask(0x101);
 /// `JOB_OBJECT_LIMIT_ACTIVE_PROCESS`.
 const LIMIT_ACTIVE_PROCESS: u32 = 8;
+/// `JOB_OBJECT_LIMIT_BREAKAWAY_OK`, `JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK`.
+const LIMIT_BREAKAWAY_OK: u32 = 0x800;
+const LIMIT_SILENT_BREAKAWAY_OK: u32 = 0x1000;
 /// `JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE`.
 pub(crate) const LIMIT_KILL_ON_JOB_CLOSE: u32 = 0x2000;
 /// The first build on which a process can be in several jobs: Windows 8.
@@ -144,6 +148,16 @@ fn nt_assign_process_to_job_object(cx: &mut Cx<'_>, job: Handle, process: Handle
     if in_the_way {
         return Err(NtStatus::ACCESS_DENIED.into());
     }
+    let over = join(cx, object, id);
+    if over {
+        return end_each(cx, &[id], NtStatus::QUOTA_EXCEEDED);
+    }
+    Ok(NtStatus::SUCCESS)
+}
+
+/// Puts a process into a job; whether that is over the job's limit of active processes.
+fn join(cx: &mut Cx<'_>, object: ObjectId, id: ProcessId) -> bool {
+    let Some(Body::Job(body)) = cx.kernel.ob.get_mut(object).map(|o| &mut o.body) else { return false };
     body.processes.push(id);
     body.accounting.total_processes += 1;
     let limited = body.limits.flags & LIMIT_ACTIVE_PROCESS != 0;
@@ -156,9 +170,38 @@ fn nt_assign_process_to_job_object(cx: &mut Cx<'_>, job: Handle, process: Handle
     cx.kernel.tell_job(object, NEW_PROCESS, id.0.into());
     if over {
         cx.kernel.tell_job(object, ACTIVE_PROCESS_LIMIT, 0);
-        return end_each(cx, &[id], NtStatus::QUOTA_EXCEEDED);
     }
-    Ok(NtStatus::SUCCESS)
+    over
+}
+
+/// Puts a new process into its parent's jobs and into those that it was made for.
+///
+/// `STATUS_ACCESS_DENIED` where it is to leave its parent's and may not, `STATUS_QUOTA_EXCEEDED` over a limit.
+pub(super) fn join_new(
+    cx: &mut Cx<'_>, parent: ProcessId, id: ProcessId, breaks_away: bool, more: &[ObjectId],
+) -> NtResult<()> {
+    let jobs = cx.kernel.ps.get(parent).map_or(Vec::new(), |parent| parent.jobs.clone());
+    let flags = |cx: &Cx<'_>, job: ObjectId| match cx.kernel.ob.get(job).map(|object| &object.body) {
+        Some(Body::Job(job)) => job.limits.flags,
+        _ => 0,
+    };
+    let mut joined: Vec<ObjectId> = Vec::new();
+    for job in jobs {
+        let limits = flags(cx, job);
+        if breaks_away && limits & (LIMIT_BREAKAWAY_OK | LIMIT_SILENT_BREAKAWAY_OK) == 0 {
+            return Err(NtStatus::ACCESS_DENIED.into());
+        }
+        if !breaks_away && limits & LIMIT_SILENT_BREAKAWAY_OK == 0 {
+            joined.push(job);
+        }
+    }
+    joined.extend(more.iter().filter(|job| !joined.contains(job)).copied().collect::<Vec<_>>());
+    for job in joined {
+        if join(cx, job, id) {
+            return Err(NtStatus::QUOTA_EXCEEDED.into());
+        }
+    }
+    Ok(())
 }
 
 /// Ends processes, the one that runs last.

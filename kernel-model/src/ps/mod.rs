@@ -2,20 +2,27 @@
 
 mod about;
 mod apc;
+mod attribute_list;
 mod bug_check;
 mod context;
 mod counters;
+mod create_process;
 mod create_thread;
 mod debug;
 mod dispatchers;
+mod execution_state;
 mod hard_error;
+mod initial_context;
 mod instrumentation;
 mod job;
 mod job_information;
+mod loading;
 mod next;
 mod open;
+mod parameters;
 mod process;
 mod process_information;
+mod process_request;
 mod raise;
 mod system;
 mod system_image;
@@ -30,16 +37,21 @@ mod wow64;
 pub(crate) mod wow64_context;
 
 pub use about::{
-    EXECUTE_DISABLE, EXECUTE_PERMANENT, ImageInformation, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout,
-    WAIT_REASONS, priority_class, wait_reason,
+    EXECUTE_DISABLE, EXECUTE_PERMANENT, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout, WAIT_REASONS,
+    priority_class, wait_reason,
 };
 pub use bug_check::BugCheck;
 pub use counters::MemoryCounters;
 pub use debug::{DebugEvent, DebugMessage, DebugObject, Debugged, ThreadDebug};
 pub use dispatchers::{Dispatchers, UserEntries, is_64};
+pub use initial_context::{InitialContext, write_initial_context};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
-pub use process::{Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadState};
+pub use loading::{LoadFailure, NewProcess};
+pub use parameters::{NUMBERS, ProcessParameters, STANDARD, TEXTS};
+pub use process::{
+    Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState,
+};
 pub use system_image::{SYSTEM_VOLUME, SystemImage};
 pub use teb::{Teb, TebSlots, write_teb};
 pub use wow64::{WOW_TEB_OFFSET, WOW64_SLOT, WOW64_STACK, Wow64Start, Wow64Ways, write_wow64};
@@ -49,9 +61,16 @@ use crate::service::Service;
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let information =
         [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
-    let tables = [system::SERVICES, system::SET, terminate::SERVICES, next::SERVICES];
+    let tables = [
+        execution_state::SERVICES,
+        system::SERVICES,
+        system::EXTENDED_SERVICES,
+        system::SET,
+        terminate::SERVICES,
+        next::SERVICES,
+    ];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug::SERVICES];
-    let threads = [create_thread::SERVICES, thread_services::SERVICES];
+    let threads = [create_process::SERVICES, create_thread::SERVICES, thread_services::SERVICES];
     let errors = [context::SERVICES, hard_error::SERVICES];
     let tables = tables.into_iter().chain(information).chain(objects).chain(threads).chain(errors);
     tables.flatten().chain(token::services())

@@ -109,6 +109,27 @@ pub enum ThreadState {
     Terminated,
 }
 
+/// How a thread begins that has not run yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ThreadStart {
+    /// It has begun.
+    #[default]
+    Begun,
+    /// At `RtlUserThreadStart`, which does first what the loader has to do.
+    Plain,
+    /// Somebody has given it an APC or other registers: the loader has its turn first (`LdrInitializeThunk`), then APCs
+    /// run, and then the thread goes on with the registers.
+    Changed,
+}
+
+impl ThreadStart {
+    /// After such a change.
+    #[must_use]
+    pub fn changed(self) -> Self {
+        if self == Self::Plain { Self::Changed } else { self }
+    }
+}
+
 /// A user APC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Apc {
@@ -141,6 +162,8 @@ pub struct Thread {
     pub wow64_teb: Option<u64>,
     /// Where it starts, as whoever made it said.
     pub start_address: u64,
+    /// How it begins.
+    pub start: ThreadStart,
     /// Its stacks, which go with it.
     pub stacks: Vec<UserStack>,
     /// What it does.
@@ -198,6 +221,7 @@ impl Thread {
             teb: 0,
             wow64_teb: None,
             start_address: 0,
+            start: ThreadStart::Begun,
             stacks: Vec::new(),
             gui: false,
             kernel_mode: false,

@@ -9,7 +9,7 @@ use guest::{Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::{ThreadId, ThreadObject, is_64};
 use crate::cx::Cx;
-use crate::service::{NtResult, Unwind};
+use crate::service::NtResult;
 
 /// `WOW64_TLS_CPURESERVED`: the slot that leads to the CPU area.
 const TLS_CPU_AREA: u64 = 1;
@@ -34,9 +34,6 @@ impl Cx<'_> {
         let thread = ps.thread(thread).ok_or(NtStatus::INVALID_HANDLE)?;
         if ps.get(thread.process).is_none_or(|p| p.wow64_peb.is_none()) {
             return Err(NtStatus::INVALID_PARAMETER.into());
-        }
-        if thread.process != ps.process.id {
-            return Err(Unwind::unsupported("ThreadWow64Context of a thread of another process"));
         }
         let slots = self.kernel.profile.layout_for(Arch::X64).offset("TEB", "TlsSlots").unwrap_or(0);
         let slot = UserPtr::<Word>::new(thread.teb.wrapping_add(slots + 8 * TLS_CPU_AREA));
@@ -70,8 +67,10 @@ pub(in crate::ps) fn query(cx: &mut Cx<'_>, thread: Handle, buffer: UserPtr<u8>,
     cx.mem().read(buffer.va, &mut bytes)?;
     let parts = cx.context_parts(LAYOUT, &bytes)?;
     let id = cx.reference::<ThreadObject>(thread, access::THREAD_GET_CONTEXT)?.id;
-    let area = cx.cpu_area(id)?;
-    let state = cx.wow64_state(id, area)?;
+    let state = in_process_of(cx, id, |cx| {
+        let area = cx.cpu_area(id)?;
+        cx.wow64_state(id, area)
+    })?;
     LAYOUT.write(&state, parts, &mut bytes);
     cx.mem().write(buffer.va, &bytes)?;
     Ok(NtStatus::SUCCESS)
@@ -89,17 +88,41 @@ pub(in crate::ps) fn set(cx: &mut Cx<'_>, thread: Handle, buffer: UserPtr<u8>, l
     cx.mem().read(buffer.va, &mut bytes)?;
     let parts = cx.context_parts(LAYOUT, &bytes)?;
     let id = cx.reference::<ThreadObject>(thread, access::THREAD_SET_CONTEXT)?.id;
-    let area = cx.cpu_area(id)?;
-    let mut state = cx.wow64_state(id, area)?;
-    let highest = cx.kernel.mm.space.limits.highest;
-    LAYOUT.apply(&bytes, parts, Arch::X64, highest, &mut state);
-    if !is_64(cx.state_of(id)?) {
-        *cx.state_of(id)? = state;
-        return Ok(NtStatus::SUCCESS);
-    }
-    cx.state_of(id)?.debug = state.debug;
-    store(cx, area, &state)?;
+    in_process_of(cx, id, |cx| {
+        let area = cx.cpu_area(id)?;
+        let mut state = cx.wow64_state(id, area)?;
+        let highest = cx.kernel.mm.space.limits.highest;
+        LAYOUT.apply(&bytes, parts, Arch::X64, highest, &mut state);
+        if !is_64(cx.state_of(id)?) {
+            *cx.state_of(id)? = state;
+            return Ok(());
+        }
+        cx.state_of(id)?.debug = state.debug;
+        store(cx, area, &state)
+    })?;
+    cx.kernel.change_start(id);
     Ok(NtStatus::SUCCESS)
+}
+
+/// Acts where a thread's CPU area is.
+fn in_process_of<T>(cx: &mut Cx<'_>, thread: ThreadId, act: impl FnOnce(&mut Cx<'_>) -> NtResult<T>) -> NtResult<T> {
+    let process = cx.kernel.ps.thread(thread).ok_or(NtStatus::INVALID_HANDLE)?.process;
+    cx.attached(process, act)
+}
+
+/// Has a thread that has not run yet begin in ntdll's loader, and then go on with its 32-bit registers as they are.
+pub(crate) fn begin(cx: &mut Cx<'_>) -> NtResult<()> {
+    let area = cx.cpu_area(cx.kernel.ps.thread.id)?;
+    let mut bytes = vec![0; LAYOUT.size()];
+    cx.mem().read(area.wrapping_add(CPU_CONTEXT), &mut bytes)?;
+    let mut state = cx.kernel.ps.thread.user;
+    let highest = cx.kernel.mm.space.limits.highest;
+    LAYOUT.apply(&bytes, Parts::ALL.difference(IN_PROCESSOR), Arch::X64, highest, &mut state);
+    state.segments.cs = CODE_32;
+    if cx.kernel.put_start(cx.ram, &mut state).is_none() {
+        return Ok(());
+    }
+    store(cx, area, &state)
 }
 
 /// Has wow64cpu.dll load these registers when the thread goes back to 32-bit code.

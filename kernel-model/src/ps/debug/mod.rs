@@ -116,7 +116,7 @@ impl DebugObject {
 
 /// `DEBUG_READ_EVENT`, `DEBUG_PROCESS_ASSIGN`, `DEBUG_SET_INFORMATION`.
 const READ_EVENT: AccessMask = AccessMask(1);
-const PROCESS_ASSIGN: AccessMask = AccessMask(2);
+pub(super) const PROCESS_ASSIGN: AccessMask = AccessMask(2);
 const SET_INFORMATION: AccessMask = AccessMask(4);
 /// `DEBUG_KILL_ON_CLOSE`.
 const KILL_ON_CLOSE: u32 = 1;

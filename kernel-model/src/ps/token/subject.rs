@@ -78,6 +78,11 @@ impl Cx<'_> {
         if entry.granted.contains(access) { Ok((entry.object, entry.granted)) } else { Err(NtStatus::ACCESS_DENIED) }
     }
 
+    /// The token that a handle names, for a process that is to be made with it.
+    pub(in crate::ps) fn primary_token(&self, handle: Handle, access: AccessMask) -> Result<ObjectId, NtStatus> {
+        Ok(self.token_by_handle(handle, access)?.0)
+    }
+
     /// A LUID that nothing has yet.
     pub(super) fn new_luid(&mut self) -> Luid {
         self.kernel.se.new_luid()

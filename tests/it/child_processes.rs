@@ -1,0 +1,167 @@
+//! Processes that a guest makes: how they begin, what they get, how they end, and code that one puts into another.
+
+use guest::Profile;
+use trapgate::loader::Program;
+use trapgate::trace::{CallRecord, Wants};
+use trapgate::{Config, End, Machine};
+
+use crate::support::{config, fixture_config, record};
+
+/// A machine for a fixture's program of a width on a build.
+fn machine_on(name: &str, profile: &str, narrow: bool, change: impl FnOnce(&mut Config)) -> Machine {
+    let fixture = fixtures::get(name).unwrap_or_else(|| panic!("no fixture {name}"));
+    let image = if narrow { fixture.image_x86().expect("a 32-bit image") } else { fixture.image };
+    let mut config = config(Program::Pe(image.to_vec()), fixture.file);
+    config.process.args = fixture.args.iter().map(ToString::to_string).collect();
+    config.profile = Profile::by_name(profile).expect("a profile");
+    change(&mut config);
+    Machine::new(&config).unwrap_or_else(|error| panic!("{name} on {profile}: {error}"))
+}
+
+fn run(machine: &mut Machine) -> (End, String) {
+    let end = machine.run().expect("no engine failure");
+    let printed = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
+    machine.kernel().check_invariants().unwrap_or_else(|wrong| panic!("{wrong}"));
+    (end, printed)
+}
+
+/// The builds that have NtCreateUserProcess, of every kind.
+const WITH_CREATE_USER_PROCESS: [&str; 4] = ["vista-sp2-x64", "win7-sp1-x64", "win10-22h2-x64", "win11-24h2-x64"];
+
+#[test]
+fn a_parent_and_its_children_print_what_they_must_on_every_build() {
+    for name in ["win_child", "inject_thread", "inject_apc", "inject_hijack", "inject_hollow"] {
+        let expected = fixtures::get(name).and_then(|fixture| fixture.stdout);
+        for profile in WITH_CREATE_USER_PROCESS {
+            let (end, printed) = run(&mut machine_on(name, profile, false, |_| {}));
+            assert_eq!(Some(printed.as_str()), expected, "{name} on {profile}: {end:?}");
+        }
+    }
+}
+
+#[test]
+fn every_seed_gives_the_same_where_processes_wait_for_each_other() {
+    let expected = fixtures::get("inject_thread").and_then(|fixture| fixture.stdout);
+    for seed in 0..20 {
+        let quanta = kernel_model::schedule::Quanta::seeded(seed);
+        let mut machine = machine_on("inject_thread", "win10-22h2-x64", false, |config| config.quanta = quanta);
+        let (end, printed) = run(&mut machine);
+        assert_eq!(Some(printed.as_str()), expected, "seed {seed}: {end:?}");
+    }
+}
+
+/// The calls of a fixture, of all its processes.
+fn calls(name: &str) -> Vec<CallRecord> {
+    let mut machine = Machine::new(&fixture_config(fixtures::get(name).expect("the fixture"))).expect("a machine");
+    let (_, records) = record(&mut machine, Wants::default());
+    let calls = records.borrow().calls.clone();
+    calls
+}
+
+/// Whether some calls come in this order: the service's name, and whether the parent or the child makes it.
+fn come_in_order(calls: &[CallRecord], wanted: &[(&str, bool)]) {
+    let parent = calls.first().expect("a call").pid;
+    let mut rest = calls.iter();
+    for (service, by_parent) in wanted {
+        let found = rest.any(|call| call.service == Some(*service) && (call.pid == parent) == *by_parent);
+        assert!(found, "{service} by the {} is not there, in its place", if *by_parent { "parent" } else { "child" });
+    }
+}
+
+#[test]
+fn the_trace_shows_a_remote_thread() {
+    let calls = calls("inject_thread");
+    come_in_order(
+        &calls,
+        &[
+            ("NtCreateUserProcess", true),
+            ("NtSetEvent", false),
+            ("NtAllocateVirtualMemory", true),
+            ("NtWriteVirtualMemory", true),
+            ("NtProtectVirtualMemory", true),
+            ("NtCreateThreadEx", true),
+            ("NtWriteFile", false),
+            ("NtTerminateThread", false),
+            ("NtTerminateProcess", true),
+        ],
+    );
+    // What runs in the victim is in no module: the trace names none.
+    let written = calls.iter().find(|call| call.service == Some("NtWriteFile") && call.pid != calls[0].pid);
+    assert!(written.is_some_and(|call| call.tid != call.pid + 4), "the injected thread is not the victim's first");
+}
+
+#[test]
+fn the_trace_shows_an_apc_to_a_thread_that_has_not_begun() {
+    let calls = calls("inject_apc");
+    come_in_order(
+        &calls,
+        &[
+            ("NtCreateUserProcess", true),
+            ("NtWriteVirtualMemory", true),
+            ("NtQueueApcThread", true),
+            ("NtQueueApcThread", true),
+            ("NtResumeThread", true),
+            // LdrInitializeThunk, then the APCs, then the program.
+            ("NtContinue", false),
+            ("NtWriteFile", false),
+            ("NtContinue", false),
+            ("NtWriteFile", false),
+            ("NtContinue", false),
+            ("NtWriteFile", false),
+            ("NtDelayExecution", false),
+        ],
+    );
+}
+
+#[test]
+fn the_trace_shows_a_hijacked_thread() {
+    come_in_order(
+        &calls("inject_hijack"),
+        &[
+            ("NtCreateUserProcess", true),
+            ("NtGetContextThread", true),
+            ("NtSetContextThread", true),
+            ("NtResumeThread", true),
+            ("NtWriteFile", false),
+            ("NtTerminateProcess", false),
+            ("NtCreateUserProcess", true),
+            ("NtSuspendThread", true),
+            ("NtGetContextThread", true),
+            ("NtSetContextThread", true),
+            ("NtResumeThread", true),
+            ("NtWriteFile", false),
+            ("NtTerminateProcess", false),
+        ],
+    );
+}
+
+#[test]
+fn the_trace_shows_a_hollowed_process() {
+    let calls = calls("inject_hollow");
+    come_in_order(
+        &calls,
+        &[
+            ("NtCreateUserProcess", true),
+            ("NtGetContextThread", true),
+            ("NtReadVirtualMemory", true),
+            ("NtUnmapViewOfSection", true),
+            ("NtAllocateVirtualMemory", true),
+            ("NtWriteVirtualMemory", true),
+            ("NtSetContextThread", true),
+            ("NtResumeThread", true),
+            ("NtWriteFile", false),
+            ("NtTerminateProcess", false),
+        ],
+    );
+}
+
+#[test]
+fn the_lines_of_children_have_a_prefix_when_asked() {
+    let mut machine = machine_on("inject_thread", "win10-22h2-x64", false, |config| config.children.prefix = true);
+    let (_, printed) = run(&mut machine);
+    let lines: Vec<&str> = printed.lines().filter(|line| line.starts_with('[')).collect();
+    let child = lines[0].split(']').next().expect("a prefix").to_string() + "]";
+    assert!(child.starts_with("[inject_thread.exe "), "{child}");
+    assert_eq!(lines, [format!("{child} victim: waits"), format!("{child} injected: this is the victim's thread")]);
+    assert!(printed.starts_with("starts the victim: yes\n"), "{printed}");
+}
