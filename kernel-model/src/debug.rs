@@ -65,13 +65,11 @@ impl Kernel {
         let frozen: Vec<ThreadId> = others.map(|thread| thread.id).collect();
         frozen.iter().for_each(|&thread| self.freeze(thread));
         self.unwait(id);
-        if let Some(thread) = self.ps.thread_mut(id) {
-            if std::mem::replace(&mut thread.state, ThreadState::Waiting) == ThreadState::Ready {
-                let priority = thread.priority;
-                self.scheduler.ready.remove(priority, id.0);
-            }
+        if self.ps.thread(id).is_some_and(|thread| thread.state == ThreadState::Ready) {
+            self.unready(id);
         }
         if let Some(thread) = self.ps.thread_mut(id) {
+            thread.state = ThreadState::Waiting;
             thread.wait = Some(Wait::new(WaitOn::Debugger, None, false));
         }
         self.push_debug_event(port, DebugEvent { process, thread: id, message, read: false, frozen });

@@ -74,7 +74,9 @@ fn programs_print_what_they_print_in_64_bits() {
     };
     let (mut runs, mut failures) = (0, Vec::new());
     for fixture in fixtures::all().iter().filter(on_all) {
-        for profile in profiles().filter(|p| p.version >= first_version(fixture)) {
+        // A 32-bit program's debugger on a 64-bit kernel is not told of what is raised by a call: see the README's limits.
+        let told = |profile: &Profile| fixture.name != "debugger_nt" || profile.arch == guest::Arch::X86;
+        for profile in profiles().filter(|p| p.version >= first_version(fixture) && told(p)) {
             let (end, printed) = run(fixture, profile);
             let code = fixture.exit_code.is_none_or(|code| u32::from(end.exit_code()) == code);
             if !code || Some(printed.as_str()) != fixture.stdout {

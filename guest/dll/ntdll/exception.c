@@ -38,7 +38,13 @@ void RtlpStackLimits(ULONG_PTR *low, ULONG_PTR *high) {
 __attribute__((used, noreturn)) void RtlpRaise(EXCEPTION_RECORD *record, CONTEXT *context) {
     NTSTATUS status;
     record->ExceptionAddress = (PVOID)context->CONTEXT_IP;
-    if (NtCurrentPeb()->BeingDebugged) {
+#ifdef __x86_64__
+    int kernel_first = NtCurrentPeb()->BeingDebugged;
+#else
+    /* By WOW64 (WOW32Reserved) the kernel cannot send 32-bit code to its handlers from a call. */
+    int kernel_first = NtCurrentPeb()->BeingDebugged && !*(PVOID *)((char *)NtCurrentTeb() + 0xc0);
+#endif
+    if (kernel_first) {
         status = NtRaiseException(record, context, TRUE);
     } else if (RtlDispatchException(record, context)) {
         status = NtContinue(context, FALSE);
