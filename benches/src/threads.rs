@@ -30,6 +30,11 @@ fn rounds(what: &str, count: u32, sleepers: u32) -> f64 {
     (run(what, count, sleepers) - run(what, 0, sleepers)).max(1e-9)
 }
 
+/// Seconds of a run of the program in two processes, which wake each other by turns.
+fn across(rounds: u32) -> f64 {
+    run("across", rounds, 0)
+}
+
 fn figure(name: String, unit: &'static str, value: f64) -> Figure {
     Figure { name, unit, value, floor: None, target: None }
 }
@@ -41,6 +46,11 @@ pub fn figures() -> Vec<Figure> {
     let wake = (run("wake", 0, WOKEN) - run("wake", 0, 0)).max(1e-9);
     vec![
         figure("context switches inside a process".into(), "calls/s", f64::from(2 * SWITCHES) / few),
+        figure(
+            "context switches across two processes".into(),
+            "calls/s",
+            f64::from(2 * SWITCHES) / (across(SWITCHES) - across(0)).max(1e-9),
+        ),
         Figure {
             name: format!("the same with {MANY} sleeping threads, time beside {FEW}"),
             unit: "",

@@ -21,12 +21,14 @@ impl Kernel {
         }
     }
 
-    /// The thread that is now the running one runs for the first time, or again.
+    /// The thread that is now the running one runs for the first time, or again; whether it is the first.
     #[inline]
-    pub fn begin_thread(&mut self, ram: &mut dyn Outside) {
-        if self.ps.thread.start != ThreadStart::Begun {
+    pub fn begin_thread(&mut self, ram: &mut dyn Outside) -> bool {
+        let begins = self.ps.thread.start != ThreadStart::Begun;
+        if begins {
             self.begin(ram);
         }
+        begins
     }
 
     #[cold]

@@ -40,6 +40,45 @@ fn a_parent_and_its_children_print_what_they_must_on_every_build() {
 }
 
 #[test]
+fn a_child_that_outlives_its_parent_is_run_to_its_end_unless_a_flag_says_otherwise() {
+    let expected = fixtures::get("win_family").and_then(|fixture| fixture.stdout).expect("its output");
+    let (end, printed) = run(&mut machine_on("win_family", "win10-22h2-x64", false, |_| {}));
+    assert_eq!((end, printed.as_str()), (End::Exit(guest::NtStatus(3)), expected));
+    let alone = |config: &mut Config| config.children.end_with_first = true;
+    let (end, printed) = run(&mut machine_on("win_family", "win10-22h2-x64", false, alone));
+    assert_eq!(end, End::Exit(guest::NtStatus(3)));
+    assert!(printed.ends_with("parent: ends\n"), "{printed}");
+}
+
+#[test]
+fn a_child_s_unhandled_exception_ends_it_alone_and_is_told_of() {
+    let mut machine = machine_on("win_childcrash", "win10-22h2-x64", false, |_| {});
+    let (end, printed) = run(&mut machine);
+    assert_eq!(end, End::Exit(guest::NtStatus(0)));
+    assert!(printed.contains("it ends: C0000005"), "{printed}");
+    let notes = machine.captured().expect("captured").notes.clone();
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    assert!(notes[0].contains("win_childcrash.exe (") && notes[0].contains("STATUS_ACCESS_VIOLATION"), "{notes:?}");
+}
+
+/// Four threads in two processes make random calls; wherever that is stopped, every count is right.
+#[test]
+fn a_storm_from_four_threads_in_two_processes_leaves_every_count_right() {
+    for seed in 1..=12_u64 {
+        let stop = |config: &mut Config| {
+            config.quanta = kernel_model::schedule::Quanta::seeded(seed);
+            // Most are stopped in the middle.
+            config.max_instructions = Some(if seed % 4 == 0 { 200_000_000 } else { 100_000 + seed * 77_777 });
+        };
+        for (profile, narrow) in [("win10-22h2-x64", seed % 3 == 0), ("win7-sp1-x86", true)] {
+            let (end, printed) = run(&mut machine_on("storm", profile, narrow, stop));
+            let over = end == End::Exit(guest::NtStatus(0)) && printed == "storm: over\n";
+            assert!(over || end == End::Budget, "seed {seed} on {profile}: {end:?} {printed}");
+        }
+    }
+}
+
+#[test]
 fn every_seed_gives_the_same_where_processes_wait_for_each_other() {
     let expected = fixtures::get("inject_thread").and_then(|fixture| fixture.stdout);
     for seed in 0..20 {

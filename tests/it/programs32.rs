@@ -56,7 +56,8 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         // NtCreateThreadEx
         "win_threads" | "win_apc" | "thread_work" => (6, 0, 0),
         // NtCreateUserProcess
-        "win_child" | "inject_thread" | "inject_apc" | "inject_hijack" | "inject_hollow" => (6, 0, 0),
+        "win_child" | "win_family" | "win_childcrash" | "storm" => (6, 0, 0),
+        "inject_thread" | "inject_apc" | "inject_hijack" | "inject_hollow" => (6, 0, 0),
         _ => (0, 0, 0),
     }
 }

@@ -40,8 +40,9 @@ impl Machine {
     }
 
     fn go_on_with(&mut self, next: ThreadId) -> Option<End> {
-        self.swap_in(next);
-        let pending = self.parked.remove(&next);
+        let begins = self.swap_in(next);
+        // What another thread has left behind that had the same id, and was ended while it waited, is not this one's.
+        let pending = self.parked.remove(&next).filter(|_| !begins);
         let wake = self.world.kernel.ps.thread.wake.take();
         let mut pending = pending?;
         match wake {
@@ -58,13 +59,13 @@ impl Machine {
         self.after_trap()
     }
 
-    /// Changes the CPU over to a thread.
-    fn swap_in(&mut self, next: ThreadId) {
+    /// Changes the CPU over to a thread. Whether it runs for the first time.
+    fn swap_in(&mut self, next: ThreadId) -> bool {
         let kernel = &mut self.world.kernel;
         let (before, process) = (kernel.ps.thread.id, kernel.ps.process.id);
         if before == next {
             kernel.switch_to(next);
-            return;
+            return false;
         }
         if !kernel.ps.thread.has_ended() {
             let debug = kernel.ps.thread.user.debug;
@@ -76,7 +77,7 @@ impl Machine {
             self.swap_modules(process);
         }
         let World { kernel, ram, .. } = &mut self.world;
-        kernel.begin_thread(ram);
+        let begins = kernel.begin_thread(ram);
         let thread = &kernel.ps.thread;
         self.cpu.set_user_state(&thread.user);
         match kernel.profile.arch {
@@ -88,6 +89,7 @@ impl Machine {
             }
             Arch::X86 => self.cpu.set_fs_base(ram, thread.teb as u32),
         }
+        begins
     }
 
     /// The running thread waits; its call is finished when it goes on.

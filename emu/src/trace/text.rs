@@ -11,12 +11,14 @@ use crate::view::Paint;
 pub struct TextSink<W: Write + 'static> {
     out: W,
     paint: Paint,
+    /// The process that made the first call; another's calls are marked.
+    first: Option<u32>,
 }
 
 impl<W: Write + 'static> TextSink<W> {
     /// A sink that writes to `out`.
     pub fn new(out: W, paint: Paint) -> Self {
-        Self { out, paint }
+        Self { out, paint, first: None }
     }
 
     fn registers(&self, record: &CallRecord) -> String {
@@ -68,8 +70,14 @@ impl<W: Write + 'static> Sink for TextSink<W> {
         let direct = if record.direct { format!("  {}", self.paint.warn("direct")) } else { String::new() };
         let gate = if record.gate == "syscall" { String::new() } else { format!("  {}", record.gate) };
         let place = self.paint.dim(&record.place);
-        let line =
-            format!("{:>5}  {name}({args}) = {result}{after}{missing}{refused}{direct}{gate}  {place}\n", record.seq);
+        let whose = match *self.first.get_or_insert(record.pid) {
+            first if first == record.pid => String::new(),
+            _ => self.paint.dim(&format!("[{}] ", record.pid)),
+        };
+        let line = format!(
+            "{:>5}  {whose}{name}({args}) = {result}{after}{missing}{refused}{direct}{gate}  {place}\n",
+            record.seq
+        );
         let builds = record.builds.as_ref();
         let builds =
             builds.map_or(String::new(), |b| format!("       {} {}\n", self.paint.warn("fits:"), builds_text(b)));

@@ -41,6 +41,8 @@ mod code {
     pub(super) const QUERY_ALLOCATED_RANGES: u32 = 0x9_40cf;
     pub(super) const GET_LENGTH_INFO: u32 = 0x7_405c;
     pub(super) const GET_DRIVE_GEOMETRY: u32 = 0x7_0000;
+    /// `IOCTL_KSEC_RANDOM_FILL_BUFFER` (source: Chromium's sandbox, which opens the device early for it).
+    pub(super) const KSEC_RANDOM_FILL_BUFFER: u32 = 0x39_0008;
 }
 
 /// A call's buffers.
@@ -186,6 +188,9 @@ fn nt_device_io_control_file(
     let control =
         begin(cx, file, event, apc_routine, context, iosb, code, (input, input_length), (output, output_length))?;
     let target = cx.file(control.op.file)?.target;
+    if (target, control.code) == (Target::Random, code::KSEC_RANDOM_FILL_BUFFER) {
+        return random_bytes(cx, &control);
+    }
     let Target::Volume(volume) = target else { return Err(NtStatus::INVALID_DEVICE_REQUEST.into()) };
     let capacity = cx.kernel.io.volume(volume)?.capacity;
     match control.code {
@@ -199,6 +204,17 @@ fn nt_device_io_control_file(
         }
         _ => Err(NtStatus::INVALID_DEVICE_REQUEST.into()),
     }
+}
+
+/// Fills the buffer, however large it is, a piece at a time.
+fn random_bytes(cx: &mut Cx<'_>, control: &Control) -> NtResult {
+    let (mut at, end) = (0, u64::from(control.output_length));
+    while at < end {
+        let bytes = cx.kernel.io.random.bytes((end - at).min(0x1_0000) as usize);
+        cx.mem().write(control.output.wrapping_add(at), &bytes)?;
+        at += bytes.len() as u64;
+    }
+    control.op.finish(cx, NtStatus::SUCCESS, end)
 }
 
 /// `NtFlushBuffersFile`: writes what is not on the disk yet; for a pipe, waits until the other end has read everything.
