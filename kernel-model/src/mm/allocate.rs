@@ -111,6 +111,7 @@ const PARAMETER: u64 = 16;
 /// `NtAllocateVirtualMemoryEx`: the same with extended parameters.
 ///
 /// `STATUS_INVALID_PARAMETER` for parameters that are none, and those of `NtAllocateVirtualMemory`.
+#[expect(clippy::too_many_arguments, reason = "NtAllocateVirtualMemoryEx has seven")]
 fn nt_allocate_virtual_memory_ex(
     cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, region_size: UserPtr<Word>, allocation_type: u32,
     page_protection: u32, parameters: u64, count: u32,

@@ -31,6 +31,7 @@ fn watched(memory: &Memory, base: u64, size: u64) -> Result<(u64, u64), NtStatus
 ///
 /// `STATUS_INVALID_PARAMETER_2` (flags), `STATUS_INVALID_PARAMETER_5` (no room), `STATUS_INVALID_PARAMETER` (no watched
 /// region).
+#[expect(clippy::too_many_arguments, reason = "NtGetWriteWatch has seven")]
 fn nt_get_write_watch(
     cx: &mut Cx<'_>, process: Handle, flags: u32, base: u64, size: u64, addresses: UserPtr<Word>, count: UserPtr<Word>,
     granularity: UserPtr<u32>,
