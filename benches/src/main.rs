@@ -14,6 +14,7 @@ mod kernel;
 mod measure;
 mod memory;
 mod objects;
+mod roots;
 mod subject;
 mod threads;
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     figures.extend(threads::figures());
     figures.push(exceptions::round_trips());
     figures.push(subject::creation());
+    figures.extend(roots::wine_start());
     figures.push(memory::resident());
     let services = subject::instructions_per_call();
     let styles = gates::styles();

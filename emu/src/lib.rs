@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod loader;
 pub mod machine;
 pub mod registry;
+pub mod root;
 pub mod trace;
 pub mod view;
 

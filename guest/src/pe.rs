@@ -3,6 +3,8 @@
 //! The bytes are somebody else's. Every offset, count and size in them is an allegation; a lie ends
 //! in a [`PeError`] that says which, never in a panic.
 
+use std::sync::Arc;
+
 use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile};
@@ -106,8 +108,8 @@ pub struct PeImage {
     pub arch: Arch,
     /// `ImageBase`.
     pub base: u64,
-    /// The mapped bytes, headers first, unrelocated.
-    pub bytes: Vec<u8>,
+    /// The mapped bytes, headers first, unrelocated. Copies of an image share them until one changes its own.
+    pub bytes: Arc<Vec<u8>>,
     /// Bytes of headers, rounded up to pages.
     pub headers: u32,
     /// The sections by ascending address.
@@ -190,7 +192,7 @@ impl PeImage {
         Ok(Self {
             arch,
             base,
-            bytes,
+            bytes: Arc::new(bytes),
             headers: round_up(headers) as u32,
             sections,
             entry,
@@ -291,7 +293,7 @@ impl PeImage {
         let offset = if self.arch == Arch::X64 { 0x30 } else { 0x34 };
         let at = self.u32(0x3c).map_or(usize::MAX, |at| at as usize).saturating_add(offset);
         if at < self.headers as usize {
-            put(&mut self.bytes, at, self.arch.width().bytes(), base);
+            put(Arc::<Vec<u8>>::make_mut(&mut self.bytes), at, self.arch.width().bytes(), base);
         }
     }
 
@@ -304,7 +306,7 @@ impl PeImage {
             other => return Err(malformed(format!("relocation type {other} at {at:#x}"))),
         };
         let old = get(self.slice(at, len as u64).ok_or_else(outside)?, 0, len);
-        put(&mut self.bytes, at as usize, len, old.wrapping_add(delta));
+        put(Arc::<Vec<u8>>::make_mut(&mut self.bytes), at as usize, len, old.wrapping_add(delta));
         Ok(())
     }
 
@@ -407,6 +409,20 @@ impl PeImage {
             (!forward && rva != 0).then_some((name, rva))
         };
         (0..count.min(0x1_0000)).filter_map(row).collect()
+    }
+
+    /// Every export that is another DLL's: where each leads.
+    pub fn forwards(&self) -> Vec<String> {
+        let Some((start, len)) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_EXPORT) else { return Vec::new() };
+        let start = u64::from(start);
+        let field = |offset| self.u32(start + offset).map_or(0, u64::from);
+        let (functions, count) = (field(28), field(20).min(0x1_0000));
+        let own = start..start + u64::from(len);
+        let forward = |index: u64| {
+            let rva = u64::from(self.u32(functions + 4 * index)?);
+            self.text(rva).filter(|_| own.contains(&rva)).map(str::to_string)
+        };
+        (0..count).filter_map(forward).collect()
     }
 
     /// The TLS directory. Its addresses are absolute, so the base that the image is relocated to is asked for.

@@ -46,12 +46,38 @@ impl Kernel {
         if entry == 0 {
             return None;
         }
+        let wine = self.is_wine_root();
         let (at, frame) = match arch {
+            Arch::X64 if wine => return self.put_wine_apc(ram, state, words, entry),
             Arch::X64 => frame_64(state, words),
             Arch::X86 => frame_32(state, words),
         };
         self.user_memory(ram, arch.width()).write(at, &frame).ok()?;
         state.file.set(Reg::Rsp, at);
+        self.send_to(state, entry);
+        Some(())
+    }
+}
+
+/// The frame that Wine's `KiUserApcDispatcher` wants: home space, the routine, `CONTEXT`, where the thread was.
+const WINE_CONTEXT: usize = 0x30;
+const WINE_FRAME: usize = 0x510;
+/// What it stores below the thread's stack pointer.
+const WINE_BELOW: u64 = 0x10;
+
+impl Kernel {
+    fn put_wine_apc(&mut self, ram: &mut dyn Phys, state: &mut UserState, words: [u64; 4], entry: u64) -> Option<()> {
+        let [routine, a, b, c] = words;
+        let mut frame = vec![0; WINE_CONTEXT];
+        frame.splice(0x20..0x28, routine.to_le_bytes());
+        frame.extend(ContextLayout::new(Arch::X64).encode(state, Parts::ALL));
+        frame.resize(WINE_FRAME, 0);
+        let at = state.file.get(Reg::Rsp).wrapping_sub(WINE_BELOW + WINE_FRAME as u64) & !15;
+        self.user_memory(ram, Arch::X64.width()).write(at, &frame).ok()?;
+        let context = at.wrapping_add(WINE_CONTEXT as u64);
+        let arguments =
+            [(Reg::Rsp, at.wrapping_sub(8)), (Reg::Rcx, context), (Reg::Rdx, a), (Reg::R8, b), (Reg::R9, c)];
+        arguments.into_iter().for_each(|(register, value)| state.file.set(register, value));
         self.send_to(state, entry);
         Some(())
     }

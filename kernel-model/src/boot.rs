@@ -159,6 +159,9 @@ impl Kernel {
             io: Io::default(),
             scheduler: Scheduler::default(),
             single_threaded: false,
+            atoms: Default::default(),
+            debug_filter: Default::default(),
+            wine: None,
             ps: Processes {
                 process,
                 thread,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use guest::{Arch, NtStatus};
 
 use crate::body::Body;
-use crate::io::{DEFAULT_DISK, Data, Device, Kind, Mount, Node, Place, Volume, attribute, is_legal, name_of};
+use crate::io::{DEFAULT_DISK, Data, Device, Kind, Mount, Node, NodeId, Place, Volume, attribute, is_legal, name_of};
 use crate::kernel::Kernel;
 use crate::se::SecurityDescriptor;
 
@@ -118,13 +118,26 @@ impl Kernel {
     ///
     /// `STATUS_OBJECT_NAME_COLLISION` where something is that is no empty folder.
     pub fn mount(&mut self, mount: &Mount, folder: u32) -> Result<(), NtStatus> {
-        let now = self.boot_time();
-        let index = self.volume_of(mount.drive)?;
-        let volume = self.io.volume_mut(index)?;
-        let id = volume.make_directories(&mount.path.join("\\"), now)?;
-        if volume.children(id).is_none_or(|children| !children.is_empty()) {
+        let (index, id) = self.mount_point(mount)?;
+        if self.io.volume(index)?.children(id).is_none_or(|children| !children.is_empty()) {
             return Err(NtStatus::OBJECT_NAME_COLLISION);
         }
+        self.mount_over(mount, folder)
+    }
+
+    /// The folder that a mount names, made if it is not there.
+    fn mount_point(&mut self, mount: &Mount) -> Result<(u32, NodeId), NtStatus> {
+        let now = self.boot_time();
+        let index = self.volume_of(mount.drive)?;
+        Ok((index, self.io.volume_mut(index)?.make_directories(&mount.path.join("\\"), now)?))
+    }
+
+    /// The same where something may be already, which stays and comes first.
+    ///
+    /// `STATUS_OBJECT_NAME_COLLISION` where another is mounted.
+    pub fn mount_over(&mut self, mount: &Mount, folder: u32) -> Result<(), NtStatus> {
+        let (index, id) = self.mount_point(mount)?;
+        let volume = self.io.volume_mut(index)?;
         let node = volume.node_mut(id).ok_or(NtStatus::OBJECT_NAME_COLLISION)?;
         if node.folder.is_some() {
             return Err(NtStatus::OBJECT_NAME_COLLISION);

@@ -10,6 +10,9 @@ impl Kernel {
     /// Cleans up behind files whose last handles were closed since the last time.
     #[inline]
     pub fn close_files(&mut self, outside: &mut dyn Outside) {
+        if self.mm.segments.has_work() {
+            Cx { kernel: self, ram: outside }.write_sections_back();
+        }
         while !self.io.closing.is_empty() || !self.io.lost.is_empty() {
             for id in std::mem::take(&mut self.io.closing) {
                 Cx { kernel: self, ram: outside }.clean_up(id);
@@ -26,6 +29,7 @@ impl Kernel {
     /// The machine stops: what is to be deleted on close is deleted. Handles stay, to be looked at.
     pub fn end_files(&mut self, outside: &mut dyn Outside) {
         self.close_files(outside);
+        self.flush_sections(outside);
         let files: Vec<ObjectId> =
             self.ob.iter().filter(|(_, o)| matches!(&o.body, Body::File(f) if !f.cleaned)).map(|(id, _)| id).collect();
         for id in files {

@@ -22,7 +22,13 @@ impl Kernel {
     /// What is wrong, in words. Meant for tests: it looks at everything.
     pub fn check_invariants(&self) -> Result<(), String> {
         self.ob.check()?;
-        self.mm.check()?;
+        let mut sections = BTreeMap::new();
+        for (_, object) in self.ob.iter() {
+            if let Body::Section(section) = &object.body {
+                *sections.entry(section.segment).or_insert(0) += 1;
+            }
+        }
+        self.mm.check(&sections)?;
         self.io.check()?;
         for process in self.ps.iter() {
             process.handles.check().map_err(|e| format!("handles of {:?}: {e}", process.id))?;

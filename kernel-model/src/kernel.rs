@@ -20,6 +20,7 @@ use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
 use crate::service::{Args, MAX_ARGS, Row, Service, ServiceTable, Unwind, Wait};
+use crate::wine::WineRoot;
 use crate::{cm, ex, io, ke, mm, ob, ps};
 
 /// The whole state of the executive. Cloning it is a snapshot.
@@ -53,6 +54,12 @@ pub struct Kernel {
     pub scheduler: Scheduler,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
     pub single_threaded: bool,
+    /// The global atoms.
+    pub atoms: ex::AtomTable,
+    /// Which messages are let through to a debugger.
+    pub debug_filter: ex::DebugFilter,
+    /// What is special where the system's DLLs are Wine's.
+    pub wine: Option<Box<WineRoot>>,
 }
 
 /// A call as it arrived.
@@ -148,7 +155,7 @@ pub enum WaitEnd {
 
 /// Every service somebody wrote.
 pub fn services() -> impl Iterator<Item = &'static Service> {
-    let ke = ke::SERVICES.iter().chain(ob::services()).chain(mm::services());
+    let ke = ke::services().chain(ob::services()).chain(mm::services());
     ke.chain(ex::services()).chain(io::services()).chain(cm::services()).chain(ps::services())
 }
 
@@ -246,7 +253,7 @@ impl Kernel {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
-        if self.io.has_closing() {
+        if self.io.has_closing() || self.mm.segments.has_work() {
             self.close_files(ram);
         }
         if let Some(bug_check) = self.bug_check.take() {
@@ -321,6 +328,12 @@ impl Kernel {
     pub fn return_regs(&self, call: &Call, status: NtStatus) -> ReturnRegs {
         let rules = ReturnRules { r9_is_rbp: self.profile.sysret_r9_is_rbp, sysexit_to: self.ps.process.sysexit_to };
         call.regs.on_return(call.gate, status.0, rules)
+    }
+
+    /// Whether the system's DLLs are Wine's.
+    #[inline]
+    pub fn is_wine_root(&self) -> bool {
+        self.wine.is_some()
     }
 
     /// The width of the running process's pointers.

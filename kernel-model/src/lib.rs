@@ -30,6 +30,7 @@ pub mod ps;
 pub mod schedule;
 pub mod se;
 pub mod service;
+pub mod wine;
 
 pub use cx::Cx;
 pub use kernel::{Answer, Call, Kernel};

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::fixture_machine;
 
 /// Wine, where it is installed. Debian's wine64 alone puts nothing on the path.
-fn wine() -> Option<PathBuf> {
+pub fn wine() -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").into_iter().flat_map(|p| std::env::split_paths(&p).collect::<Vec<_>>());
     let named = on_path.flat_map(|folder| [folder.join("wine64"), folder.join("wine")]);
     named.chain([PathBuf::from("/usr/lib/wine/wine64")]).find(|path| path.is_file())

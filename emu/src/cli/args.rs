@@ -56,6 +56,8 @@ pub enum Command {
 pub enum Root {
     /// Assembled by Trapgate; nothing to install
     Builtin,
+    /// Wine's own, from the installed package (Debian: libwine)
+    Wine,
 }
 
 /// Whom a program runs as.
@@ -227,6 +229,9 @@ pub struct RegOptions {
 pub struct RunOptions {
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// Write what the program did into FILE: one page for browsers, or JSON if it ends in .json
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// The program
     pub image: PathBuf,
     /// Its arguments

@@ -17,13 +17,13 @@ use super::registry;
 use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
+use crate::root::{SystemRoot, WineFolders};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
-use crate::view::{self, FlowFinder, Live, Paint, Snapshot};
+use crate::view::{self, FlowFinder, Live, Paint, ReportWatcher, Snapshot};
 
 pub(super) type Outcome = Result<u8, String>;
 
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
-    let Root::Builtin = options.root;
     let profile = names::profile(&options.profile.profile)?;
     let mut config = Config::open(image).map_err(|e| e.to_string())?;
     if let (Some(raw), Program::Pe(bytes)) = (options.raw, &mut config.process.program) {
@@ -36,6 +36,15 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
+    if let Root::Wine = options.root {
+        if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
+            return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
+        }
+        if profile.arch != Arch::X64 {
+            return Err(format!("--root wine runs on 64-bit profiles alone so far, and {} is none", profile.name));
+        }
+        config.root = SystemRoot::Wine(WineFolders::find(profile.arch)?);
+    }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;
@@ -150,7 +159,22 @@ fn bug_check_text(bug_check: &BugCheck, bits: u32) -> String {
 
 pub(super) fn run(options: &RunOptions) -> Outcome {
     let mut machine = machine(&options.machine, &options.image, &options.args)?;
-    finish(&mut machine, &options.machine)
+    let Some(path) = &options.report else { return finish(&mut machine, &options.machine) };
+    // Before the run, which would be lost where it cannot be written.
+    let mut file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let (watcher, watched) = ReportWatcher::new();
+    machine.observe(Box::new(watcher)).map_err(|e| e.to_string())?;
+    let code = finish(&mut machine, &options.machine)?;
+    let end = machine.run().map_err(|e| e.to_string())?;
+    let name = base_name(&options.image.display().to_string()).to_string();
+    let report = view::report(&machine, &end, &watched.borrow(), &name);
+    let text = if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+        serde_json::to_string_pretty(&report).map_err(|e| e.to_string())? + "\n"
+    } else {
+        view::report_html(&report)
+    };
+    file.write_all(text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(code)
 }
 
 pub(super) fn trace(options: &TraceOptions) -> Outcome {

@@ -1,19 +1,11 @@
 //! What the kernel is told of a process once it is loaded, for those who ask about it.
 
-use guest::Arch;
 use kernel_model::Kernel;
-use kernel_model::ps::{EXECUTE_DISABLE, ImageInformation, SYSTEM_VOLUME, SystemImage};
+use kernel_model::mm::{ImageInformation, machine};
+use kernel_model::ps::{EXECUTE_DISABLE, SYSTEM_VOLUME, SystemImage};
 
 use super::modules::{Module, Modules};
 use super::{ProcessConfig, Target, environment};
-
-/// `IMAGE_FILE_MACHINE_*`.
-const fn machine(arch: Arch) -> u16 {
-    match arch {
-        Arch::X86 => 0x14c,
-        Arch::X64 => 0x8664,
-    }
-}
 
 /// `C:\\a.exe` as the object manager names it.
 fn device_path(kernel: &Kernel, path: &str) -> String {
@@ -50,16 +42,7 @@ fn image_information(program: &Module) -> ImageInformation {
     let Some(image) = &program.image else {
         return ImageInformation { entry: program.base, machine: machine(program.arch), ..ImageInformation::default() };
     };
-    let (checksum, length) = image.checksum;
-    ImageInformation {
-        entry: program.entry(),
-        stack: (image.stack_reserve, image.stack_commit),
-        subsystem: image.subsystem,
-        subsystem_version: image.subsystem_version,
-        characteristics: image.characteristics,
-        machine: machine(image.arch),
-        file: (length, checksum),
-    }
+    ImageInformation::of(image, program.entry())
 }
 
 /// Tells which images are in kernel space.

@@ -62,8 +62,9 @@ pub(super) fn map(target: &mut Target<'_>) -> Result<(), NtStatus> {
         return Ok(());
     }
     let (major, minor, build) = profile.version;
+    let wine = target.kernel.is_wine_root();
     let mut data = StructBuilder::of(profile.shared_data_layout(), profile.arch.width());
-    data.u32("TickCountMultiplier", TICK_COUNT_MULTIPLIER)
+    data.u32("TickCountMultiplier", if wine { 1 << 24 } else { TICK_COUNT_MULTIPLIER })
         .bytes("NtSystemRoot", 0, &wide("C:\\Windows"))
         .u32("NtBuildNumber", build)
         .u32("NtProductType", PRODUCT_WORKSTATION)
@@ -92,10 +93,15 @@ pub fn update(kernel: &mut Kernel, ram: &mut Ram) {
     let layout = kernel.profile.shared_data_layout();
     let offset = |field| layout.and_then(|l| l.offset(field)).unwrap_or(PAGE_SIZE);
     let interrupt_time = kernel.clock.ticked_interrupt_time();
+    // Wine's DLLs take the count for milliseconds.
+    let ticks = match kernel.is_wine_root() {
+        true => interrupt_time / 10_000,
+        false => kernel.clock.tick_count(),
+    };
     let times = [
         ("InterruptTime", interrupt_time),
         ("SystemTime", kernel.clock.system_time_at(interrupt_time)),
-        ("TickCount", kernel.clock.tick_count()),
+        ("TickCount", ticks),
     ];
     for (field, value) in times {
         // KSYSTEM_TIME: LowPart, High1Time, High2Time.
@@ -109,7 +115,7 @@ pub fn update(kernel: &mut Kernel, ram: &mut Ram) {
     }
     // Before the count had a KSYSTEM_TIME it had this; some builds have both.
     if let Some(at) = layout.and_then(|l| l.offset("TickCountLow")) {
-        kernel.mm.poke(ram, USER_VA + at, &(kernel.clock.tick_count() as u32).to_le_bytes());
+        kernel.mm.poke(ram, USER_VA + at, &(ticks as u32).to_le_bytes());
     }
 }
 

@@ -12,6 +12,7 @@ mod lists;
 mod modules;
 mod process;
 mod system;
+mod wine;
 mod wow64;
 mod writer;
 
@@ -28,10 +29,12 @@ use crate::cpu::Ram;
 use children::Child;
 pub(crate) use children::{Children, Made};
 pub use kuser::{tick_milliseconds, update as update_kuser};
+use modules::parse;
 pub use modules::{Module, Modules};
 pub use process::Start;
 pub use system::System;
 pub(crate) use system::{TrapFrame, load as load_system};
+pub(crate) use wine::{SYSTEM_FOLDER, TABLES_FOLDER, load as load_wine};
 
 /// What is to be run.
 #[derive(Clone, Debug)]
@@ -123,6 +126,19 @@ pub enum LoadError {
         profile: &'static str,
         /// One that runs it.
         offer: &'static str,
+    },
+    /// Code that is no PE image, on a root that loads programs itself.
+    #[error("--root wine runs programs, not raw code")]
+    RootNeedsProgram,
+    /// A program of another architecture than the machine, on a root that has the machine's alone.
+    #[error("{file}: is {} code, and with --root wine {profile} runs only its own", arch.name())]
+    RootArch {
+        /// The file.
+        file: String,
+        /// Its architecture.
+        arch: Arch,
+        /// The machine.
+        profile: &'static str,
     },
     /// A program of .NET.
     #[error("{file}: has managed code (.NET), whose run time is not there")]

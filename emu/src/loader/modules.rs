@@ -1,11 +1,13 @@
 //! Modules: mapping images, binding imports.
 
+use std::sync::Arc;
+
 use guest::mem::PAGE_SIZE;
-use guest::pe::{ExportTarget, Import, ImportBy, PeImage, Section};
+use guest::pe::{ExportTarget, Import, ImportBy, PeImage};
 use guest::profile::Dep;
 use guest::{Arch, Profile};
 use kernel_model::Cx;
-use kernel_model::mm::{Protect, VadKind};
+use kernel_model::mm::{Protect, SectionImage, VadKind, section_protect};
 
 use super::{LoadError, ProcessConfig, Program, Target, base_name, builtin, read_file};
 
@@ -29,6 +31,17 @@ pub struct Module {
 }
 
 impl Module {
+    /// An image that is mapped from a file.
+    pub(crate) fn of_section(base: u64, image: &SectionImage, path: &str) -> Self {
+        let pe = image.pe.clone();
+        let names = pe.export_names().into_iter().map(|(name, rva)| (rva, name));
+        // Of a service's two names a caller says the one with Nt.
+        let mut symbols: Vec<(u32, String)> = names.filter(|(_, name)| !name.starts_with("Zw")).collect();
+        symbols.sort();
+        let (arch, size) = (pe.arch, pe.bytes.len() as u64);
+        Self { name: base_name(path).to_string(), arch, path: path.to_string(), base, size, image: Some(pe), symbols }
+    }
+
     /// The name without its extension, as symbols have it: `ntdll`.
     pub fn stem(&self) -> &str {
         self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem)
@@ -165,6 +178,35 @@ impl Modules {
         Ok(modules)
     }
 
+    /// Enters an image that the guest has mapped, in place of what was there.
+    pub(crate) fn mapped(&mut self, base: u64, image: &SectionImage) {
+        let size = image.pe.bytes.len() as u64;
+        let overlaps = |m: &Module| m.base < base + size && base < m.base + m.size;
+        if self.list.iter().any(|m| m.base == base && m.size == size) {
+            return;
+        }
+        let path = image.path.replacen("\\Device\\HarddiskVolume1", "C:", 1);
+        let module = Module::of_section(base, image, &path);
+        match self.list.iter().position(overlaps) {
+            // The program stays the first.
+            Some(0) => {}
+            Some(at) => {
+                if let Some(place) = self.list.get_mut(at) {
+                    *place = module;
+                }
+            }
+            None => {
+                self.list.push(module);
+                self.slots.push(Vec::new());
+            }
+        }
+    }
+
+    /// Those that are mapped already, the program first.
+    pub(super) fn of(list: Vec<Module>) -> Self {
+        Self { slots: vec![Vec::new(); list.len()], list, ..Self::default() }
+    }
+
     /// A module by file name and architecture.
     pub fn find(&self, name: &str, arch: Arch) -> Option<usize> {
         let name = canonical(name);
@@ -297,7 +339,9 @@ impl Modules {
         let (arch, places) = (image.arch, if image.arch == Arch::X64 { 0x1_0000 } else { 0x100 });
         let preferred = if image.dynamic_base { image.base.wrapping_add(slide.next(places)) } else { image.base };
         let preferred = target.child.as_ref().and_then(|child| child.base_of(&file, arch)).unwrap_or(preferred);
-        let kind = || VadKind::Image(file.clone());
+        let own = target.child.as_ref().filter(|_| self.list.is_empty()).map(|child| child.new.path.clone());
+        let path = own.unwrap_or_else(|| guest_path(&file, self.list.is_empty(), arch != target.profile().arch));
+        let kind = || VadKind::Image(path.clone());
         let first = match target.reserve(Some(preferred).filter(|&b| b >= 0x1_0000), pages, kind(), ANY) {
             Ok(first) => first,
             Err(_) => target
@@ -311,8 +355,6 @@ impl Modules {
             symbols = image.export_names().into_iter().map(|(n, rva)| (rva, n)).collect();
             symbols.sort();
         }
-        let own = target.child.as_ref().filter(|_| self.list.is_empty()).map(|child| child.new.path.clone());
-        let path = own.unwrap_or_else(|| guest_path(&file, self.list.is_empty(), arch != target.profile().arch));
         self.list.push(Module { name: file, arch, path, base, size, image: Some(image), symbols });
         self.slots.push(imports);
         Ok(self.list.len() - 1)
@@ -343,7 +385,7 @@ impl Modules {
             for (slot, by) in &import.slots {
                 let address = self.resolve(loading, &Importer { file: &file, arch }, &import.dll, by, 0)?;
                 if let Some(image) = self.list.get_mut(index).and_then(|m| m.image.as_mut())
-                    && let Some(place) = image.bytes.get_mut(*slot as usize..*slot as usize + width)
+                    && let Some(place) = Arc::make_mut(&mut image.bytes).get_mut(*slot as usize..*slot as usize + width)
                 {
                     place.copy_from_slice(address.to_le_bytes().get(..width).unwrap_or(&[]));
                 }
@@ -416,7 +458,7 @@ impl Modules {
             let sections = image
                 .sections
                 .iter()
-                .map(|s| (u64::from(s.rva) / PAGE_SIZE, u64::from(s.size) / PAGE_SIZE, protection(s)));
+                .map(|s| (u64::from(s.rva) / PAGE_SIZE, u64::from(s.size) / PAGE_SIZE, section_protect(s)));
             for (at, pages, protect) in whole.chain(sections) {
                 target
                     .commit(first + at, pages, protect)
@@ -430,18 +472,6 @@ impl Modules {
             }
         }
         Ok(())
-    }
-}
-
-/// A section's protection as the memory manager maps it: what can be written is copy-on-write.
-pub(super) fn protection(section: &Section) -> Protect {
-    match (section.execute, section.read, section.write) {
-        (true, _, true) => Protect::EXECUTE_WRITECOPY,
-        (true, true, false) => Protect::EXECUTE_READ,
-        (true, false, false) => Protect::EXECUTE,
-        (false, _, true) => Protect::WRITECOPY,
-        (false, true, false) => Protect::READONLY,
-        (false, false, false) => Protect::NOACCESS,
     }
 }
 

@@ -135,7 +135,7 @@ pub(super) fn fill(
     Ok(stack)
 }
 
-fn write_peb(
+pub(super) fn write_peb(
     target: &mut Target<'_>, modules: &Modules, side: &Side, peb: u64, parameters: u64, ldr: u64,
 ) -> Result<(), NtStatus> {
     let (major, minor, build) = target.profile().version;

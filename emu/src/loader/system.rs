@@ -9,10 +9,10 @@ use guest::mem::PAGE_SIZE;
 use guest::system::SystemMap;
 use guest::{Arch, NtStatus};
 use kernel_model::Kernel;
-use kernel_model::mm::{Frame, Phys, Protect};
+use kernel_model::mm::{Frame, Phys, Protect, section_protect};
 
 use super::builtin::{self, Builtin};
-use super::modules::{Module, protection};
+use super::modules::Module;
 use super::process::Start;
 use super::{LoadError, Modules, Side, Target, kuser};
 use crate::cpu::{self, Cpu, CpuError, Msr, Ram};
@@ -219,7 +219,7 @@ fn image(target: &mut Target<'_>, built: &Builtin, alias: &str, file: &str) -> R
     }
     for section in &image.sections {
         // Nobody copies on write here.
-        let protect = match protection(section) {
+        let protect = match section_protect(section) {
             Protect::WRITECOPY => Protect::READWRITE,
             Protect::EXECUTE_WRITECOPY => Protect::EXECUTE_READWRITE,
             other => other,

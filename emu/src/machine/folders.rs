@@ -9,12 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use guest::NtStatus;
+use guest::pe::PeImage;
 use kernel_model::Kernel;
 use kernel_model::io::{HostEntry, HostFolders, HostPath, Mount, Times, is_dos_special, is_legal, key, name_of};
 
 use super::{Config, MachineError};
 use crate::cpu::Ram;
-use crate::loader::{Modules, Program};
+use crate::loader::{Modules, Program, SYSTEM_FOLDER, TABLES_FOLDER, base_name, read_file};
+use crate::root::WineFolders;
 
 /// A folder of the host's that the guest sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +48,83 @@ pub(super) fn set_up(
     Ok(())
 }
 
+/// Mounts the folders and those of a root, and puts the program where the root's loader finds it.
+pub(super) fn set_up_root(
+    kernel: &mut Kernel, ram: &mut Ram, config: &Config, root: &WineFolders,
+) -> Result<(), MachineError> {
+    kernel.set_disk(config.disk);
+    let (Program::Pe(image) | Program::Raw(_, image)) = &config.process.program;
+    let path = format!("C:\\{}", base_name(&config.process.name));
+    let failed = |folder: &Path, why: String| MachineError::Folder { folder: folder.display().to_string(), why };
+    kernel
+        .place_file(&path, image)
+        .map_err(|status| failed(Path::new(&path), format!("does not fit on C: ({status})")))?;
+    place_neighbours(kernel, config, image, root)?;
+    let mut folders = mount_all(kernel, &config.folders)?;
+    for (host, guest) in [(&root.dlls, SYSTEM_FOLDER), (&root.nls, TABLES_FOLDER)] {
+        let dir = open_folder(host).map_err(|error| failed(host, error.to_string()))?;
+        let mount = Mount { drive: 'C', path: guest.iter().map(ToString::to_string).collect() };
+        kernel
+            .mount_over(&mount, folders.len() as u32)
+            .map_err(|status| failed(host, format!("cannot be mounted: {status}")))?;
+        folders.push(Folder { dir, writable: false });
+    }
+    ram.folders = Some(Box::new(Folders { folders }));
+    Ok(())
+}
+
+/// The DLLs that an image imports, and those that its exports are forwarded to.
+fn needs(bytes: &[u8]) -> Vec<String> {
+    let Ok(image) = PeImage::parse(bytes) else { return Vec::new() };
+    let imports = image.imports().unwrap_or_default().into_iter().map(|import| import.dll);
+    let forwards = image.forwards().into_iter().filter_map(|text| {
+        let (dll, _) = text.rsplit_once('.')?;
+        Some(format!("{dll}.dll"))
+    });
+    imports.chain(forwards).collect()
+}
+
+/// Puts the DLLs that lie beside the program, and that it or they import, beside it on C: too.
+fn place_neighbours(
+    kernel: &mut Kernel, config: &Config, program: &[u8], root: &WineFolders,
+) -> Result<(), MachineError> {
+    const MOST: usize = 256;
+    let Some(folder) = &config.process.dll_folder else { return Ok(()) };
+    let mut wanted = needs(program);
+    let mut seen: Vec<String> = Vec::new();
+    while let Some(dll) = wanted.pop() {
+        let name = base_name(&dll).to_ascii_lowercase();
+        if seen.contains(&name) || seen.len() >= MOST || root.dlls.join(&name).is_file() {
+            continue;
+        }
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let found = entries.map(|entry| entry.path()).find(|path| {
+            path.file_name().and_then(|file| file.to_str()).is_some_and(|file| file.eq_ignore_ascii_case(&name))
+        });
+        seen.push(name.clone());
+        let Some(path) = found else { continue };
+        let bytes = read_file(&path)?;
+        wanted.extend(needs(&bytes));
+        kernel.place_file(&format!("C:\\{name}"), &bytes).map_err(|status| MachineError::Folder {
+            folder: path.display().to_string(),
+            why: format!("does not fit on C: ({status})"),
+        })?;
+    }
+    Ok(())
+}
+
 /// Opens folders of the host's and mounts them in a kernel; `None`: there are none.
 pub fn open_folders(
     kernel: &mut Kernel, mapped: &[MappedFolder],
 ) -> Result<Option<Box<dyn HostFolders>>, MachineError> {
+    let folders = mount_all(kernel, mapped)?;
+    if folders.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(Folders { folders })))
+}
+
+fn mount_all(kernel: &mut Kernel, mapped: &[MappedFolder]) -> Result<Vec<Folder>, MachineError> {
     let mut folders = Vec::new();
     for (index, mapped) in mapped.iter().enumerate() {
         let failed = |why: String| MachineError::Folder { folder: mapped.host.display().to_string(), why };
@@ -59,10 +134,7 @@ pub fn open_folders(
             .map_err(|status| failed(format!("cannot be mounted there: {status}")))?;
         folders.push(Folder { dir, writable: mapped.writable });
     }
-    if folders.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(Folders { folders })))
+    Ok(folders)
 }
 
 /// The bytes of a file that the guest has in a mounted folder, by its path there.

@@ -40,6 +40,7 @@ pub use stats::Stats;
 use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
 use crate::registry::{self, HiveFile, MountError};
+use crate::root::SystemRoot;
 use crate::trace::Observer;
 use ring0::Ring0;
 use world::{Pending, World};
@@ -95,6 +96,8 @@ pub struct Config {
     pub folders: Vec<MappedFolder>,
     /// Bytes on C:.
     pub disk: u64,
+    /// Where the system's DLLs come from.
+    pub root: SystemRoot,
     /// What happens with the processes that the guest makes.
     pub children: ChildOptions,
 }
@@ -125,6 +128,7 @@ impl Config {
             hives: Vec::new(),
             folders: Vec::new(),
             disk: kernel_model::io::DEFAULT_DISK,
+            root: SystemRoot::default(),
             children: ChildOptions::default(),
         }
     }
@@ -223,9 +227,17 @@ impl Machine {
         }
         let registry_at_start = kernel.cm.clone();
         let mut target = Target { kernel: &mut kernel, ram: &mut ram, highest: u64::MAX, console: None, child: None };
-        let (mut modules, start) = loader::load(&mut target, &config.process)?;
-        let Target { kernel: files, ram: outside, .. } = &mut target;
-        folders::set_up(files, outside, config, &modules)?;
+        let (mut modules, start) = match &config.root {
+            SystemRoot::Builtin => {
+                let loaded = loader::load(&mut target, &config.process)?;
+                folders::set_up(target.kernel, target.ram, config, &loaded.0)?;
+                loaded
+            }
+            SystemRoot::Wine(root) => {
+                folders::set_up_root(target.kernel, target.ram, config, root)?;
+                loader::load_wine(&mut target, &config.process, root)?
+            }
+        };
         let driver = config.driver.as_ref().map(|d| (d.name.as_str(), d.code.as_slice()));
         let system = match config.dispatch {
             Dispatch::Direct => None,

@@ -145,6 +145,13 @@ impl Machine {
         update_kuser(&mut self.world.kernel, &mut self.world.ram);
     }
 
+    /// Takes note of the images that the guest has mapped itself, so that addresses in them have names.
+    pub(super) fn learn_modules(&mut self) {
+        for (base, image) in self.world.kernel.mm.segments.take_news() {
+            self.world.modules.mapped(base, &image);
+        }
+    }
+
     fn drain_console(&mut self) {
         for (stream, bytes) in self.world.kernel.console.take_output() {
             let bytes = self.shown(stream, bytes);
@@ -158,6 +165,7 @@ impl Machine {
     /// Finishes the call that the engine stopped at.
     pub(super) fn after_trap(&mut self) -> Option<End> {
         let mut pending = self.world.pending.take()?;
+        self.learn_modules();
         loop {
             self.drain_console();
             match pending.answer.clone() {

@@ -7,6 +7,7 @@ use super::Machine;
 use super::end::{Crash, End};
 use super::ring0::Raised;
 use crate::cpu::{Exit, Reg};
+use crate::trace::View;
 
 /// `EFLAGS.TF`, and `RF`, which the CPU sets in the flags that a fault saves.
 const TRAP_FLAG: u64 = 0x100;
@@ -76,6 +77,10 @@ impl Machine {
 
     /// User code has been told of an exception.
     pub(super) fn told(&mut self, record: ExceptionRecord, crash: Crash) {
+        if let Some(observer) = &mut self.world.observer {
+            let view = View { kernel: &self.world.kernel, ram: &self.world.ram, modules: &self.world.modules };
+            observer.exception(&view, &crash);
+        }
         self.last_crash = Some((record, Box::new(crash)));
     }
 

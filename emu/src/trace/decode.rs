@@ -5,7 +5,8 @@ use guest::services::{ArgInfo, Direction};
 use guest::types::{IoStatusBlock, ObjectAttributes, UnicodeString};
 use guest::{AccessMask, Handle, NtStatus, enums};
 use kernel_model::Call;
-use kernel_model::ob::{Entry, ObjectType};
+use kernel_model::body::Body;
+use kernel_model::ob::{self, Entry, ObjectType};
 use kernel_model::service::Row;
 
 use super::View;
@@ -76,12 +77,42 @@ impl View<'_> {
         Some(T::decode(bytes, self.kernel.width()))
     }
 
-    fn unicode_string(&self, va: u64) -> Option<String> {
+    fn text(&self, va: u64) -> Option<String> {
         let string: UnicodeString = self.value(va)?;
         let mut bytes = vec![0; string.length.min(MAX_STRING).into()];
         self.kernel.mm.peek(self.ram, string.buffer, &mut bytes)?;
         let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect();
-        Some(format!("{:?}", String::from_utf16_lossy(&units)))
+        Some(String::from_utf16_lossy(&units))
+    }
+
+    fn unicode_string(&self, va: u64) -> Option<String> {
+        self.text(va).map(|text| format!("{text:?}"))
+    }
+
+    /// The name in the `OBJECT_ATTRIBUTES` that a call is given, behind that of their root directory.
+    pub fn object_named(&self, call: &Call, row: &Row) -> Option<String> {
+        let index =
+            row.info.args.iter().position(|arg| matches!(arg.ty, "POBJECT_ATTRIBUTES" | "PCOBJECT_ATTRIBUTES"))?;
+        let attributes: ObjectAttributes = self.value(call.args.get(index))?;
+        let name = if attributes.object_name == 0 { String::new() } else { self.text(attributes.object_name)? };
+        let root = (attributes.root_directory != Handle::NULL).then(|| self.place_of(attributes.root_directory));
+        match root {
+            None => Some(name).filter(|name| !name.is_empty()),
+            Some(root) => Some(format!("{}\\{name}", root.trim_end_matches('\\'))),
+        }
+    }
+
+    /// The path of what a handle names, or its value.
+    fn place_of(&self, handle: Handle) -> String {
+        let of_object = || {
+            let Entry { object, .. } = self.kernel.ps.process.handles.get(handle)?;
+            match &self.kernel.ob.get(*object)?.body {
+                Body::File(file) => Some(crate::view::file_text(self.kernel, file)),
+                Body::Key(key) => self.kernel.cm.path_of(key.node),
+                _ => self.kernel.ob.path_of(*object),
+            }
+        };
+        of_object().unwrap_or_else(|| format!("({:#x})", handle.0))
     }
 
     /// What a handle names: its type, and its path or whatever else tells it apart.
@@ -94,8 +125,8 @@ impl View<'_> {
         }
         let Entry { object, .. } = self.kernel.ps.process.handles.get(handle)?;
         let object = self.kernel.ob.get(*object)?;
-        let kind = kernel_model::ob::Body::object_type(&object.body);
-        if let (ObjectType::File, kernel_model::body::Body::File(file)) = (kind, &object.body) {
+        let kind = ob::Body::object_type(&object.body);
+        if let (ObjectType::File, Body::File(file)) = (kind, &object.body) {
             return Some(format!("File ({})", crate::view::file_text(self.kernel, file)));
         }
         let path = object.name.as_ref().map(|(_, name)| String::from_utf16_lossy(name));

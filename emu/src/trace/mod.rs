@@ -18,7 +18,7 @@ use kernel_model::{Answer, Call, Kernel};
 
 use crate::cpu::RegisterFile;
 use crate::loader::Modules;
-use crate::machine::End;
+use crate::machine::{Crash, End};
 
 pub use buffer::Buffer;
 pub use builds::BuildFit;
@@ -95,6 +95,8 @@ pub trait Observer {
     fn call_start(&mut self, view: &View<'_>, call: &CallStart<'_>);
     /// A call has been answered.
     fn call_end(&mut self, view: &View<'_>, call: &CallEnd<'_>);
+    /// User code is told of an exception.
+    fn exception(&mut self, _view: &View<'_>, _crash: &Crash) {}
     /// An instruction is about to run.
     fn instruction(&mut self, _view: &View<'_>, _step: &Step<'_>) {}
     /// The run is over.

@@ -101,6 +101,16 @@ impl Page {
         let _ = writeln!(self.0, "<h2>{}</h2>", escape(text));
     }
 
+    /// A line of text.
+    pub(super) fn line(&mut self, text: &str) {
+        let _ = writeln!(self.0, "<p>{}</p>", escape(text));
+    }
+
+    /// Markup as it is.
+    pub(super) fn markup(&mut self, markup: &str) {
+        self.0 += markup;
+    }
+
     /// A table.
     pub(super) fn table(&mut self, columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) {
         self.0 += "<div><table><thead><tr>";

@@ -103,3 +103,13 @@ PVOID NTAPI MapViewOfFile(HANDLE section, ULONG access, ULONG high, ULONG low, S
 BOOL NTAPI UnmapViewOfFile(const void *address) {
     return BasepStatus(NtUnmapViewOfSection(NtCurrentProcess(), (PVOID)address));
 }
+
+/* `FlushViewOfFile`: a size of 0 means the whole view. */
+BOOL NTAPI FlushViewOfFile(const void *address, SIZE_T size) {
+    IO_STATUS_BLOCK iosb;
+    PVOID base = (PVOID)address;
+    NTSTATUS status = NtFlushVirtualMemory(NtCurrentProcess(), &base, &size, &iosb);
+    enum { NotMappedData = (NTSTATUS)0xc0000088 };
+    /* A view of the page file has nowhere to go. */
+    return status == NotMappedData || BasepStatus(status);
+}

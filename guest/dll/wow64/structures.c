@@ -87,10 +87,12 @@ NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer, NTSTATUS too_small) {
     return NT_SUCCESS(status) ? Wow64pCopy(pointer(to + sizeof string), (void *)native.string.Buffer, length) : status;
 }
 
-/* Room on the stack for the kernel's form of a list. The pages of a stack are there from its top down. */
+/* Room on the stack for the kernel's form of a list, in functions of their own: the pages of a stack are there from its
+ * top down, so whoever calls one of them has these made first, in a frame that is as large and calls nothing. */
 #define LIST_BUFFER 0x20000
-static void commit(volatile UCHAR *buffer) {
-    for (ULONG at = LIST_BUFFER; at >= 0x1000; at -= 0x1000) buffer[at - 1] = 0;
+static __attribute__((noinline)) void commit(void) {
+    volatile UCHAR room[LIST_BUFFER + 0x2000];
+    for (ULONG at = sizeof room; at >= 0x1000; at -= 0x1000) room[at - 1] = 0;
 }
 
 /* Writes a structure to the program's memory, if it still fits. */
@@ -107,11 +109,11 @@ static NTSTATUS listed(const CALL *call, ULONG buffer, ULONG length) {
 }
 
 /* A head that begins with a count, then as many entries, of which `tail` bytes at the end are the same in both. */
-NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail) {
+static __attribute__((noinline)) NTSTATUS query_counted(CALL *call, ULONG buffer, const char *head, const char *entry,
+                                                        ULONG tail) {
     UCHAR native[LIST_BUFFER] __attribute__((aligned(16)));
     ULONG64 small[0x140 / 8] = {0};
     SIZES first = narrow(head, 0, 0), each = narrow(entry, 0, 0);
-    commit(native);
     NTSTATUS status = Wow64pWithBuffer(call, buffer, native, sizeof native, 0);
     if (!NT_SUCCESS(status)) return status;
     ULONG count = *(ULONG *)native, at = first.narrow;
@@ -126,6 +128,11 @@ NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const ch
         from += each.native + tail;
     }
     return NT_SUCCESS(status) ? listed(call, buffer, at) : status;
+}
+
+NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail) {
+    commit();
+    return query_counted(call, buffer, head, entry, tail);
 }
 
 /* SYSTEM_PROCESS_INFORMATION up to the threads, and a thread's, also the extended one. */
@@ -160,11 +167,10 @@ static NTSTATUS put_process(CALL *call, const UCHAR *from, ULONG at, const char 
 }
 
 /* All processes with their threads. */
-NTSTATUS Wow64pQueryProcesses(CALL *call, int extended) {
+static __attribute__((noinline)) NTSTATUS query_processes(CALL *call, int extended) {
     UCHAR native[LIST_BUFFER] __attribute__((aligned(16)));
     const char *thread = extended ? EXTENDED_THREAD : THREAD;
     ULONG at = 0, length = 0, next;
-    commit(native);
     NTSTATUS status = Wow64pWithBuffer(call, 1, native, sizeof native, 0);
     const UCHAR *from = native;
     if (!NT_SUCCESS(status)) return status;
@@ -175,4 +181,9 @@ NTSTATUS Wow64pQueryProcesses(CALL *call, int extended) {
         from += next;
     } while (next && NT_SUCCESS(status));
     return NT_SUCCESS(status) ? listed(call, 1, at) : status;
+}
+
+NTSTATUS Wow64pQueryProcesses(CALL *call, int extended) {
+    commit();
+    return query_processes(call, extended);
 }

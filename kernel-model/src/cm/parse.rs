@@ -90,7 +90,8 @@ impl Cx<'_> {
         self.through_objects(&Walk {
             root,
             path,
-            ignore_case: name.attributes.contains(Attributes::CASE_INSENSITIVE),
+            // Wine's ntdll does not ask for it where Windows' does.
+            ignore_case: name.attributes.contains(Attributes::CASE_INSENSITIVE) || self.kernel.is_wine_root(),
             no_links: name.attributes.contains(Attributes::DONT_REPARSE),
             device_map: self.kernel.ob.device_map,
             link_itself: false,

@@ -17,6 +17,7 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtSetEvent => nt_set_event, Support::Full),
     service!(NtResetEvent => nt_reset_event, Support::Full),
     service!(NtClearEvent => nt_clear_event, Support::Full),
+    service!(NtSetEventBoostPriority => nt_set_event_boost_priority, Support::Partial("no boost")),
     service!(NtPulseEvent => nt_pulse_event, Support::Full),
     service!(NtQueryEvent => nt_query_event, Support::Full),
 ];
@@ -72,6 +73,16 @@ fn nt_set_event(cx: &mut Cx<'_>, handle: Handle, previous: Option<UserPtr<i32>>)
 /// `NtResetEvent`: clears an event; its previous state is told.
 fn nt_reset_event(cx: &mut Cx<'_>, handle: Handle, previous: Option<UserPtr<i32>>) -> NtResult {
     change(cx, handle, previous, Event::reset)
+}
+
+/// `NtSetEventBoostPriority`: signals a synchronization event, for locks.
+///
+/// `STATUS_OBJECT_TYPE_MISMATCH` for a notification event, and those of `NtSetEvent`.
+fn nt_set_event_boost_priority(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
+    if cx.reference::<Event>(handle, MODIFY_STATE)?.kind == EventKind::Notification {
+        return Err(NtStatus::OBJECT_TYPE_MISMATCH.into());
+    }
+    change(cx, handle, None, Event::set)
 }
 
 /// `NtClearEvent`: clears an event.

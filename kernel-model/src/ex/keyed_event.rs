@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::cx::Cx;
 use crate::ke::KeyedEvent;
 use crate::ke::dispatcher::deadline;
-use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitOn, service};
+use crate::service::{NtResult, Service, Support, Wait, WaitOn, service};
 
 const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 const GAP: &str = "no NULL handle, which stands for the system's own";
@@ -23,6 +23,8 @@ pub(crate) const SERVICES: &[Service] = &[
 
 /// `KEYEDEVENT_WAIT`.
 const WAIT: AccessMask = AccessMask(1);
+/// `ExpCritSecOutOfMemoryEvent`.
+const EVERYBODYS: &str = "\\KernelObjects\\CritSecOutOfMemoryEvent";
 /// `KEYEDEVENT_WAKE`.
 const WAKE: AccessMask = AccessMask(2);
 
@@ -77,10 +79,11 @@ fn meet(
         return Err(NtStatus::INVALID_PARAMETER_1.into());
     }
     let timeout = timeout.map(|pointer| cx.mem().load(pointer)).transpose()?;
-    if keyed_event == Handle::NULL {
-        return Err(Unwind::unsupported("KeyedEventHandle NULL"));
-    }
-    let object = cx.reference_id::<KeyedEvent>(keyed_event, access)?;
+    let object = match keyed_event {
+        // That which is there for everybody (Vista and later).
+        Handle::NULL => cx.kernel.ob.find(EVERYBODYS).ok_or(NtStatus::INVALID_HANDLE)?,
+        handle => cx.reference_id::<KeyedEvent>(handle, access)?,
+    };
     let release = access == WAKE;
     if cx.kernel.meet(object, key, release) {
         return Ok(NtStatus::SUCCESS);

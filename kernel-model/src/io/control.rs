@@ -20,6 +20,7 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtFlushBuffersFileEx => nt_flush_buffers_file_ex, Support::Full),
     service!(NtCancelIoFile => nt_cancel_io_file, Support::Full),
     service!(NtCancelIoFileEx => nt_cancel_io_file_ex, Support::Full),
+    service!(NtCancelSynchronousIoFile => nt_cancel_synchronous_io_file, Support::Full),
 ];
 
 /// `FSCTL_*` and `IOCTL_*`, with their documented names.
@@ -244,6 +245,26 @@ fn nt_cancel_io_file(cx: &mut Cx<'_>, file: Handle, iosb: UserPtr<IoStatusBlock>
     let id = cx.file_id(file, &[NONE])?;
     let thread = cx.waiter().thread;
     cx.cancel(id, Some(thread), None);
+    cx.mem().store(iosb, &IoStatusBlock::default())?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// `NtCancelSynchronousIoFile`: cancels the operation that a thread waits for in its call, if it is that with a status
+/// block.
+///
+/// `STATUS_NOT_FOUND` if there is none; `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`
+/// without `THREAD_TERMINATE`.
+fn nt_cancel_synchronous_io_file(
+    cx: &mut Cx<'_>, thread: Handle, request: Option<UserPtr<IoStatusBlock>>, iosb: UserPtr<IoStatusBlock>,
+) -> NtResult {
+    cx.mem().probe(iosb)?;
+    let thread = cx.thread_number(thread)?;
+    let files = cx.synchronous_operations(thread);
+    let wanted = request.map(|request| request.va);
+    let cancelled: usize = files.into_iter().map(|file| cx.cancel(file, Some(thread), wanted)).sum();
+    if cancelled == 0 {
+        return Err(NtStatus::NOT_FOUND.into());
+    }
     cx.mem().store(iosb, &IoStatusBlock::default())?;
     Ok(NtStatus::SUCCESS)
 }

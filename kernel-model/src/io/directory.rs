@@ -223,7 +223,8 @@ fn begin(cx: &mut Cx<'_>, id: ObjectId, query: &Query) -> NtResult<Scan> {
             if query.pattern.as_ref().is_some_and(|pattern| pattern.contains(&u16::from(b'\\'))) {
                 return Err(NtStatus::OBJECT_NAME_INVALID.into());
             }
-            fresh(Pattern::new(query.pattern.as_deref()))
+            let text = query.pattern.as_deref();
+            fresh(if cx.kernel.is_wine_root() { Pattern::of_win32(text) } else { Pattern::new(text) })
         }
     })
 }

@@ -94,7 +94,7 @@ fn nt_lock_file(
     cx: &mut Cx<'_>, file: Handle, event: Handle, apc_routine: u64, context: u64, iosb: UserPtr<IoStatusBlock>,
     offset: UserPtr<i64>, length: UserPtr<i64>, key: u32, fail_immediately: bool, exclusive: bool,
 ) -> NtResult {
-    cx.mem().probe(iosb)?;
+    cx.probe_iosb(iosb)?;
     let (start, length) = load_range(cx, offset, length)?;
     let (id, place) = locked_file(cx, file)?;
     let op = Op::begin(cx, id, event, apc_routine, context, iosb)?;
@@ -116,7 +116,7 @@ fn nt_lock_file(
 fn nt_unlock_file(
     cx: &mut Cx<'_>, file: Handle, iosb: UserPtr<IoStatusBlock>, offset: UserPtr<i64>, length: UserPtr<i64>, key: u32,
 ) -> NtResult {
-    cx.mem().probe(iosb)?;
+    cx.probe_iosb(iosb)?;
     let (start, length) = load_range(cx, offset, length)?;
     let (id, place) = locked_file(cx, file)?;
     let locks = &mut cx.node_mut(place)?.locks;
@@ -125,7 +125,7 @@ fn nt_unlock_file(
     let at = locks.iter().position(|lock| own(lock) && lock.exclusive).or_else(|| locks.iter().position(own));
     locks.remove(at.ok_or(NtStatus::RANGE_NOT_LOCKED)?);
     cx.retry_locks(place)?;
-    cx.mem().store(iosb, &IoStatusBlock::default())?;
+    cx.store_iosb(iosb, IoStatusBlock::default())?;
     Ok(NtStatus::SUCCESS)
 }
 

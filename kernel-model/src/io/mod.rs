@@ -14,8 +14,10 @@ mod journal;
 mod listing;
 mod lock;
 mod mailslot;
+mod mapped;
 mod mount;
 mod name;
+mod nls;
 mod notify;
 mod open;
 mod pending;
@@ -61,6 +63,7 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         pipe::SERVICES,
         mailslot::SERVICES,
         completion::SERVICES,
+        nls::SERVICES,
     ];
     tables.into_iter().flatten()
 }

@@ -135,6 +135,9 @@ impl Cx<'_> {
         let share = OpenShare::new(granted, create.share);
         let node = self.node(place)?;
         node.opens.check(share)?;
+        if granted.intersects(rights::WRITE_DATA) && self.is_running_image(place) {
+            return Err(NtStatus::SHARING_VIOLATION.into());
+        }
         if !create.disposition.empties() {
             return Ok((place, granted, Done::Opened));
         }

@@ -66,7 +66,7 @@ impl Op {
     pub(super) fn begin(
         cx: &mut Cx<'_>, file: ObjectId, event: Handle, apc: u64, context: u64, iosb: UserPtr<IoStatusBlock>,
     ) -> NtResult<Self> {
-        cx.mem().probe(iosb)?;
+        cx.probe_iosb(iosb)?;
         let event = match event {
             Handle::NULL => None,
             handle => {
@@ -84,7 +84,7 @@ impl Op {
     /// Completes the operation at once: the status block, the event, the port.
     pub(super) fn finish(self, cx: &mut Cx<'_>, status: NtStatus, information: u64) -> NtResult {
         let block = IoStatusBlock { status: status.0, information };
-        cx.mem().store(self.iosb, &block)?;
+        cx.store_iosb(self.iosb, block)?;
         if let Some(event) = self.event {
             cx.set_event(event);
         }
@@ -103,7 +103,7 @@ impl Op {
             return self.finish(cx, status, information);
         }
         let block = IoStatusBlock { status: status.0, information };
-        cx.mem().store(self.iosb, &block)?;
+        cx.store_iosb(self.iosb, block)?;
         if let Some(event) = self.event {
             cx.set_event(event);
         }
@@ -188,7 +188,7 @@ impl Cx<'_> {
         let Pending { op, thread, process, .. } = self.kernel.io.pending.remove(at);
         let block = IoStatusBlock { status: status.0, information };
         // Whoever has freed its status block is not told.
-        let _ = self.in_memory_of(process, |cx| cx.mem().store(op.iosb, &block));
+        let _ = self.in_memory_of(process, |cx| cx.store_iosb(op.iosb, block));
         if let Some(event) = op.event {
             self.set_event(event);
             self.kernel.ob.dereference(event);
@@ -216,5 +216,28 @@ impl Cx<'_> {
             count += 1;
         }
         count
+    }
+}
+
+impl Cx<'_> {
+    /// The synchronous files on which a thread has an operation under way.
+    pub(super) fn synchronous_operations(&self, thread: u32) -> Vec<ObjectId> {
+        let own = self.kernel.io.pending.iter().filter(|pending| pending.thread == thread);
+        own.map(|pending| pending.op.file).filter(|file| self.file(*file).is_ok_and(|f| f.is_synchronous())).collect()
+    }
+
+    /// Whether there is no status block where Wine's DLLs may leave it out: where nothing is to be told.
+    fn has_no_iosb(&self, iosb: UserPtr<IoStatusBlock>) -> bool {
+        iosb.is_null() && self.kernel.is_wine_root()
+    }
+
+    /// Checks that a status block can be written.
+    pub(crate) fn probe_iosb(&mut self, iosb: UserPtr<IoStatusBlock>) -> NtResult<()> {
+        if self.has_no_iosb(iosb) { Ok(()) } else { Ok(self.mem().probe(iosb)?) }
+    }
+
+    /// Writes a status block.
+    pub(crate) fn store_iosb(&mut self, iosb: UserPtr<IoStatusBlock>, block: IoStatusBlock) -> NtResult<()> {
+        if self.has_no_iosb(iosb) { Ok(()) } else { Ok(self.mem().store(iosb, &block)?) }
     }
 }

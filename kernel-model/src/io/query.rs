@@ -244,7 +244,9 @@ fn nt_query_information_file(
     let mut mem = cx.mem();
     mem.probe_write(buffer, length.into())?;
     mem.probe(iosb)?;
-    let id = cx.file_id(file, &[right])?;
+    // Wine's DLLs ask for attributes by any handle.
+    let lax = cx.kernel.is_wine_root() && right == READ_ATTRIBUTES;
+    let id = cx.file_id(file, &[if lax { NONE } else { right }])?;
     let granted = cx.entry_of(file)?.granted;
     let (mut bytes, text) = cx.answer(id, granted, name)?;
     let text: Vec<u8> = text.unwrap_or_default().iter().flat_map(|unit| unit.to_le_bytes()).collect();

@@ -76,10 +76,21 @@ fn nt_set_information_file(
     let mut mem = cx.mem();
     mem.probe_range(buffer, length.into())?;
     mem.probe(iosb)?;
-    let id = cx.file_id(file, &[right])?;
+    let id = cx.file_id(file, &[right]).or_else(|denied| by_descriptor(cx, file, name, denied))?;
     set(cx, id, name, &Set { buffer, length })?;
     cx.mem().store(iosb, &IoStatusBlock::default())?;
     Ok(NtStatus::SUCCESS)
+}
+
+/// Wine's DLLs set times and attributes by handles without the right to; whether the caller could have it is asked here.
+fn by_descriptor(cx: &mut Cx<'_>, file: Handle, class: &str, denied: NtStatus) -> NtResult<ObjectId> {
+    if !cx.kernel.is_wine_root() || class != "FileBasicInformation" || denied != NtStatus::ACCESS_DENIED {
+        return Err(denied.into());
+    }
+    let id = cx.file_id(file, &[NONE])?;
+    let Target::Node(place) = cx.file(id)?.target else { return Err(denied.into()) };
+    cx.grant_node(place, WRITE_ATTRIBUTES)?;
+    Ok(id)
 }
 
 fn set(cx: &mut Cx<'_>, id: ObjectId, class: &str, from: &Set) -> NtResult<()> {
@@ -248,7 +259,7 @@ fn set_disposition(cx: &mut Cx<'_>, id: ObjectId, place: Place, flags: u32) -> N
     }
     let stat = cx.stat(place)?;
     let read_only = stat.attributes & attribute::READ_ONLY != 0 && flags & IGNORE_READ_ONLY == 0;
-    if read_only {
+    if read_only || cx.is_in_use(place) {
         return Err(NtStatus::CANNOT_DELETE.into());
     }
     if stat.directory && !cx.is_empty_directory(place)? {

@@ -224,6 +224,13 @@ impl Cx<'_> {
 
     /// Reads a file's bytes; how many there were.
     pub(super) fn read_node(&mut self, place: Place, offset: u64, buf: &mut [u8]) -> Result<usize, NtStatus> {
+        let got = self.read_kept(place, offset, buf)?;
+        self.overlay(place, offset, buf.get_mut(..got).unwrap_or(&mut []));
+        Ok(got)
+    }
+
+    /// The same from where the file is, whatever views of it have.
+    pub(super) fn read_kept(&mut self, place: Place, offset: u64, buf: &mut [u8]) -> Result<usize, NtStatus> {
         if let Some(path) = self.host_path(place) {
             return self.folders()?.read(&path, offset, buf);
         }
@@ -245,6 +252,14 @@ impl Cx<'_> {
     ///
     /// `STATUS_DISK_FULL`.
     pub(super) fn write_node(&mut self, place: Place, offset: u64, bytes: &[u8]) -> Result<(), NtStatus> {
+        self.write_kept(place, offset, bytes)?;
+        self.show_written(place, offset, bytes);
+        self.written(place);
+        Ok(())
+    }
+
+    /// The same to where the file is, whatever views of it have.
+    pub(super) fn write_kept(&mut self, place: Place, offset: u64, bytes: &[u8]) -> Result<(), NtStatus> {
         if let Some(path) = self.host_path(place) {
             let folders = self.folders()?;
             let mut at = offset;
@@ -261,12 +276,11 @@ impl Cx<'_> {
                 data.write(offset, bytes);
             }
         }
-        self.written(place);
         Ok(())
     }
 
     /// Stamps a file that was written.
-    fn written(&mut self, place: Place) {
+    pub(super) fn written(&mut self, place: Place) {
         let now = self.file_time();
         if let Ok(node) = self.node_mut(place) {
             (node.times.written, node.times.changed) = (now, now);
@@ -279,8 +293,9 @@ impl Cx<'_> {
 
     /// Cuts a file or fills it up.
     ///
-    /// `STATUS_DISK_FULL`.
+    /// `STATUS_DISK_FULL`, `STATUS_USER_MAPPED_FILE`.
     pub(super) fn set_size(&mut self, place: Place, size: u64) -> Result<(), NtStatus> {
+        self.check_cut(place, size)?;
         if let Some(path) = self.host_path(place) {
             self.folders()?.set_size(&path, size)?;
         } else {
@@ -293,6 +308,7 @@ impl Cx<'_> {
             let spare = charged - data.allocated();
             self.kernel.io.volume_mut(place.volume)?.release(spare);
         }
+        self.show_cut(place, size);
         self.written(place);
         Ok(())
     }

@@ -82,6 +82,29 @@ impl Pattern {
         }
     }
 
+    /// The pattern that Win32 makes of one that a program writes, for callers that leave that to the kernel, as Wine's
+    /// kernelbase does: `*.*` is all; `?` stands for a character or the end, a dot before a wildcard for one or the end,
+    /// and a `*` before a dot for all but the extension ("Naming Files" and `FsRtlIsNameInExpression` on Microsoft Learn).
+    pub fn of_win32(text: Option<&[u16]>) -> Self {
+        let Some(text) = text else { return Self::All };
+        let unit = |c: u8| u16::from(c);
+        if text == [STAR, unit(b'.'), STAR] {
+            return Self::All;
+        }
+        let mut out = text.to_vec();
+        for (at, slot) in out.iter_mut().enumerate() {
+            let next = text.get(at + 1).copied();
+            let wild = next.is_some_and(|next| next == STAR || next == unit(b'?'));
+            *slot = match *slot {
+                c if c == unit(b'?') => unit(b'>'),
+                c if c == unit(b'.') && wild => unit(b'"'),
+                STAR if next == Some(unit(b'.')) => unit(b'<'),
+                other => other,
+            };
+        }
+        Self::new(Some(&out))
+    }
+
     /// Whether a name is wanted.
     pub fn wants(&self, name: &[u16]) -> bool {
         match self {

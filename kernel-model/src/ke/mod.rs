@@ -2,10 +2,16 @@
 
 pub mod clock;
 pub mod dispatcher;
+mod processor;
 pub mod ready;
 mod time;
 
 pub use clock::Clock;
 pub use dispatcher::{Event, EventKind, KeyedEvent, Mutant, Semaphore, Timer};
 pub use ready::{Due, ReadyQueues, TimerTable};
-pub(crate) use time::SERVICES;
+
+use crate::service::Service;
+
+pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
+    [time::SERVICES, processor::SERVICES].into_iter().flatten()
+}

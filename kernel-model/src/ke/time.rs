@@ -45,6 +45,10 @@ fn nt_query_performance_counter(cx: &mut Cx<'_>, counter: UserPtr<i64>, frequenc
 ///
 /// `STATUS_USER_APC` and `STATUS_ALERTED` where the wait is alertable.
 fn nt_delay_execution(cx: &mut Cx<'_>, alertable: bool, interval: UserPtr<i64>) -> NtResult {
+    // Where there is none, Wine's DLLs mean for ever.
+    if interval.is_null() && cx.kernel.is_wine_root() {
+        return cx.wait(Wait::new(WaitOn::Delay, None, alertable));
+    }
     let interval = cx.mem().load(interval)?;
     if interval == 0 && !(alertable && cx.kernel.has_alert()) {
         return nt_yield_execution(cx).map(|_| NtStatus::SUCCESS);

@@ -2,7 +2,7 @@
 
 use bitflags::bitflags;
 use guest::mem::{PAGE_SIZE, Width, Word};
-use guest::{Handle, NtStatus, UserPtr};
+use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::memory::Memory;
 use super::protect::Protect;
@@ -11,10 +11,16 @@ use super::space::{GRANULARITY, Vad, VadKind};
 use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-pub(crate) const SERVICES: &[Service] = &[service!(
-    NtAllocateVirtualMemory => nt_allocate_virtual_memory,
-    Support::Partial("no MEM_WRITE_WATCH, MEM_LARGE_PAGES, MEM_PHYSICAL, placeholders; MEM_RESET keeps the contents")
-)];
+pub(crate) const SERVICES: &[Service] = &[
+    service!(
+        NtAllocateVirtualMemory => nt_allocate_virtual_memory,
+        Support::Partial("no MEM_LARGE_PAGES, MEM_PHYSICAL, placeholders; MEM_RESET keeps the contents")
+    ),
+    service!(
+        NtAllocateVirtualMemoryEx => nt_allocate_virtual_memory_ex,
+        Support::Partial("as NtAllocateVirtualMemory; of the extended parameters a highest address and the one NUMA node")
+    ),
+];
 
 bitflags! {
     /// `MEM_*` allocation types.
@@ -40,11 +46,12 @@ impl AllocationType {
         if !kind.intersects(work) || kind.intersects(alone) && kind.bits().count_ones() != 1 {
             return Err(NtStatus::INVALID_PARAMETER_5.into());
         }
-        for (flag, name) in [
-            (Self::WRITE_WATCH, "AllocationType MEM_WRITE_WATCH"),
-            (Self::PHYSICAL, "AllocationType MEM_PHYSICAL"),
-            (Self::LARGE_PAGES, "AllocationType MEM_LARGE_PAGES"),
-        ] {
+        if kind.contains(Self::WRITE_WATCH) && !kind.contains(Self::RESERVE) {
+            return Err(NtStatus::INVALID_PARAMETER_5.into());
+        }
+        for (flag, name) in
+            [(Self::PHYSICAL, "AllocationType MEM_PHYSICAL"), (Self::LARGE_PAGES, "AllocationType MEM_LARGE_PAGES")]
+        {
             if kind.contains(flag) {
                 return Err(Unwind::unsupported(name));
             }
@@ -66,6 +73,15 @@ fn nt_allocate_virtual_memory(
     if zero_bits > 21 && zero_bits < 32 {
         return Err(NtStatus::INVALID_PARAMETER_3.into());
     }
+    let highest = highest_with(zero_bits, cx.kernel.width());
+    allocate_below(cx, process, base_address, region_size, allocation_type, page_protection, highest)
+}
+
+/// The same where no byte of it may lie above an address.
+fn allocate_below(
+    cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, region_size: UserPtr<Word>, allocation_type: u32,
+    page_protection: u32, highest: u64,
+) -> NtResult {
     let mut kind = AllocationType::check(allocation_type)?;
     let protect = Protect::from_raw(page_protection)?;
     let region = Region::capture(cx, base_address, region_size)?;
@@ -81,11 +97,51 @@ fn nt_allocate_virtual_memory(
     if base == 0 && kind.contains(AllocationType::COMMIT) {
         kind |= AllocationType::RESERVE;
     }
-    let highest = highest_with(zero_bits, cx.kernel.width());
     let request = Request { base, size, last: region.last_page(), kind, protect, highest };
     let (first, last) = cx.attached(target, |cx| allocate(&mut cx.kernel.mm, &request))?;
     region.write_back(cx, first, last)?;
     Ok(NtStatus::SUCCESS)
+}
+
+/// Extended parameters that are looked at at most.
+const MOST_PARAMETERS: u32 = 16;
+/// Bytes of a `MEM_EXTENDED_PARAMETER`.
+const PARAMETER: u64 = 16;
+
+/// `NtAllocateVirtualMemoryEx`: the same with extended parameters.
+///
+/// `STATUS_INVALID_PARAMETER` for parameters that are none, and those of `NtAllocateVirtualMemory`.
+fn nt_allocate_virtual_memory_ex(
+    cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, region_size: UserPtr<Word>, allocation_type: u32,
+    page_protection: u32, parameters: u64, count: u32,
+) -> NtResult {
+    const ADDRESS_REQUIREMENTS: u64 = 1;
+    const NUMA_NODE: u64 = 2;
+    if count > MOST_PARAMETERS {
+        return Err(NtStatus::INVALID_PARAMETER.into());
+    }
+    let mut highest = u64::MAX;
+    for index in 0..u64::from(count) {
+        let at = parameters.wrapping_add(index * PARAMETER);
+        let kind = cx.mem().load(UserPtr::<u64>::new(at))? & 0xff;
+        let value = cx.mem().load(UserPtr::<u64>::new(at.wrapping_add(8)))?;
+        match kind {
+            ADDRESS_REQUIREMENTS => {
+                let w = cx.kernel.width().bytes() as u64;
+                let mut word = |n: u64| cx.mem().load(UserPtr::<Word>::new(value.wrapping_add(n * w)));
+                let (lowest, ending, alignment) = (word(0)?.0, word(1)?.0, word(2)?.0);
+                if lowest != 0 || alignment != 0 {
+                    return Err(Unwind::unsupported("a lowest address or an alignment"));
+                }
+                if ending != 0 {
+                    highest = ending;
+                }
+            }
+            NUMA_NODE if value == 0 => {}
+            _ => return Err(Unwind::unsupported(format!("extended parameter {kind}"))),
+        }
+    }
+    allocate_below(cx, process, base_address, region_size, allocation_type, page_protection, highest)
 }
 
 /// What is asked for, checked.
@@ -106,11 +162,15 @@ fn allocate(memory: &mut Memory, request: &Request) -> Result<(u64, u64), NtStat
     } else {
         (base / PAGE_SIZE, request.last)
     };
+    if kind.contains(AllocationType::WRITE_WATCH) {
+        memory.space.watched.insert(first);
+    }
     if kind.contains(AllocationType::COMMIT) {
         let fresh = kind.contains(AllocationType::RESERVE);
         commit(memory, first, last, protect).inspect_err(|_| {
             if fresh {
                 memory.space.carve(first, last);
+                memory.space.watched.remove(&first);
             }
         })?;
     } else if !kind.contains(AllocationType::RESERVE) {
@@ -155,6 +215,15 @@ fn reserve(
 /// All or nothing: the charge is checked before the first page changes.
 fn commit(memory: &mut Memory, first: u64, last: u64, protect: Protect) -> Result<(), NtStatus> {
     let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
+    if let Some(view) = vad.view().filter(|view| memory.segments.is_reserved(view.segment)) {
+        let (at, protect_of_view) = (vad.first, vad.protect);
+        if !protect_of_view.includes(protect) {
+            return Err(NtStatus::SECTION_PROTECTION);
+        }
+        memory.commit_segment(view.segment, view.first + (first - at), view.first + (last - at))?;
+        (first..=last).for_each(|vpn| memory.protect_page(vpn, protect));
+        return Ok(());
+    }
     if vad.kind != VadKind::Private {
         return Err(NtStatus::ALREADY_COMMITTED);
     }

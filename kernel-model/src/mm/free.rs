@@ -43,6 +43,7 @@ fn free(memory: &mut Memory, region: &Region, free_type: u32) -> Result<(u64, u6
     if vad.kind != VadKind::Private {
         return Err(NtStatus::UNABLE_TO_DELETE_SECTION);
     }
+    let base = vad.base;
     let last = if region.size == 0 {
         if vad.first != first {
             return Err(NtStatus::FREE_VM_NOT_AT_BASE);
@@ -57,6 +58,10 @@ fn free(memory: &mut Memory, region: &Region, free_type: u32) -> Result<(u64, u6
     memory.decommit_range(first, last);
     if free_type == MEM_RELEASE {
         memory.space.carve(first, last);
+        // What is left of a watched region stays watched, by its base.
+        if memory.space.vads().all(|v| v.base != base) {
+            memory.space.watched.remove(&base);
+        }
     }
     Ok((first, last))
 }

@@ -8,7 +8,7 @@ use guest::{Fault, FaultKind, NtStatus};
 use super::pages::{Frame, PageTable, Pte};
 use super::protect::Protect;
 use super::segment::Segments;
-use super::space::{AddressSpace, Limits, VadKind};
+use super::space::{AddressSpace, Limits};
 
 /// Guest physical memory, which somebody else owns. Bytes are copied in and out: the engine writes the same
 /// memory, so no reference into it can be handed out. What lies past a frame's end is left alone.
@@ -99,7 +99,8 @@ pub struct Memory {
     pub(super) system: PageTable,
     pub(super) committed: u64,
     pub(super) invalidate: Invalidate,
-    pub(super) segments: Segments,
+    /// What sections are made of.
+    pub segments: Segments,
     /// The page that every process can read: KUSER_SHARED_DATA.
     user_shared: Option<Frame>,
 }
@@ -161,7 +162,7 @@ impl Memory {
         Ok(Translation {
             frame,
             read: protect.allows(Access::Read),
-            write: protect.allows(Access::Write) && !protect.is_write_copy(),
+            write: protect.allows(Access::Write) && !protect.is_write_copy() && !pte.is_clean(),
             execute,
         })
     }
@@ -194,6 +195,10 @@ impl Memory {
             pte = pte.with_protect(protect.after_copy());
             self.space.pages.set(vpn, pte);
         }
+        if access == Access::Write && pte.is_clean() {
+            pte = pte.written();
+            self.space.pages.set(vpn, pte);
+        }
         if pte.frame().is_none() {
             pte = self.fill(ram, vpn, pte).ok_or(fault(FaultKind::NoMemory))?;
         }
@@ -202,13 +207,9 @@ impl Memory {
 
     /// Gives a committed page a frame: an empty one, or its section's.
     fn fill(&mut self, ram: &mut dyn Phys, vpn: u64, pte: Pte) -> Option<Pte> {
-        let frame = match self.space.vad(vpn).map(|v| (&v.kind, v.first)) {
-            Some((&VadKind::View(view), first)) if pte.is_shared() => {
-                let frame = self.segments.frame_mut(view.segment, view.first + (vpn - first))?;
-                if *frame == 0 {
-                    *frame = self.frames.take(ram)?.0;
-                }
-                Frame(*frame)
+        let frame = match self.space.vad(vpn).map(|v| (v.view(), v.first)) {
+            Some((Some(view), first)) if pte.is_shared() => {
+                self.segment_frame(ram, view.segment, view.first + (vpn - first))?
             }
             _ => self.frames.take(ram)?,
         };
@@ -238,7 +239,7 @@ impl Memory {
             return pte.frame();
         }
         let vad = self.space.vad(vpn)?;
-        let VadKind::View(view) = vad.kind else { return None };
+        let view = vad.view()?;
         self.segments.frame(view.segment, view.first + (vpn - vad.first))
     }
 
@@ -275,7 +276,9 @@ impl Memory {
             return Ok(());
         }
         self.charge(1)?;
-        self.space.pages.set(vpn, Pte::demand_zero(protect));
+        let pte = Pte::demand_zero(protect);
+        let watched = self.space.is_watched(vpn);
+        self.space.pages.set(vpn, if watched { pte.watched() } else { pte });
         Ok(())
     }
 
@@ -311,6 +314,9 @@ impl Memory {
             return;
         }
         self.space.pages.set(vpn, Pte::default());
+        if !self.space.locked.is_empty() {
+            self.space.locked.remove(&vpn);
+        }
         if let Some(frame) = pte.owned_frame() {
             self.invalidate.tlb = true;
             self.invalidate.code |= self.frames.is_code(frame);
@@ -399,7 +405,10 @@ impl Memory {
             let to = buf.get_mut(done..done + len)?;
             match self.frame_behind(at / PAGE_SIZE, pte) {
                 Some(frame) => ram.read(frame, offset, to),
-                None => to.fill(0),
+                None => match self.image_page(at / PAGE_SIZE, pte).and_then(|page| page.get(offset..offset + len)) {
+                    Some(bytes) => to.copy_from_slice(bytes),
+                    None => to.fill(0),
+                },
             }
             done += len;
         }

@@ -16,17 +16,19 @@ pub struct Pte {
     frame: u32,
     protect: u16,
     shared: bool,
+    /// Its region's stores are watched, and it was not written yet.
+    clean: bool,
 }
 
 impl Pte {
     /// A committed page that has no frame yet and reads as zeros.
     pub const fn demand_zero(protect: Protect) -> Self {
-        Self { frame: 0, protect: protect.raw() as u16, shared: false }
+        Self { frame: 0, protect: protect.raw() as u16, shared: false, clean: false }
     }
 
     /// A page that shows a frame which the address space does not own.
     pub const fn shared(frame: Frame, protect: Protect) -> Self {
-        Self { frame: frame.0, protect: protect.raw() as u16, shared: true }
+        Self { frame: frame.0, protect: protect.raw() as u16, shared: true, clean: false }
     }
 
     /// Its protection; `None`: it is not committed.
@@ -54,7 +56,7 @@ impl Pte {
 
     /// A page of a section's view: its frame, once it has one, is the section's.
     pub const fn prototype(protect: Protect) -> Self {
-        Self { frame: 0, protect: protect.raw() as u16, shared: true }
+        Self { frame: 0, protect: protect.raw() as u16, shared: true, clean: false }
     }
 
     /// Whether the frame, if there is one, is somebody else's.
@@ -67,6 +69,29 @@ impl Pte {
     #[must_use]
     pub const fn copied_to(self, frame: Frame) -> Self {
         Self { frame: frame.0, shared: false, ..self }
+    }
+
+    /// Not written yet, in a region whose stores are watched.
+    #[must_use]
+    pub const fn watched(self) -> Self {
+        Self { clean: true, ..self }
+    }
+
+    /// Written.
+    #[must_use]
+    pub const fn written(self) -> Self {
+        Self { clean: false, ..self }
+    }
+
+    /// Whether its first store is still to come, where that is watched.
+    #[inline]
+    pub const fn is_clean(self) -> bool {
+        self.clean
+    }
+
+    /// Whether it is committed and was written, or nobody watches.
+    pub const fn is_written(self) -> bool {
+        self.protect != 0 && !self.clean
     }
 
     /// With a frame.

@@ -39,11 +39,11 @@ fn nt_protect_virtual_memory(
 /// Changes pages; what the first one's protection was.
 fn change(memory: &mut Memory, first: u64, last: u64, protect: Protect) -> Result<Protect, NtStatus> {
     let vad = memory.space.vad(first).filter(|v| last <= v.last).ok_or(NtStatus::CONFLICTING_ADDRESSES)?;
-    let is_image = matches!(vad.kind, VadKind::Image(_));
+    let is_image = memory.is_image(vad);
     match vad.kind {
         VadKind::Private if protect.is_write_copy() => return Err(NtStatus::INVALID_PAGE_PROTECTION),
         // A view gets no right that it was not mapped with.
-        VadKind::View(_) if !vad.protect.includes(protect) => return Err(NtStatus::SECTION_PROTECTION),
+        VadKind::View(_) if !is_image && !vad.protect.includes(protect) => return Err(NtStatus::SECTION_PROTECTION),
         _ => {}
     }
     // `last` is inside a region, but a reservation can be huge: stop at the first hole.

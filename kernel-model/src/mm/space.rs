@@ -1,6 +1,6 @@
 //! Address spaces: regions (VADs) above, pages below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guest::mem::{PAGE_SIZE, Width};
 use guest::{Arch, Profile};
@@ -17,9 +17,9 @@ pub const GRANULARITY: u64 = 0x1_0000;
 pub enum VadKind {
     /// `MEM_PRIVATE`.
     Private,
-    /// `MEM_IMAGE`, with the image's name.
+    /// `MEM_IMAGE` that the kernel has put there itself, with the image's path (`C:\\...`).
     Image(String),
-    /// `MEM_MAPPED`: a view of a section.
+    /// `MEM_MAPPED`: a view of a section; `MEM_IMAGE` where that is over an image.
     View(View),
 }
 
@@ -45,6 +45,13 @@ pub struct Vad {
     pub kind: VadKind,
     /// `AllocationProtect`.
     pub protect: Protect,
+}
+
+impl Vad {
+    /// What it shows, where it is a view.
+    pub fn view(&self) -> Option<View> {
+        if let VadKind::View(view) = self.kind { Some(view) } else { None }
+    }
 }
 
 /// The bounds of user space.
@@ -81,6 +88,10 @@ pub struct AddressSpace {
     pub(super) pages: PageTable,
     /// Where the last search ended, so that addresses grow; regions that were freed are found again.
     hint: u64,
+    /// Pages that the program has locked.
+    pub(super) locked: BTreeSet<u64>,
+    /// The bases of regions that were reserved with `MEM_WRITE_WATCH`.
+    pub(super) watched: BTreeSet<u64>,
     /// The threads' stacks, whose guard pages move, by their ends.
     pub stacks: BTreeMap<u64, StackRegion>,
 }
@@ -108,6 +119,8 @@ impl AddressSpace {
             vads: BTreeMap::new(),
             pages: PageTable::default(),
             hint,
+            locked: BTreeSet::new(),
+            watched: BTreeSet::new(),
             stacks: BTreeMap::new(),
         }
     }
@@ -126,6 +139,12 @@ impl AddressSpace {
     /// The first region at or after a page.
     pub fn next_vad(&self, vpn: u64) -> Option<&Vad> {
         self.vads.range(vpn..).next().map(|(_, v)| v)
+    }
+
+    /// Whether stores to a page are watched.
+    #[inline]
+    pub(super) fn is_watched(&self, vpn: u64) -> bool {
+        !self.watched.is_empty() && self.vad(vpn).is_some_and(|v| self.watched.contains(&v.base))
     }
 
     /// Every region, by address.

@@ -18,6 +18,10 @@ pub(crate) const SERVICES: &[Service] = &[
         NtMapViewOfSection => nt_map_view_of_section,
         Support::Partial("no AllocationType but MEM_TOP_DOWN")
     ),
+    service!(
+        NtMapViewOfSectionEx => nt_map_view_of_section_ex,
+        Support::Partial("no AllocationType but MEM_TOP_DOWN; no extended parameters")
+    ),
     service!(NtUnmapViewOfSection => nt_unmap_view_of_section, Support::Full),
     service!(
         NtUnmapViewOfSectionEx => nt_unmap_view_of_section_ex,
@@ -51,7 +55,8 @@ struct Place {
 ///
 /// `STATUS_INVALID_PARAMETER_3` (the base), `STATUS_INVALID_PARAMETER_4` (zero bits), `STATUS_INVALID_PARAMETER_8`
 /// (inheritance), `STATUS_INVALID_PARAMETER_9` (the type), `STATUS_INVALID_PAGE_PROTECTION`, `STATUS_MAPPED_ALIGNMENT`,
-/// `STATUS_INVALID_VIEW_SIZE`, `STATUS_SECTION_PROTECTION`, `STATUS_CONFLICTING_ADDRESSES`, `STATUS_NO_MEMORY`.
+/// `STATUS_INVALID_VIEW_SIZE`, `STATUS_SECTION_PROTECTION`, `STATUS_CONFLICTING_ADDRESSES`, `STATUS_NO_MEMORY`; of an image
+/// that is mapped all the same `STATUS_IMAGE_NOT_AT_BASE` and `STATUS_IMAGE_MACHINE_TYPE_MISMATCH`.
 #[expect(clippy::too_many_arguments, reason = "NtMapViewOfSection has ten")]
 fn nt_map_view_of_section(
     cx: &mut Cx<'_>, section: Handle, process: Handle, base_address: UserPtr<Word>, zero_bits: u64, _commit_size: u64,
@@ -90,7 +95,8 @@ fn nt_map_view_of_section(
     }
     let target = cx.process_with_memory(process, access::VM_OPERATION)?;
     let section = *cx.reference::<Section>(section, needed(protect))?;
-    if !section.protect.includes(protect) {
+    let is_image = cx.kernel.mm.segments.image(section.segment).is_some();
+    if !is_image && !section.protect.includes(protect) {
         return Err(NtStatus::SECTION_PROTECTION.into());
     }
     let offset = u64::try_from(offset).map_err(|_| NtStatus::INVALID_VIEW_SIZE)?;
@@ -102,22 +108,42 @@ fn nt_map_view_of_section(
     }
     let view = View { segment: section.segment, first: offset / PAGE_SIZE };
     let top_down = allocation_type & MEM_TOP_DOWN != 0;
-    let highest = highest_with(zero_bits, cx.kernel.width());
+    let highest = highest_with(zero_bits, cx.kernel.width()).min(cx.kernel.ps.process.highest);
     let pages = size / PAGE_SIZE;
-    let first = cx.attached(target, |cx| map(&mut cx.kernel.mm, (base, highest), pages, view, protect, top_down))?;
+    let wanted = Wanted { base, highest, pages, view, protect, top_down };
+    let width = cx.kernel.width();
+    let (first, status) = if is_image {
+        cx.attached(target, |cx| super::image_view::map(&mut cx.kernel.mm, &wanted, width))?
+    } else {
+        if cx.kernel.mm.segments.is_data(view.segment) {
+            cx.read_in(view.segment, view.first, pages)?;
+        }
+        (cx.attached(target, |cx| map(&mut cx.kernel.mm, &wanted))?, NtStatus::SUCCESS)
+    };
     let mut mem = cx.mem();
     mem.store(place.base, &Word(first * PAGE_SIZE))?;
     mem.store(place.size, &Word(size))?;
     if let Some(pointer) = place.offset {
         mem.store(pointer, &(offset as i64))?;
     }
-    Ok(NtStatus::SUCCESS)
+    Ok(status)
+}
+
+/// A view that is asked for, checked.
+pub(super) struct Wanted {
+    /// Where; 0: where there is room.
+    pub base: u64,
+    /// No byte of it lies above, if it has no place.
+    pub highest: u64,
+    pub pages: u64,
+    pub view: View,
+    pub protect: Protect,
+    pub top_down: bool,
 }
 
 /// Enters a view of this many pages at an address, or where there is room below the highest; its first page is told.
-fn map(
-    memory: &mut Memory, (base, highest): (u64, u64), pages: u64, view: View, protect: Protect, top_down: bool,
-) -> Result<u64, NtStatus> {
+pub(super) fn map(memory: &mut Memory, wanted: &Wanted) -> Result<u64, NtStatus> {
+    let &Wanted { base, highest, pages, view, protect, top_down } = wanted;
     let space = &mut memory.space;
     let first = match base {
         0 => space.find(pages, top_down, highest).ok_or(NtStatus::NO_MEMORY)?,
@@ -129,11 +155,36 @@ fn map(
         return Err(NtStatus::CONFLICTING_ADDRESSES);
     }
     space.insert(Vad { first, last, base: first, kind: VadKind::View(view), protect });
-    for vpn in first..=last {
-        space.pages.set(vpn, Pte::prototype(protect));
+    if memory.segments.is_reserved(view.segment) {
+        for vpn in first..=last {
+            if memory.segments.is_committed(view.segment, view.first + (vpn - first)) {
+                memory.space.pages.set(vpn, Pte::prototype(protect));
+            }
+        }
+    } else {
+        (first..=last).for_each(|vpn| memory.space.pages.set(vpn, Pte::prototype(protect)));
     }
     memory.reference_segment(view.segment);
+    if protect.allows(guest::mem::Access::Write) && !protect.is_write_copy() {
+        memory.note_writable(view.segment);
+    }
     Ok(first)
+}
+
+/// `NtMapViewOfSectionEx`: the same without a limit on the address, and with extended parameters.
+///
+/// As `NtMapViewOfSection`.
+#[expect(clippy::too_many_arguments, reason = "NtMapViewOfSectionEx has nine")]
+fn nt_map_view_of_section_ex(
+    cx: &mut Cx<'_>, section: Handle, process: Handle, base_address: UserPtr<Word>,
+    section_offset: Option<UserPtr<i64>>, view_size: UserPtr<Word>, allocation_type: u32, page_protection: u32,
+    _parameters: u64, parameter_count: u32,
+) -> NtResult {
+    if parameter_count != 0 {
+        return Err(Unwind::unsupported("ExtendedParameters"));
+    }
+    let [unmap, kind, protect] = [INHERIT[1], allocation_type, page_protection];
+    nt_map_view_of_section(cx, section, process, base_address, 0, 0, section_offset, view_size, unmap, kind, protect)
 }
 
 impl Memory {
@@ -154,7 +205,7 @@ impl Memory {
     /// `STATUS_NOT_MAPPED_VIEW`.
     pub(super) fn unmap(&mut self, vpn: u64) -> Result<(), NtStatus> {
         let vad = self.space.vad(vpn).ok_or(NtStatus::NOT_MAPPED_VIEW)?;
-        let VadKind::View(view) = vad.kind else { return Err(NtStatus::NOT_MAPPED_VIEW) };
+        let view = vad.view().ok_or(NtStatus::NOT_MAPPED_VIEW)?;
         let (first, last) = (vad.first, vad.last);
         for vpn in first..=last {
             if self.space.pages.get(vpn).is_shared() {
@@ -166,6 +217,7 @@ impl Memory {
         }
         self.space.pages.forget_empty(first, last);
         self.space.carve(first, last);
+        self.view_left(view.segment);
         self.release_segment(view.segment);
         Ok(())
     }

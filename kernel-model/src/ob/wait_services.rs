@@ -11,6 +11,7 @@ use crate::service::{NtResult, Service, Support, service};
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtWaitForSingleObject => nt_wait_for_single_object, Support::Full),
     service!(NtWaitForMultipleObjects => nt_wait_for_multiple_objects, Support::Full),
+    service!(NtWaitForMultipleObjects32 => nt_wait_for_multiple_objects_32, Support::Full),
     service!(NtSignalAndWaitForSingleObject => nt_signal_and_wait_for_single_object, Support::Full),
 ];
 
@@ -47,6 +48,17 @@ fn nt_wait_for_multiple_objects(
     cx: &mut Cx<'_>, count: u32, handles: UserPtr<Handle>, wait_type: u32, alertable: bool,
     timeout: Option<UserPtr<i64>>,
 ) -> NtResult {
+    let width = cx.kernel.width().bytes() as u64;
+    let load = |cx: &mut Cx<'_>, index: u64| {
+        Ok(cx.mem().load(UserPtr::<Handle>::new(handles.va.wrapping_add(index * width)))?)
+    };
+    wait_for_several(cx, count, load, wait_type, alertable, timeout)
+}
+
+fn wait_for_several(
+    cx: &mut Cx<'_>, count: u32, load: impl Fn(&mut Cx<'_>, u64) -> NtResult<Handle>, wait_type: u32, alertable: bool,
+    timeout: Option<UserPtr<i64>>,
+) -> NtResult {
     if count == 0 || count > MAXIMUM_WAIT_OBJECTS {
         return Err(NtStatus::INVALID_PARAMETER_1.into());
     }
@@ -56,17 +68,26 @@ fn nt_wait_for_multiple_objects(
         _ => return Err(NtStatus::INVALID_PARAMETER_3.into()),
     };
     let timeout = load_timeout(cx, timeout)?;
-    let width = cx.kernel.width().bytes() as u64;
-    let mut values = Vec::new();
-    for index in 0..u64::from(count) {
-        values.push(cx.mem().load(UserPtr::<Handle>::new(handles.va.wrapping_add(index * width)))?);
-    }
+    let values = (0..u64::from(count)).map(|index| load(cx, index)).collect::<NtResult<Vec<_>>>()?;
     let objects = values.into_iter().map(|handle| cx.reference_any(handle, AccessMask::SYNCHRONIZE));
     let objects: Vec<ObjectId> = objects.collect::<Result<_, _>>()?;
     if kind == WaitKind::All && objects.iter().enumerate().any(|(i, id)| objects.iter().skip(i + 1).any(|o| o == id)) {
         return Err(NtStatus::INVALID_PARAMETER_MIX.into());
     }
     block_on(cx, WaitBlock { objects, kind }, alertable, timeout)
+}
+
+/// `NtWaitForMultipleObjects32`: the same with handles of 32 bits each, for WOW64.
+///
+/// As `NtWaitForMultipleObjects`.
+fn nt_wait_for_multiple_objects_32(
+    cx: &mut Cx<'_>, count: u32, handles: UserPtr<i32>, wait_type: u32, alertable: bool, timeout: Option<UserPtr<i64>>,
+) -> NtResult {
+    let load = |cx: &mut Cx<'_>, index: u64| {
+        let value = cx.mem().load(UserPtr::<i32>::new(handles.va.wrapping_add(4 * index)))?;
+        Ok(Handle(i64::from(value).cast_unsigned()))
+    };
+    wait_for_several(cx, count, load, wait_type, alertable, timeout)
 }
 
 /// `NtSignalAndWaitForSingleObject`: sets an event, releases a mutant or releases a semaphore once, and waits on

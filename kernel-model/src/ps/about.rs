@@ -1,5 +1,7 @@
 //! What is told of processes and threads beside what they run with: names, times, priorities, settings.
 
+use crate::mm::ImageInformation;
+
 /// `PROCESS_PRIORITY_CLASS` values.
 pub mod priority_class {
     #![allow(missing_docs)]
@@ -44,6 +46,8 @@ pub struct ProcessAbout {
     pub execute_options: u32,
     /// Priorities are not boosted.
     pub boost_disabled: bool,
+    /// It has asked for a length of clock ticks.
+    pub timer_resolution: bool,
     /// The processors it may use.
     pub affinity: u64,
     /// `IO_PRIORITY_HINT`.
@@ -61,28 +65,11 @@ pub struct ProcessAbout {
 /// Policies that [`ProcessAbout::mitigations`] has room for.
 pub const MITIGATIONS: usize = 20;
 
-/// `SECTION_IMAGE_INFORMATION` of an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImageInformation {
-    /// Where it starts.
-    pub entry: u64,
-    /// Bytes of stack that it reserves and commits.
-    pub stack: (u64, u64),
-    /// `IMAGE_SUBSYSTEM_*`.
-    pub subsystem: u16,
-    /// The subsystem's version.
-    pub subsystem_version: (u16, u16),
-    /// `IMAGE_FILE_*` and `IMAGE_DLLCHARACTERISTICS_*`.
-    pub characteristics: (u16, u16),
-    /// `IMAGE_FILE_MACHINE_*`.
-    pub machine: u16,
-    /// Bytes of the file, and its checksum.
-    pub file: (u32, u32),
-}
-
 /// What is told of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadAbout {
+    /// `ES_*`: what it wants kept awake.
+    pub execution_state: u32,
     /// Where the kernel started it, if that is not where it starts threads of its process.
     pub start: Option<u64>,
     /// The name of that place; empty where only the address is known.
@@ -131,6 +118,7 @@ impl Default for ProcessAbout {
             execute_options: 0,
             boost_disabled: false,
             affinity: 1,
+            timer_resolution: false,
             io_priority: NORMAL_IO,
             page_priority: NORMAL_PAGE,
             cookie: 0,
@@ -143,6 +131,7 @@ impl Default for ProcessAbout {
 impl Default for ThreadAbout {
     fn default() -> Self {
         Self {
+            execution_state: super::execution_state::CONTINUOUS,
             start: None,
             symbol: "",
             created: 0,

@@ -7,8 +7,9 @@ use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::process_request::{CreateInfo, Request, State};
 use super::{LoadFailure, NewProcess, ProcessId, ProcessParameters, ThreadId, ThreadStart};
-use super::{attribute_list, create_thread, job, priority_class, process_information};
+use super::{attribute_list, create_thread, job, priority_class};
 use crate::cx::Cx;
+use crate::mm::ImageInformation;
 use crate::ob::{Attributes, NameToOpen, ObjectType};
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
@@ -207,9 +208,8 @@ fn finish(cx: &mut Cx<'_>, making: &Making<'_>, process: ProcessId, thread: Thre
     request.outputs.store(cx, thread)?;
     if let Some(at) = request.image_info {
         let (width, about) = (cx.kernel.width(), cx.kernel.ps.get(process).map(|process| process.about.image));
-        let size = if width == guest::mem::Width::W64 { 0x40 } else { 0x30 };
-        let out = StructWriter::new(size, width);
-        let bytes = process_information::image_information(&about.unwrap_or_default(), width, out);
+        let out = StructWriter::new(ImageInformation::size(width), width);
+        let bytes = about.unwrap_or_default().bytes(width, out);
         cx.mem().write(at, &bytes)?;
     }
     let (native, wow64) = places(cx, process);

@@ -8,6 +8,7 @@ use guest::types::{ClientId, ObjectAttributes};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::attribute_list::{self, PsAttribute, attribute};
+use super::initial_context::{InitialContext, write_initial_context};
 use super::teb::{Teb, write_teb};
 use super::wow64::{WOW_TEB_OFFSET, WOW64_STACK, Wow64Start, write_wow64};
 use super::{ProcessId, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState};
@@ -219,7 +220,9 @@ fn fill(
     let (peb, wow64_peb, ways, rip) = (process.peb, process.wow64_peb, process.wow64_ways, process.thread_start);
     let (highest, defaults) = (process.highest, process.stack);
     let [reserve, commit] = [0, 1].map(|i| [new.stack, defaults].map(|of| of[i]).into_iter().find(|&n| n > 0));
-    let commit = commit.unwrap_or(0);
+    // Wine's loader clears that much below a new thread's context.
+    let least = if cx.kernel.is_wine_root() { 0x12_0000 } else { 0 };
+    let commit = commit.unwrap_or(0).max(least);
     let reserve = reserve.unwrap_or(0x10_0000).max(commit.saturating_add(0x1_0000)).min(1 << 32);
     let mut stack = |cx: &mut Cx<'_>, side: &Side, teb: u64, [reserve, commit]: [u64; 2]| {
         let limit_field = teb + side.offset("NT_TIB", "StackLimit");
@@ -261,6 +264,13 @@ fn fill(
             set(first, routine);
             set(second, argument);
             set(Reg::Rsp, stack.base - below);
+            if let Some(start) = cx.kernel.wine.as_ref().map(|root| root.user_thread_start) {
+                // Its loader comes first, and goes on with a context.
+                let initial = InitialContext { arch: profile.arch, stack_base: stack.base, start, words: new.start };
+                let (context, rsp) = write_initial_context(&mut cx.kernel.mm, cx.ram, &initial)?;
+                set(Reg::Rcx, context);
+                set(Reg::Rsp, rsp);
+            }
         }
     }
     Ok(Prepared { user, teb, wow64_teb, stacks: std::mem::take(stacks) })

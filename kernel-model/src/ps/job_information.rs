@@ -27,6 +27,8 @@ const BASIC_LIMIT: u32 = 2;
 const PROCESS_ID_LIST: u32 = 3;
 const UI_RESTRICTIONS: u32 = 4;
 const END_OF_JOB_TIME: u32 = 6;
+/// `JobObjectCpuRateControlInformation`.
+const CPU_RATE_CONTROL: u32 = 15;
 const COMPLETION_PORT: u32 = 7;
 const BASIC_AND_IO_ACCOUNTING: u32 = 8;
 const EXTENDED_LIMIT: u32 = 9;
@@ -88,6 +90,7 @@ fn size_of_class(class: u32, width: Width) -> NtResult<usize> {
         BASIC_ACCOUNTING => 0x30,
         BASIC_LIMIT => layout(width).basic,
         PROCESS_ID_LIST => 8 + width.bytes(),
+        CPU_RATE_CONTROL => 8,
         UI_RESTRICTIONS | END_OF_JOB_TIME => 4,
         COMPLETION_PORT => 2 * width.bytes(),
         BASIC_AND_IO_ACCOUNTING => 0x60,
@@ -122,6 +125,8 @@ fn nt_query_information_job_object(
     let job = query_target(cx, job)?;
     let (bytes, status) = match class {
         PROCESS_ID_LIST => process_list(&job, width, length as usize),
+        // No rate can be set: none is.
+        CPU_RATE_CONTROL => (vec![0; size], NtStatus::SUCCESS),
         _ => (fixed(&job, class, size, width), NtStatus::SUCCESS),
     };
     let mut mem = cx.mem();

@@ -10,7 +10,9 @@ mod create_process;
 mod create_thread;
 mod debug_object;
 mod dispatchers;
+mod execution_state;
 mod hard_error;
+mod initial_context;
 mod instrumentation;
 mod job;
 mod job_information;
@@ -33,13 +35,14 @@ mod wow64;
 pub(crate) mod wow64_context;
 
 pub use about::{
-    EXECUTE_DISABLE, EXECUTE_PERMANENT, ImageInformation, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout,
-    WAIT_REASONS, priority_class, wait_reason,
+    EXECUTE_DISABLE, EXECUTE_PERMANENT, MITIGATIONS, ProcessAbout, THREAD_STATES, ThreadAbout, WAIT_REASONS,
+    priority_class, wait_reason,
 };
 pub use bug_check::BugCheck;
 pub use counters::MemoryCounters;
 pub use debug_object::DebugObject;
 pub use dispatchers::{Dispatchers, UserEntries, is_64};
+pub use initial_context::{InitialContext, write_initial_context};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
 pub use loading::{LoadFailure, NewProcess};
@@ -56,7 +59,8 @@ use crate::service::Service;
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let information =
         [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
-    let tables = [system::SERVICES, terminate::SERVICES, next::SERVICES];
+    let tables =
+        [execution_state::SERVICES, system::SERVICES, system::EXTENDED_SERVICES, terminate::SERVICES, next::SERVICES];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
     let threads = [create_process::SERVICES, create_thread::SERVICES, thread_services::SERVICES];
     let errors = [context::SERVICES, hard_error::SERVICES];

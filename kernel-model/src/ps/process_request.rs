@@ -10,6 +10,7 @@ use super::create_thread::Outputs;
 use super::job::ASSIGN_PROCESS;
 use super::{Job, ProcessId, priority_class};
 use crate::cx::Cx;
+use crate::mm::ImageInformation;
 use crate::ob::{HandleAttributes, ObjectId};
 use crate::se::{Privilege, TokenKind};
 use crate::service::{NtResult, Unwind};
@@ -107,7 +108,7 @@ impl Request {
                 self.image = bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
             }
             attribute::IMAGE_INFO => {
-                of_size(image_information_size(cx.kernel.width()))?;
+                of_size(ImageInformation::size(cx.kernel.width()) as u64)?;
                 cx.mem().probe_write(value, size)?;
                 self.image_info = Some(value);
             }
@@ -174,14 +175,6 @@ fn token(cx: &mut Cx<'_>, handle: Handle) -> NtResult<ObjectId> {
         cx.require_privilege(Privilege::ASSIGN_PRIMARY_TOKEN)?;
     }
     Ok(object)
-}
-
-/// Bytes of `SECTION_IMAGE_INFORMATION`.
-fn image_information_size(width: Width) -> u64 {
-    match width {
-        Width::W32 => 0x30,
-        Width::W64 => 0x40,
-    }
 }
 
 /// `PsCreate*`: how far it got, in `PS_CREATE_INFO`.

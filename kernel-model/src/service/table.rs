@@ -145,6 +145,34 @@ impl ServiceTable {
         tables
     }
 
+    /// The tables of a system root whose DLLs have numbers of their own. A row's function is looked for among `services`, the
+    /// last of a name counts.
+    pub fn of_root(
+        profile: &'static Profile, numbers: &[StubService], services: impl Iterator<Item = &'static Service>,
+    ) -> Self {
+        let rows = |table: ServiceTableId| {
+            let own: Vec<&StubService> = numbers
+                .iter()
+                .filter(|s| ServiceTableId::of_number(s.number, profile.table_mask) == Some(table))
+                .collect();
+            let count = own.iter().map(|s| row_bits(s.number) + 1).max().unwrap_or(0);
+            let mut rows: Vec<Row> = (0..count).map(|row| Row::unnamed(table.base() + row as u32)).collect();
+            for service in own {
+                if let Some(row) = rows.get_mut(row_bits(service.number)) {
+                    *row = Row::of(service);
+                }
+            }
+            rows
+        };
+        let (nt, win32k) = (rows(ServiceTableId::Nt), rows(ServiceTableId::Win32k));
+        let mut tables = Self { nt, win32k, table_mask: profile.table_mask };
+        let by_name: std::collections::BTreeMap<&str, &'static Service> = services.map(|s| (s.name, s)).collect();
+        for row in tables.nt.iter_mut().chain(&mut tables.win32k) {
+            row.service = by_name.get(row.info.name).copied();
+        }
+        tables
+    }
+
     fn row_mut(&mut self, number: u32) -> Option<&mut Row> {
         let rows = match self.table_of(number)? {
             ServiceTableId::Nt => &mut self.nt,

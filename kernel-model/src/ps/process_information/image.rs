@@ -3,7 +3,7 @@
 use guest::mem::Width;
 use guest::types::StructWriter;
 
-use crate::ps::{ImageInformation, SYSTEM_VOLUME};
+use crate::ps::SYSTEM_VOLUME;
 
 /// A `UNICODE_STRING` with its text behind it, as it lies at an address.
 pub(super) fn text(text: &str, va: u64, width: Width) -> Vec<u8> {
@@ -21,19 +21,4 @@ pub(super) fn text(text: &str, va: u64, width: Width) -> Vec<u8> {
 /// The path as Win32 has it: the volume is `C:`.
 pub(super) fn dos_path(path: &str) -> String {
     path.strip_prefix(SYSTEM_VOLUME).map_or(path.to_string(), |rest| format!("C:\\{rest}"))
-}
-
-/// `SECTION_IMAGE_INFORMATION`.
-pub(in crate::ps) fn information(image: &ImageInformation, width: Width, out: StructWriter) -> Vec<u8> {
-    let w = width.bytes();
-    let ((reserve, commit), (major, minor)) = (image.stack, image.subsystem_version);
-    let ((characteristics, dll), (length, checksum)) = (image.characteristics, image.file);
-    // TransferAddress, ZeroBits, MaximumStackSize, CommittedStackSize, SubSystemType, SubSystemMinor-, -MajorVersion
-    let out = out.word(0, image.entry).word(2 * w, reserve).word(3 * w, commit).field(4 * w, 4, image.subsystem.into());
-    let out = out.field(4 * w + 4, 2, minor.into()).field(4 * w + 6, 2, major.into());
-    // ImageCharacteristics, DllCharacteristics, Machine, ImageContainsCode; ImageFileSize, CheckSum
-    let at = 4 * w + 12;
-    let out = out.field(at, 2, characteristics.into()).field(at + 2, 2, dll.into());
-    let out = out.field(at + 4, 2, image.machine.into()).field(at + 6, 1, 1);
-    out.field(at + 12, 4, length.into()).field(at + 16, 4, checksum.into()).finish()
 }

@@ -5,7 +5,6 @@ mod query;
 mod set;
 mod simple;
 
-pub(super) use image::information as image_information;
 pub(crate) use query::SERVICES as QUERY;
 pub(crate) use set::SERVICES as SET;
 

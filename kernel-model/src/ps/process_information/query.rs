@@ -152,7 +152,7 @@ fn fixed(
         class::IO_PRIORITY => number(about.io_priority.into()),
         class::EXECUTE_FLAGS => number(simple::execute_flags(kernel, process).into()),
         class::COOKIE => number(about.cookie.into()),
-        class::IMAGE => image::information(&about.image, kernel.width(), out),
+        class::IMAGE => about.image.bytes(kernel.width(), out),
         class::CYCLE_TIME => {
             let (user, system) = kernel.times_of(process);
             out.field(0, 8, (user + system) * 100).field(8, 8, if own { kernel.clock.tsc() } else { 0 }).finish()

@@ -2,6 +2,7 @@
 
 mod basic;
 mod counters;
+mod extended;
 mod handles;
 mod modules;
 mod processes;
@@ -15,6 +16,7 @@ use crate::cx::Cx;
 use crate::se::{Privilege, integrity};
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
+pub(crate) use extended::SERVICES as EXTENDED_SERVICES;
 pub(crate) use processes::thread_bytes;
 
 pub(crate) const SERVICES: &[Service] = &[service!(

@@ -1,0 +1,175 @@
+//! A process on Wine's DLLs: ntdll and the program are mapped, the structures that the kernel makes are laid out, and
+//! everything else is done by the root's own loader, from `LdrInitializeThunk` on.
+
+use guest::layout::{Side, StructBuilder};
+use guest::mem::PAGE_SIZE;
+use guest::pe::PeImage;
+use guest::stub::StubService;
+use guest::{Arch, NtStatus};
+use kernel_model::mm::{Protect, StackRequest, UserStack};
+use kernel_model::ps::{Dispatchers, InitialContext, Teb, TebSlots, UserEntries, write_initial_context, write_teb};
+use kernel_model::wine::{UNIX_CALL, service_info};
+
+use super::lists::parameters;
+use super::modules::{Module, Modules};
+use super::process::{Start, reserve_near, write_peb};
+use super::{LoadError, ProcessConfig, Program, Target, about, kuser, parse, read_file};
+use crate::cpu::Reg;
+use crate::root::{Stubs, WineFolders, scan};
+
+/// The PEB's region without ASLR; the options of debugging channels are 2000h behind the PEB, 3000h behind each TEB.
+const PEB_REGION: u64 = 0x50_0020_0000;
+const PEB_REGION_SIZE: u64 = 0x20_0000;
+const PEB_SIZE: u64 = 0x8000;
+const TEB_SIZE: u64 = 0x8000;
+/// Where the root's loader clears from, below the context that a thread starts with, must be committed.
+const LEAST_STACK: u64 = 0x12_0000;
+/// Where the guest has the root's folders.
+pub(crate) const SYSTEM_FOLDER: &[&str] = &["Windows", "System32"];
+pub(crate) const TABLES_FOLDER: &[&str] = &["Windows", "Globalization", "Sorting"];
+
+/// Sets up a process on the root: its first two modules, and where its thread starts. The root's folders are mounted.
+pub(crate) fn load(
+    target: &mut Target<'_>, config: &ProcessConfig, root: &WineFolders,
+) -> Result<(Modules, Start), LoadError> {
+    let map_error = |status| LoadError::NoMemory { file: config.name.clone(), status };
+    let Program::Pe(bytes) = &config.program else { return Err(LoadError::RootNeedsProgram) };
+    let image = parse(&config.name, bytes)?;
+    if image.is_dll {
+        return Err(LoadError::IsDll { file: config.name.clone() });
+    }
+    let profile = target.profile();
+    if image.arch != profile.arch {
+        return Err(LoadError::RootArch { file: config.name.clone(), arch: image.arch, profile: profile.name });
+    }
+    // From here on the kernel knows whose DLLs these are.
+    target.kernel.use_wine_table(&[]);
+    kuser::map(target).map_err(map_error)?;
+    let path = format!("C:\\{}", super::base_name(&config.name));
+    let program = map(target, &path).map_err(map_error)?;
+    let ntdll = map(target, "C:\\Windows\\System32\\ntdll.dll").map_err(map_error)?;
+    let unix_call = number(target, root, &ntdll)?;
+    let modules = Modules::of(vec![program, ntdll]);
+    target.kernel.mm.space.no_execute = true;
+    let start = create(target, config, root, &modules, unix_call).map_err(map_error)?;
+    about::tell(target, config, &modules);
+    Ok((modules, start))
+}
+
+/// Has the kernel answer the numbers of the root's stubs; the number that is left for unix calls.
+fn number(target: &mut Target<'_>, root: &WineFolders, ntdll: &Module) -> Result<u32, LoadError> {
+    let mut stubs = Stubs::default();
+    if let Some(image) = &ntdll.image {
+        scan(image, &mut stubs);
+    }
+    let win32u = "win32u.dll";
+    scan(&parse(win32u, &read_file(&root.dlls.join(win32u))?)?, &mut stubs);
+    let unix_call = stubs.next;
+    if let Some(info) = service_info(UNIX_CALL) {
+        let args = info.arg_count;
+        stubs.services.push(StubService { info, number: unix_call, args, slots: args, turbo: 0 });
+    }
+    target.kernel.use_wine_table(&stubs.services);
+    Ok(unix_call)
+}
+
+/// Maps an image of the guest's C:.
+fn map(target: &mut Target<'_>, path: &str) -> Result<Module, NtStatus> {
+    let (base, image) = target.kernel.map_image_of(target.ram, path)?;
+    Ok(Module::of_section(base, &image, path))
+}
+
+/// Makes what the kernel makes of a process, and says where it starts.
+fn create(
+    target: &mut Target<'_>, config: &ProcessConfig, root: &WineFolders, modules: &Modules, unix_call: u32,
+) -> Result<Start, NtStatus> {
+    let arch = target.profile().arch;
+    let side = Side::new(target.profile(), arch);
+    let ntdll = modules.by_name("ntdll.dll", arch).ok_or(NtStatus::DLL_NOT_FOUND)?;
+    let symbol = |name: &str| ntdll.symbol(name).ok_or(NtStatus::ENTRYPOINT_NOT_FOUND);
+    let (thunk, thread_start) = (symbol("LdrInitializeThunk")?, symbol("RtlUserThreadStart")?);
+    let gate = unix_gate(target, unix_call)?;
+    target.write(symbol("__wine_unix_call_dispatcher")?, &gate.to_le_bytes())?;
+
+    let region = reserve_near(target, Some(PEB_REGION), PEB_REGION_SIZE / PAGE_SIZE)?;
+    target.commit(region, (PEB_SIZE + TEB_SIZE) / PAGE_SIZE, Protect::READWRITE)?;
+    let peb = region * PAGE_SIZE;
+    let teb = peb + PEB_SIZE;
+    let parameters = parameters(target, config, modules, &side)?;
+    // No path to look for DLLs in: the loader makes one.
+    let no_path = StructBuilder::new(&side, "RTL_USER_PROCESS_PARAMETERS").offset("DllPath");
+    target.write(parameters + no_path, &vec![0; 2 * side.width().bytes()])?;
+    write_peb(target, modules, &side, peb, parameters, 0)?;
+    let api_sets = api_sets(target, root)?;
+    let field = StructBuilder::new(&side, "PEB").offset("ApiSetMap");
+    target.write(peb + field, &api_sets.to_le_bytes())?;
+    let stack = stack(target, modules, &side, teb)?;
+    let ids = (target.kernel.ps.process.id, target.kernel.ps.thread.id);
+    write_teb(&mut target.kernel.mm, target.ram, &side, &Teb { at: teb, peb, stack, ids, tls: 0 })?;
+
+    let entry = modules.program().map_or(0, Module::entry);
+    let initial = InitialContext { arch, stack_base: stack.base, start: thread_start, words: [entry, peb] };
+    let (context, rsp) = write_initial_context(&mut target.kernel.mm, target.ram, &initial)?;
+    if let Some(wine) = &mut target.kernel.wine {
+        (wine.ntdll, wine.user_thread_start) = (ntdll.base, thread_start);
+    }
+    let process = &mut target.kernel.ps.process;
+    (process.peb, process.thread_start, process.highest) = (peb, thunk, target.highest);
+    process.tebs = TebSlots::new(teb + TEB_SIZE, peb + PEB_REGION_SIZE, TEB_SIZE);
+    let entries = |name: &str| ntdll.symbol(name).unwrap_or(0);
+    // Threads of this root get their CONTEXT when they are made.
+    let native =
+        UserEntries { exception: entries("KiUserExceptionDispatcher"), apc: entries("KiUserApcDispatcher"), loader: 0 };
+    process.dispatchers = Dispatchers { native, wow64: UserEntries::default(), instrumentation: 0 };
+    let thread = &mut target.kernel.ps.thread;
+    (thread.teb, thread.start_address, thread.stacks) = (teb, entry, vec![stack]);
+    Ok(Start {
+        registers: vec![(Reg::Rip, thunk), (Reg::Rcx, context), (Reg::Rdx, ntdll.base), (Reg::Rsp, rsp)],
+        gs_base: teb,
+        fs_base: 0,
+    })
+}
+
+/// The first thread's stack: what the program asks for, and what the loader needs beside it.
+fn stack(target: &mut Target<'_>, modules: &Modules, side: &Side, teb: u64) -> Result<UserStack, NtStatus> {
+    const LONGEST: u64 = 0x4000_0000;
+    let asked = modules.program().and_then(|m| m.image.as_ref()).map_or((0, 0), |i| (i.stack_reserve, i.stack_commit));
+    target.kernel.ps.process.stack = [asked.0.min(LONGEST), asked.1.min(LONGEST)];
+    let limit_field = teb + side.offset("NT_TIB", "StackLimit");
+    let request = StackRequest {
+        reserve: asked.0.clamp(2 * LEAST_STACK, LONGEST),
+        commit: asked.1.clamp(LEAST_STACK, LONGEST),
+        at: None,
+        highest: target.highest,
+        limit_field,
+        width: side.width(),
+    };
+    target.kernel.mm.create_stack(&request)
+}
+
+/// The code that `__wine_unix_call_dispatcher` points to: a service call like any other.
+fn unix_gate(target: &mut Target<'_>, number: u32) -> Result<u64, NtStatus> {
+    let [a, b, c, d] = number.to_le_bytes();
+    let code: &[u8] = match target.profile().arch {
+        // mov r10, rcx; mov eax, N; syscall; ret
+        Arch::X64 => &[0x49, 0x89, 0xca, 0xb8, a, b, c, d, 0x0f, 0x05, 0xc3],
+        // mov eax, N; lea edx, [esp+4]; int 2Eh; ret
+        Arch::X86 => &[0xb8, a, b, c, d, 0x8d, 0x54, 0x24, 0x04, 0xcd, 0x2e, 0xc3],
+    };
+    let at = target.allocate(None, PAGE_SIZE, Protect::EXECUTE_READ)?;
+    target.write(at, code)?;
+    Ok(at)
+}
+
+/// Puts the table of API sets into memory, as the kernel does: the `.apiset` section of the DLL that has it.
+fn api_sets(target: &mut Target<'_>, root: &WineFolders) -> Result<u64, NtStatus> {
+    let missing = NtStatus::DLL_NOT_FOUND;
+    let bytes = read_file(&root.dlls.join("apisetschema.dll")).map_err(|_| missing)?;
+    let image = PeImage::parse(&bytes).map_err(|_| missing)?;
+    let section = image.sections.iter().find(|section| section.name.trim_end_matches('\0') == ".apiset");
+    let section = section.ok_or(missing)?;
+    let table = image.slice(section.rva.into(), section.size.into()).ok_or(missing)?;
+    let at = target.allocate(None, table.len() as u64, Protect::READONLY)?;
+    target.write(at, table)?;
+    Ok(at)
+}

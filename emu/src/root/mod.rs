@@ -1,0 +1,80 @@
+//! System roots: where the guest's system DLLs come from when they are not our own.
+
+mod scan;
+
+use std::path::{Path, PathBuf};
+
+use guest::Arch;
+
+pub(crate) use scan::{Stubs, scan};
+
+/// Where the system DLLs come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SystemRoot {
+    /// Assembled by Trapgate.
+    #[default]
+    Builtin,
+    /// Wine's, as a package has installed them.
+    Wine(WineFolders),
+}
+
+/// The folders of an installed Wine. They are read, never changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WineFolders {
+    /// Its DLLs.
+    pub dlls: PathBuf,
+    /// Its national-language tables.
+    pub nls: PathBuf,
+}
+
+/// Where packages put Wine's libraries: Debian's and Ubuntu's folders first.
+const LIBRARIES: &[&str] = &[
+    "/usr/lib/x86_64-linux-gnu/wine",
+    "/usr/lib/i386-linux-gnu/wine",
+    "/usr/lib/aarch64-linux-gnu/wine",
+    "/usr/lib/wine",
+    "/usr/lib64/wine",
+    "/usr/lib32/wine",
+    "/opt/wine-stable/lib64/wine",
+    "/opt/wine-stable/lib/wine",
+    "/opt/wine-devel/lib64/wine",
+    "/opt/wine-devel/lib/wine",
+];
+/// The same for its tables.
+const TABLES: &[&str] = &["/usr/share/wine/nls", "/opt/wine-stable/share/wine/nls", "/opt/wine-devel/share/wine/nls"];
+
+/// The folder of the DLLs for an architecture.
+const fn folder(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X64 => "x86_64-windows",
+        Arch::X86 => "i386-windows",
+    }
+}
+
+/// What to install.
+const fn packages(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X64 => "apt-get install libwine",
+        Arch::X86 => "dpkg --add-architecture i386 && apt-get update && apt-get install libwine:i386",
+    }
+}
+
+impl WineFolders {
+    /// Finds the Wine that is installed.
+    ///
+    /// Where it was looked for, and how to install it.
+    pub fn find(arch: Arch) -> Result<Self, String> {
+        let libraries = LIBRARIES.iter().map(Path::new);
+        let dlls = libraries.map(|library| library.join(folder(arch))).find(|dlls| dlls.join("ntdll.dll").is_file());
+        let nls = TABLES.iter().map(PathBuf::from).find(|nls| nls.join("l_intl.nls").is_file());
+        match (dlls, nls) {
+            (Some(dlls), Some(nls)) => Ok(Self { dlls, nls }),
+            _ => Err(format!(
+                "--root wine: Wine's DLLs for {} are not installed (looked in {} and others); on Debian or Ubuntu: {}",
+                arch.name(),
+                Path::new(LIBRARIES[0]).join(folder(arch)).display(),
+                packages(arch)
+            )),
+        }
+    }
+}

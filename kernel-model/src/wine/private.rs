@@ -1,0 +1,133 @@
+//! The services that Wine's DLLs have beside Windows'. Their names and arguments are those of the root's exports; what Wine's
+//! server or its other halves would do has nobody to do it here, and is answered with a failure.
+
+use guest::mem::Word;
+use guest::services::{ServiceInfo, ServiceTableId};
+use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+
+use crate::cx::Cx;
+use crate::io::Stream;
+use crate::service::{Args, FromRaw, NtResult, Service, Support};
+
+const fn info(name: &'static str, args: u32) -> ServiceInfo {
+    ServiceInfo { name, table: ServiceTableId::Nt, arg_count: Some(args), ret: "NTSTATUS", args: &[] }
+}
+
+/// The name under which a unix call comes in: its thunk is the loader's.
+pub(super) const UNIX_CALL: &str = "__wine_unix_call";
+
+/// What a table of numbers has beside Windows' services.
+pub(super) static INFOS: &[ServiceInfo] = &[
+    info("RtlGetNativeSystemInformation", 4),
+    info(UNIX_CALL, 3),
+    info("__wine_dbg_write", 2),
+    info("__wine_unix_spawnvp", 2),
+    info("wine_nt_to_unix_file_name", 4),
+    info("wine_server_call", 1),
+    info("wine_server_fd_to_handle", 4),
+    info("wine_server_handle_to_fd", 4),
+    info("wine_unix_to_nt_file_name", 3),
+];
+
+const NO_SERVER: Support = Support::Partial("always a failure: there is no wineserver");
+const NO_UNIX: Support = Support::Partial("always a failure: the guest has no files of the host's but those mapped");
+
+const fn service(
+    name: &'static str, support: Support, run: fn(&mut Cx<'_>, &Args) -> NtResult, args: usize,
+) -> Service {
+    Service { name, support, run, arg_count: args }
+}
+
+/// The services, and those of Windows' that a root asks for more of.
+pub(super) static SERVICES: &[Service] = &[
+    service("RtlGetNativeSystemInformation", Support::Full, native_system_information, 4),
+    service(UNIX_CALL, Support::Partial("of ntdll's own calls the time; no other DLL's"), unix_call, 3),
+    service("__wine_dbg_write", Support::Full, debug_write, 2),
+    service("__wine_unix_spawnvp", NO_UNIX, refuse, 2),
+    service("wine_nt_to_unix_file_name", NO_UNIX, refuse, 4),
+    service("wine_server_call", NO_SERVER, refuse, 1),
+    service("wine_server_fd_to_handle", NO_SERVER, refuse, 4),
+    service("wine_server_handle_to_fd", NO_SERVER, refuse, 4),
+    service("wine_unix_to_nt_file_name", NO_UNIX, refuse, 3),
+    service(
+        "NtQueryVirtualMemory",
+        Support::Partial("as for Windows' ntdll, and MemoryWineUnixFuncs of ntdll"),
+        query_virtual_memory,
+        6,
+    ),
+];
+
+/// What nobody does here.
+fn refuse(_: &mut Cx<'_>, _: &Args) -> NtResult {
+    Ok(NtStatus::NOT_SUPPORTED)
+}
+
+/// `RtlGetNativeSystemInformation`: `NtQuerySystemInformation` as a native program has it.
+fn native_system_information(cx: &mut Cx<'_>, args: &Args) -> NtResult {
+    let service = crate::kernel::services().find(|service| service.name == "NtQuerySystemInformation");
+    service.map_or(Ok(NtStatus::NOT_IMPLEMENTED), |service| (service.run)(cx, args))
+}
+
+/// The longest text that a DLL has to say at a time.
+const LONGEST_TEXT: u32 = 0x1_0000;
+
+/// `__wine_dbg_write`: a DLL has something to say to whoever develops it, which goes where standard error does.
+fn debug_write(cx: &mut Cx<'_>, args: &Args) -> NtResult {
+    let length = u32::from_raw(args.get(1)).min(LONGEST_TEXT);
+    let mut text = vec![0; length as usize];
+    cx.mem().read(args.get(0), &mut text)?;
+    cx.kernel.console.write(Stream::Error, &text);
+    // It returns how much was written.
+    Ok(NtStatus(length))
+}
+
+/// `MemoryWineUnixFuncs`.
+const UNIX_FUNCTIONS: u32 = 1000;
+/// The handle that unix calls of ntdll name.
+const NTDLL_HANDLE: u64 = 1;
+
+/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll alone has one.
+///
+/// As `NtQueryVirtualMemory`; `STATUS_DLL_NOT_FOUND` for a DLL without another half.
+fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
+    let [process, base, class, buffer, length, returned] = [0, 1, 2, 3, 4, 5].map(|index| args.get(index));
+    let class = u32::from_raw(class);
+    if class != UNIX_FUNCTIONS {
+        let (buffer, returned) = (FromRaw::from_raw(buffer), FromRaw::from_raw(returned));
+        return crate::mm::nt_query_virtual_memory(cx, Handle(process), base, class, buffer, length, returned);
+    }
+    if length != 8 {
+        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
+    }
+    let pointer = UserPtr::<u64>::new(buffer);
+    cx.mem().probe(pointer)?;
+    if cx.kernel.wine.as_ref().is_none_or(|root| root.ntdll != base) {
+        return Err(NtStatus::DLL_NOT_FOUND.into());
+    }
+    cx.mem().store(pointer, &NTDLL_HANDLE)?;
+    if let Some(returned) = Option::<UserPtr<Word>>::from_raw(returned) {
+        cx.mem().store(returned, &Word(8))?;
+    }
+    Ok(NtStatus::SUCCESS)
+}
+
+/// Codes of ntdll's unix calls.
+const LOAD_SO_DLL: u32 = 0;
+const SYSTEM_TIME_PRECISE: u32 = 2;
+
+/// A unix call: handle, code, pointer to arguments.
+///
+/// `STATUS_DLL_NOT_FOUND` for a DLL of the host's, `STATUS_NOT_SUPPORTED`.
+fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
+    let code = u32::from_raw(args.get(1));
+    match (args.get(0), code) {
+        (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::DLL_NOT_FOUND),
+        (NTDLL_HANDLE, SYSTEM_TIME_PRECISE) => {
+            let clock = &cx.kernel.clock;
+            let now = clock.system_time_at(clock.interrupt_time());
+            cx.mem().store(UserPtr::<u64>::new(args.get(2)), &now)?;
+            Ok(NtStatus::SUCCESS)
+        }
+        _ => Ok(NtStatus::NOT_SUPPORTED),
+    }
+}
