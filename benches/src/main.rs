@@ -6,6 +6,7 @@
 //! measures kernel dispatch alone.
 
 mod code;
+mod desk;
 mod exceptions;
 mod files;
 mod floor;

@@ -1,63 +1,17 @@
 //! What names and handles cost when there are many: services called in the kernel model, without a CPU.
 
-use guest::convention::{Gate, TrapRegs};
-use guest::mem::PAGE_SIZE;
-use guest::{AccessMask, Profile};
+use guest::AccessMask;
 use kernel_model::body::Body;
 use kernel_model::ke::{Event, EventKind};
-use kernel_model::mm::{Protect, Vad, VadKind};
 use kernel_model::ob::{Entry, HandleAttributes, Lookup, Walk};
-use kernel_model::service::{Args, Row};
-use kernel_model::{Answer, Call, Kernel};
-use trapgate::cpu::Ram;
 
+use crate::desk::{Bench, DATA};
 use crate::measure::{Figure, in_turns, time};
 
-/// A page for `OBJECT_ATTRIBUTES`, the name and the handle.
-const DATA: u64 = 0x10_0000;
-const FRAMES: u32 = 64;
 const EVENT_ALL: u64 = 0x1f_0003;
 const CALLS: u32 = 200_000;
-
-struct Bench {
-    kernel: Kernel,
-    ram: Ram,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let mut kernel = Kernel::new(Profile::default_profile(), FRAMES, "bench.exe");
-        let page = DATA / PAGE_SIZE;
-        let protect = Protect::READWRITE;
-        kernel.mm.space.insert(Vad { first: page, last: page, base: page, kind: VadKind::Private, protect });
-        kernel.mm.commit(page, protect).expect("memory");
-        Self { kernel, ram: Ram::new(FRAMES).expect("memory") }
-    }
-
-    fn row(&mut self, service: &str) -> Row {
-        let number = self.kernel.profile.number(service).expect("a service");
-        self.kernel.find(number).expect("a row")
-    }
-
-    fn call(&mut self, row: &Row, args: &[u64]) {
-        let mut raw = Args::default();
-        args.iter().enumerate().for_each(|(index, arg)| raw.set(index, *arg));
-        let call = Call { gate: Gate::Syscall, regs: TrapRegs::default(), number: row.number(), args: raw };
-        let answer = self.kernel.execute(&mut self.ram, row, &call);
-        assert!(matches!(answer, Answer::Status(status) if status.is_success()), "{answer:?}");
-    }
-
-    /// `OBJECT_ATTRIBUTES` at [`DATA`], with a name.
-    fn attributes(&mut self, name: &str) {
-        let text: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let string = text.len() as u64 | (text.len() as u64 + 2) << 16;
-        let words = [0x30, 0, DATA + 0x40, 0, 0, 0, 0, 0, string, DATA + 0x60];
-        let mut bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
-        bytes.resize(0x60, 0);
-        bytes.extend(text);
-        self.kernel.mm.poke(&mut self.ram, DATA, &bytes);
-    }
-}
+/// Nearly as many handles as a process can have.
+const MOST: u32 = 16_000_000;
 
 fn event() -> Body {
     Body::Event(Event { kind: EventKind::Notification, signaled: false })
@@ -65,12 +19,12 @@ fn event() -> Body {
 
 /// A kernel with a directory of so many names.
 fn with_names(count: u32) -> Bench {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(1);
     bench.kernel.ob.create_at("\\Bench", Body::Directory(Box::default())).expect("a directory");
     for n in 0..count {
         bench.kernel.ob.create_at(&format!("\\Bench\\Name of event {n}"), event()).expect("an event");
     }
-    bench.attributes("\\Bench\\The event");
+    bench.attributes("\\Bench\\The event", 0);
     let path: Vec<u16> = "\\Bench\\Name of event 9".encode_utf16().collect();
     let found = bench.kernel.ob.lookup(&Walk { path: &path, ..Walk::default() });
     assert!(matches!(found, Ok(Lookup::Found(_))));
@@ -91,14 +45,14 @@ fn create_and_close(bench: &mut Bench) -> f64 {
 
 /// A kernel with so many handles to one event, and up to 64 of their values from all over the table.
 fn with_handles(count: u32) -> (Bench, Vec<u64>) {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(1);
     let object = bench.kernel.ob.create(event());
     let entry = Entry { object, granted: AccessMask(EVENT_ALL as u32), attributes: HandleAttributes::empty() };
     let handles = &mut bench.kernel.ps.process.handles;
-    let all: Vec<u64> = (0..count).map(|_| handles.insert(entry).expect("room").0).collect();
+    let all: Vec<u32> = (0..count).map(|_| handles.insert(entry).expect("room").0 as u32).collect();
     let cached = handles.initial_cache();
     all.iter().for_each(|_| bench.kernel.ob.handle_opened(object, cached));
-    let some = (0..64).map(|i| all[i * 15_625 % all.len()]).collect();
+    let some = (0..64).map(|i| all[i * (all.len() / 64) % all.len()].into()).collect();
     (bench, some)
 }
 
@@ -121,6 +75,13 @@ pub fn figures() -> Vec<Figure> {
         floor: Some(few),
         target: Some((format!("within {factor} of the floor"), few / many <= factor)),
     };
+    let memory = |name: &str, bytes: f64| Figure {
+        name: name.into(),
+        unit: "bytes",
+        value: bytes,
+        floor: None,
+        target: Some(("32 or less".into(), bytes <= 32.0)),
+    };
     let (mut few, mut many) = (with_names(10), with_names(100_000));
     let (names, few_names) = in_turns(|| create_and_close(&mut many), || create_and_close(&mut few));
     let (mut one, mut million) = (with_handles(1), with_handles(1_000_000));
@@ -128,6 +89,11 @@ pub fn figures() -> Vec<Figure> {
     let (handles, one_handle) = in_turns(|| look_up(&mut million.0, &middle), || look_up(&mut one.0, &one.1[..1]));
     let (all_over, _) = in_turns(|| look_up(&mut million.0, &spread), || 0.0);
     let bytes = million.0.kernel.ps.process.handles.bytes() as f64 / 1e6;
+    drop(million.0);
+    let mut most = with_handles(MOST);
+    let (most_handles, one_of_most) =
+        in_turns(|| look_up(&mut most.0, &most.1[32..33]), || look_up(&mut one.0, &one.1[..1]));
+    let most_bytes = most.0.kernel.ps.process.handles.bytes() as f64 / f64::from(MOST);
     vec![
         compare("named event, create + close among 100,000 names (floor: among 10)", names, few_names, 1.5),
         compare("handle look-up (NtSetEvent) among 1,000,000 (floor: the only one)", handles, one_handle, 1.3),
@@ -138,12 +104,8 @@ pub fn figures() -> Vec<Figure> {
             floor: Some(one_handle),
             target: None,
         },
-        Figure {
-            name: "memory of a handle among 1,000,000".into(),
-            unit: "bytes",
-            value: bytes,
-            floor: None,
-            target: Some(("32 or less".into(), bytes <= 32.0)),
-        },
+        memory("memory of a handle among 1,000,000", bytes),
+        compare("handle look-up among 16,000,000 (floor: the only one)", most_handles, one_of_most, 1.3),
+        memory("memory of a handle among 16,000,000", most_bytes),
     ]
 }

@@ -100,6 +100,12 @@ system x64 kernel32 0x7ffc0cd40000
 system x86 kernel32 0x77e00000
 system x64 advapi32 0x7ffc0ca00000
 system x86 advapi32 0x77d00000
+for small in bcrypt:7ffc0c500000:77a00000 bcryptprimitives:7ffc0c400000:77900000 userenv:7ffc0c300000:77800000 \
+    ws2_32:7ffc0c600000:77700000; do
+    IFS=: read -r name wide low <<<"$small"
+    system x64 "$name" "0x$wide"
+    system x86 "$name" "0x$low"
+done
 link x64 kernelbase DllMain 0x7ffc0a000000 kernelbase/*.c kernelbase/kernelbase.def -lntdll
 link x86 kernelbase _DllMain 0x75000000 -mrtd kernelbase/*.c kernelbase/kernelbase32.def -LTMP -lntdll32
 link x64 msvcrt DllMain 0x7ffc0b800000 msvcrt/*.c msvcrt/msvcrt.def -lkernel32 -lntdll

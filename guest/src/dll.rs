@@ -2,7 +2,8 @@
 //!
 //! ntdll is an object that is linked with a profile's stubs ([`crate::asm`]). The rest are images: `kernel32.dll` has
 //! the Win32 functions, `advapi32.dll` those of security, `kernelbase.dll` what kernel32 forwards to it; `msvcrt.dll` is
-//! the C run-time library that programs of mingw-w64 expect; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves
+//! the C run-time library that programs of mingw-w64 expect; `bcrypt.dll`, `bcryptprimitives.dll`, `userenv.dll` and
+//! `ws2_32.dll` have what Rust's and others' libraries import; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves
 //! 32-bit programs.
 
 use crate::Arch;
@@ -20,10 +21,18 @@ static IMAGES: &[(Arch, &str, &[u8])] = images![
     X64 "x64" "msvcrt.dll",
     X64 "x64" "wow64.dll",
     X64 "x64" "wow64cpu.dll",
+    X64 "x64" "ws2_32.dll",
+    X64 "x64" "userenv.dll",
+    X64 "x64" "bcryptprimitives.dll",
+    X64 "x64" "bcrypt.dll",
     X86 "x86" "advapi32.dll",
     X86 "x86" "kernel32.dll",
     X86 "x86" "kernelbase.dll",
     X86 "x86" "msvcrt.dll",
+    X86 "x86" "ws2_32.dll",
+    X86 "x86" "userenv.dll",
+    X86 "x86" "bcryptprimitives.dll",
+    X86 "x86" "bcrypt.dll",
 ];
 
 /// The image of a DLL by its file name in lower case, where there is one.

@@ -4,7 +4,9 @@
 //! The codes, one for each argument (`data/wow64_types.csv`): `z` filled with zeros, `s` sign-extended, `q` two slots;
 //! pointers to what has another form in 64 bits: `h` a handle, `w` a number as wide as a pointer, `A`
 //! `OBJECT_ATTRIBUTES`, `U` and `u` (also written) `UNICODE_STRING`, `b` `IO_STATUS_BLOCK`, `C` and `c` (also written)
-//! `CLIENT_ID`, `S` a `SECURITY_DESCRIPTOR`, `H` an array of handles whose count is the argument before it. Everything else that is pointed to is
+//! `CLIENT_ID`, `S` a `SECURITY_DESCRIPTOR`, `p` a
+//! structure that is one pointer, `Y` a `SID_AND_ATTRIBUTES`, `G` `TOKEN_GROUPS`, `H` and `Q` arrays of handles and of
+//! `SID_AND_ATTRIBUTES` whose count is the argument before them, `T` an `OBJECT_TYPE_LIST` whose count is the one behind it. Everything else that is pointed to is
 //! taken to have the same form in both.
 
 use std::collections::BTreeMap;

@@ -29,6 +29,11 @@ impl Kernel {
             return false;
         }
         let Some(apc) = thread.apcs.pop_front() else { return false };
+        if let Some(timer) = apc.timer {
+            self.timer_apc_delivered(timer);
+            self.run_down();
+        }
+        let thread = &mut self.ps.thread;
         // More special ones do not wait.
         thread.apc_pending = thread.apcs.iter().any(|apc| apc.special);
         let arch = self.code_arch(state);

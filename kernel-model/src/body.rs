@@ -5,7 +5,7 @@ use guest::NtStatus;
 use crate::cm::Key;
 use crate::ex::EventPair;
 use crate::io::{Device, FileObject, IoCompletion};
-use crate::ke::{Event, KeyedEvent, Mutant, Semaphore, Timer};
+use crate::ke::{Event, IrTimer, KeyedEvent, Mutant, Semaphore, Timer};
 use crate::mm::Section;
 use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType, Waiter};
 use crate::ps::{DebugObject, Job, ProcessObject, ThreadObject};
@@ -24,6 +24,7 @@ pub enum Body {
     Mutant(Mutant),
     Semaphore(Semaphore),
     Timer(Timer),
+    IrTimer(IrTimer),
     KeyedEvent(KeyedEvent),
     Section(Section),
     IoCompletion(IoCompletion),
@@ -48,6 +49,7 @@ impl ObjectBody for Body {
             Self::Mutant(_) => ObjectType::Mutant,
             Self::Semaphore(_) => ObjectType::Semaphore,
             Self::Timer(_) => ObjectType::Timer,
+            Self::IrTimer(_) => ObjectType::IrTimer,
             Self::KeyedEvent(_) => ObjectType::KeyedEvent,
             Self::Section(_) => ObjectType::Section,
             Self::IoCompletion(_) => ObjectType::IoCompletion,
@@ -92,14 +94,13 @@ impl ObjectBody for Body {
             Self::EventPair(pair) => pair.side_signaled(waiter.side),
             Self::Mutant(mutant) => Some(mutant.signaled(waiter.thread)),
             Self::Semaphore(semaphore) => Some(semaphore.count > 0),
-            Self::Timer(timer) => Some(timer.signaled(waiter.now)),
+            Self::Timer(timer) | Self::IrTimer(IrTimer(timer)) => Some(timer.signaled(waiter.now)),
             Self::IoCompletion(port) => Some(!port.packets.is_empty()),
             // A process, a thread or a job is signalled when it has ended.
             Self::Process(process) => Some(process.ended),
             Self::Thread(thread) => Some(thread.ended),
             Self::Job(job) => Some(job.signaled),
-            // No debug event comes yet.
-            Self::DebugObject(_) => Some(false),
+            Self::DebugObject(debug) => Some(debug.signaled()),
             Self::Key(key) => Some(key.signaled()),
             // A file object is signalled while no operation is under way.
             Self::File(file) => Some(file.signaled),
@@ -117,7 +118,7 @@ impl ObjectBody for Body {
             Self::Event(event) => event.satisfy(),
             Self::EventPair(pair) => pair.satisfy(waiter.side),
             Self::Semaphore(semaphore) => semaphore.count = semaphore.count.saturating_sub(1),
-            Self::Timer(timer) => timer.satisfy(waiter.now),
+            Self::Timer(timer) | Self::IrTimer(IrTimer(timer)) => timer.satisfy(waiter.now),
             Self::File(file) => return Ok(file.take_awaited(waiter.thread)),
             Self::Mutant(mutant) => return mutant.acquire(waiter.thread),
             Self::Key(key) => return Ok(key.answer()),
@@ -127,7 +128,10 @@ impl ObjectBody for Body {
     }
 
     fn due(&self) -> Option<u64> {
-        if let Self::Timer(timer) = self { timer.due() } else { None }
+        match self {
+            Self::Timer(timer) | Self::IrTimer(IrTimer(timer)) => timer.due(),
+            _ => None,
+        }
     }
 
     #[inline]
@@ -142,7 +146,7 @@ impl ObjectBody for Body {
     #[inline]
     fn has_close_procedure(&self) -> bool {
         match self {
-            Self::Job(_) | Self::File(_) => true,
+            Self::Job(_) | Self::File(_) | Self::DebugObject(_) => true,
             Self::Key(key) => key.notify.is_some(),
             _ => false,
         }
@@ -169,6 +173,6 @@ macro_rules! body_kind {
 }
 body_kind!(
     Directory => Directory, ObjectName => SymbolicLink, Event => Event, EventPair => EventPair, Mutant => Mutant,
-    Semaphore => Semaphore, Timer => Timer, KeyedEvent => KeyedEvent, Section => Section, IoCompletion => IoCompletion, FileObject => File,
+    Semaphore => Semaphore, Timer => Timer, IrTimer => IrTimer, KeyedEvent => KeyedEvent, Section => Section, IoCompletion => IoCompletion, FileObject => File,
     Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread, Key => Key
 );

@@ -8,7 +8,7 @@ use crate::boot::FIRST_PROCESS;
 use crate::io::Packet;
 use crate::kernel::Kernel;
 use crate::ob::{ObjectId, ObjectType};
-use crate::ps::{LIMIT_KILL_ON_JOB_CLOSE, ProcessId, ThreadId, ThreadState};
+use crate::ps::{LIMIT_KILL_ON_JOB_CLOSE, ProcessId, Thread, ThreadId, ThreadState};
 
 /// `JOB_OBJECT_MSG_*`.
 const ACTIVE_PROCESS_ZERO: u64 = 4;
@@ -17,7 +17,23 @@ const EXIT_PROCESS: u64 = 7;
 impl Kernel {
     /// `PspExitThread`, as far as others can tell: the thread is signalled, waits for nothing, and the mutants that it
     /// owns are abandoned. A process whose last thread it was ends with its status.
+    ///
+    /// Where it has a debugger, that is told first, and the thread ends when it has answered.
     pub(crate) fn end_thread(&mut self, id: ThreadId, status: NtStatus) {
+        if self.ps.thread(id).is_none_or(Thread::is_ending) {
+            return;
+        }
+        if self.waits_for_debugger(id) {
+            if let Some(thread) = self.ps.thread_mut(id) {
+                thread.debug.dying = Some(status);
+            }
+        } else if !self.tell_exit(id, status) {
+            self.finish_thread(id, status);
+        }
+    }
+
+    /// The end itself.
+    pub(crate) fn finish_thread(&mut self, id: ThreadId, status: NtStatus) {
         let Some(thread) = self.ps.thread(id).filter(|t| !t.has_ended()) else { return };
         let (object, process, state) = (thread.object, thread.process, thread.state);
         self.thread_dies(id);
@@ -32,6 +48,7 @@ impl Kernel {
             thread.about.ended = now;
             thread.apcs.clear();
         }
+        self.cancel_timers_of(id);
         self.abandon_mutants(id);
         if let Some(Body::Thread(thread)) = self.ob.get_mut(object).map(|o| &mut o.body) {
             thread.ended = true;
@@ -71,25 +88,36 @@ impl Kernel {
     }
 
     /// Signals a process that has ended, and takes it out of its jobs' counts. Handles, and what else it holds, stay: the
-    /// process that runs is looked at when its machine has stopped.
+    /// process that runs is looked at when its machine has stopped. One that is debugged is signalled when its last thread
+    /// has ended.
     fn signal_process(&mut self, id: ProcessId, status: NtStatus) {
-        let now = self.clock.system_time();
-        if self.ps.get(id).is_none_or(|p| p.exit_status != NtStatus::PENDING) {
-            return;
+        self.process_ends(id, status);
+        let waits = self.is_debugged(id) && self.ps.threads().any(|t| t.process == id && !t.has_ended());
+        let Some(process) = self.ps.get(id).filter(|_| !waits) else { return };
+        let (object, jobs, status) = (process.object, process.jobs.clone(), process.exit_status);
+        match self.ob.get_mut(object).map(|o| &mut o.body) {
+            Some(Body::Process(process)) if !process.ended => process.ended = true,
+            _ => return,
         }
-        self.process_dies(id);
-        let Some(process) = self.ps.get_mut(id) else { return };
-        process.exit_status = status;
-        process.about.ended = now;
-        let (object, jobs) = (process.object, process.jobs.clone());
-        if let Some(Body::Process(process)) = self.ob.get_mut(object).map(|o| &mut o.body) {
-            process.ended = true;
-        }
+        self.detach_debugger(id);
         if id == FIRST_PROCESS {
             self.ps.first_exit = Some(status);
         }
         for job in jobs {
             self.leave_job(job, id);
+        }
+    }
+
+    /// A process has its exit status from now on, unless it had one.
+    fn process_ends(&mut self, id: ProcessId, status: NtStatus) {
+        let now = self.clock.system_time();
+        if self.ps.get(id).is_none_or(|p| p.exit_status != NtStatus::PENDING) {
+            return;
+        }
+        self.process_dies(id);
+        if let Some(process) = self.ps.get_mut(id) {
+            process.exit_status = status;
+            process.about.ended = now;
         }
     }
 

@@ -63,6 +63,24 @@ impl Kernel {
         Ok(())
     }
 
+    /// `KeRaiseUserException`: the thread, which returns from a call with `state`, goes to `KiRaiseUserExceptionDispatcher`
+    /// instead. 64-bit code finds its return address on the stack, where the stub's `ret` would have; 32-bit code, whose
+    /// stubs clean the stack up in several ways, goes back to the stub.
+    ///
+    /// `None`: nobody is there to raise it, or the stack cannot take it.
+    pub fn raise_in(&mut self, ram: &mut dyn Phys, state: &mut UserState) -> Option<()> {
+        let arch = self.code_arch(state);
+        let entry = Some(self.entries_for(arch).raise).filter(|&entry| entry != 0)?;
+        if arch == Arch::X86 {
+            let at = u64::from((state.file.get(Reg::Rsp) as u32).wrapping_sub(4));
+            let back = state.file.get(Reg::Rip) as u32;
+            self.user_memory(ram, arch.width()).write(at, &back.to_le_bytes()).ok()?;
+            state.file.set(Reg::Rsp, at);
+        }
+        state.file.set(Reg::Rip, entry);
+        Some(())
+    }
+
     /// Sends a thread to a place in user mode, by way of the process's instrumentation callback.
     pub(crate) fn send_to(&self, state: &mut UserState, entry: u64) {
         let flags = state.file.get(Reg::Rflags);

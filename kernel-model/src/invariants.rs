@@ -76,6 +76,7 @@ impl Kernel {
             match &object.body {
                 Body::Directory(directory) => directory.shadow.into_iter().for_each(&mut point),
                 Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
+                Body::Timer(timer) if timer.apc.is_some() => point(id),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Key(key) => {
                     let posts = key.notify.iter().flat_map(|notify| &notify.posts);
@@ -88,6 +89,7 @@ impl Kernel {
         for process in self.ps.iter().filter(|p| !p.buried) {
             point(process.object);
             process.jobs.iter().for_each(|job| point(*job));
+            process.debug.port.iter().for_each(|port| point(*port));
         }
         for thread in self.ps.threads() {
             if !thread.has_ended() || thread.id == self.ps.thread.id {

@@ -52,6 +52,8 @@ pub struct Kernel {
     pub images: Vec<SystemImage>,
     /// Who runs when.
     pub scheduler: Scheduler,
+    /// `NtGlobalFlag`.
+    pub global_flags: u32,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
     pub single_threaded: bool,
     /// The global atoms.
@@ -98,6 +100,8 @@ pub enum Answer {
     ProcessExit(NtStatus),
     /// The machine has.
     BugCheck(Box<BugCheck>),
+    /// It returns this status by way of `KiRaiseUserExceptionDispatcher`.
+    Raise(NtStatus),
     /// Nobody has handled this exception of the calling thread.
     Unhandled(Box<ExceptionRecord>),
 }
@@ -137,7 +141,7 @@ impl Answer {
     /// The status the guest gets, where the call returns at all.
     pub fn status(&self) -> Option<NtStatus> {
         match self {
-            Self::Status(status) | Self::NoGui(status) => Some(*status),
+            Self::Status(status) | Self::NoGui(status) | Self::Raise(status) => Some(*status),
             Self::NotImplemented(_) => Some(NtStatus::NOT_IMPLEMENTED),
             _ => None,
         }
@@ -268,6 +272,7 @@ impl Kernel {
             Err(Unwind::Unsupported(what)) => Answer::NotImplemented(Some(what)),
             Err(Unwind::ThreadExit(status)) => Answer::ThreadExit(status),
             Err(Unwind::ProcessExit(status)) => Answer::ProcessExit(status),
+            Err(Unwind::Raise(status)) => Answer::Raise(status),
             Err(Unwind::Unhandled(record)) => Answer::Unhandled(record),
         }
     }
@@ -287,6 +292,7 @@ impl Kernel {
                         self.file_closed(id);
                         continue;
                     }
+                    Some(ObjectType::DebugObject) => self.debug_object_closed(id),
                     _ => self.job_closed(id),
                 }
                 self.ob.dereference(id);

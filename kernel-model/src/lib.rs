@@ -13,6 +13,7 @@ mod boot_files;
 mod boot_processes;
 pub mod cm;
 pub mod cx;
+mod debug;
 mod end;
 mod end_files;
 pub mod ex;

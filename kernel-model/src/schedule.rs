@@ -1,12 +1,12 @@
 //! The dispatcher: which thread runs, which wait, and what ends a wait.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use guest::NtStatus;
 
 use crate::cx::Cx;
 use crate::ke::clock::NEVER;
+pub use crate::ke::quanta::{QUANTUM, Quanta};
 use crate::ke::ready::{HIGH_PRIORITY, LOW_REALTIME};
 use crate::ke::{Due, ReadyQueues, TimerTable};
 use crate::kernel::{Kernel, WaitEnd};
@@ -29,78 +29,12 @@ const WAIT_INCREMENT: u8 = 1;
 /// Two halves of a keyed event's exchange: event, process, key, and whether the thread releases.
 type Half = (u32, ProcessId, u64, bool);
 
-/// How many instructions a thread runs before another of its priority has its turn: two clock ticks, as on a
-/// workstation.
-pub const QUANTUM: u64 = 2 * 15_625_000;
-
-/// Where the lengths of quanta come from, in instructions. The same ones give the same run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Quanta {
-    /// Always as long.
-    Fixed(u64),
-    /// By chance, from a state: mostly short ones, so that threads meet in ever other places.
-    Seeded(u64),
-    /// Those of a run that was recorded, from one on; then [`QUANTUM`].
-    Replayed(Arc<[u64]>, usize),
-    /// By others, and kept.
-    Recorded(Box<Quanta>, Vec<u64>),
-}
-
-impl Default for Quanta {
-    fn default() -> Self {
-        Self::Fixed(QUANTUM)
-    }
-}
-
-impl Quanta {
-    /// By a seed, which may be any number.
-    pub fn seeded(seed: u64) -> Self {
-        // Xorshift stands still at 0.
-        Self::Seeded(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// The same, and what was given is kept.
-    pub fn recorded(self) -> Self {
-        Self::Recorded(Box::new(self), Vec::new())
-    }
-
-    /// What was given, if that is kept.
-    pub fn record(&self) -> Option<&[u64]> {
-        if let Self::Recorded(_, record) = self { Some(record) } else { None }
-    }
-
-    /// The next quantum.
-    fn next(&mut self) -> u64 {
-        match self {
-            Self::Fixed(quantum) => *quantum,
-            Self::Seeded(state) => {
-                *state ^= *state << 13;
-                *state ^= *state >> 7;
-                *state ^= *state << 17;
-                // As many of each length: 8, 16, up to 8192 instructions.
-                let longest = 8_u64 << ((*state >> 32 & 0xff) % 11);
-                1 + (*state >> 40) % longest
-            }
-            Self::Replayed(quanta, at) => {
-                let quantum = quanta.get(*at).copied().unwrap_or(QUANTUM);
-                *at += 1;
-                quantum
-            }
-            Self::Recorded(from, record) => {
-                let quantum = from.next();
-                record.push(quantum);
-                quantum
-            }
-        }
-    }
-}
-
 /// The state of the dispatcher.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     /// Who is ready.
     pub ready: ReadyQueues,
-    timers: TimerTable,
+    pub(crate) timers: TimerTable,
     keyed: BTreeMap<Half, VecDeque<ThreadId>>,
     /// The running thread is to make way.
     pub(crate) preempt: bool,
@@ -185,7 +119,7 @@ impl Kernel {
                 self.ob.reference(ObjectId(event));
                 self.scheduler.keyed.entry((event, self.ps.process.id, key, release)).or_default().push_back(thread);
             }
-            WaitOn::Delay | WaitOn::Alert | WaitOn::Suspension => {}
+            WaitOn::Delay | WaitOn::Alert | WaitOn::Debugger => {}
         }
         let deadline = wait.deadline.filter(|&at| at < NEVER);
         let timeout = deadline.map(|at| self.scheduler.timers.insert(at, Due::Thread(thread.0)));
@@ -230,7 +164,7 @@ impl Kernel {
                 }
                 self.ob.dereference(ObjectId(event));
             }
-            WaitOn::Delay | WaitOn::Alert | WaitOn::Suspension => {}
+            WaitOn::Delay | WaitOn::Alert | WaitOn::Debugger => {}
         }
         Some(wait)
     }
@@ -250,10 +184,10 @@ impl Kernel {
         let running = (self.ps.thread.priority, self.ps.thread.state);
         let Some(thread) = self.ps.thread_mut(id) else { return };
         thread.state = ThreadState::Ready;
-        if thread.suspend_count > 0 {
+        if thread.is_held() || !thread.debug.begun && self.tell_start(id) {
             return;
         }
-        let priority = thread.priority;
+        let Some(priority) = self.ps.thread(id).map(|thread| thread.priority) else { return };
         self.scheduler.ready.insert(priority, id.0, in_front);
         self.scheduler.preempt |= running.1 == ThreadState::Running && priority > running.0;
     }
@@ -268,8 +202,7 @@ impl Kernel {
     /// `KeSetPriorityThread`: another base priority, without a boost.
     pub(crate) fn set_priority(&mut self, id: ThreadId, priority: u8) {
         let Some(thread) = self.ps.thread(id) else { return };
-        let (queued, running) =
-            (thread.state == ThreadState::Ready && thread.suspend_count == 0, id == self.ps.thread.id);
+        let (queued, running) = (thread.state == ThreadState::Ready && !thread.is_held(), id == self.ps.thread.id);
         if queued {
             self.unready(id);
         }

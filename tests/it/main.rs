@@ -7,6 +7,7 @@ mod builds;
 mod child_processes;
 mod cli;
 mod crt;
+mod debugging;
 mod dep;
 mod desk;
 mod determinism;

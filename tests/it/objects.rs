@@ -1,8 +1,7 @@
 //! Objects and handles: counts, lifetimes, attributes, duplicates, queries.
 
-use guest::{NtStatus, Profile};
-use kernel_model::ob::HandleTable;
-use kernel_model::ob::{Entry, HandleAttributes, ObjectId};
+use guest::{AccessMask, Handle, NtStatus, Profile};
+use kernel_model::ob::{Entry, HandleAttributes, HandleTable, ObjectId, RefCache};
 
 use crate::direct::{Direct, HANDLE, OUT, PROCESS, THREAD};
 use NtStatus as S;
@@ -302,4 +301,21 @@ fn a_handle_table_grows_through_its_levels() {
     }
     assert_eq!(levels, [0, 1, 2]);
     assert!(table.bytes() <= 32 * 300_000, "{} bytes", table.bytes());
+}
+
+/// "Pushing the Limits of Windows: Handles" (M. Russinovich): 16,711,680 for each process.
+#[test]
+fn a_handle_table_grows_to_its_limit() {
+    const LIMIT: usize = 16_711_680;
+    let mut table = HandleTable::new(RefCache::default());
+    let entry = Entry { object: ObjectId(1), granted: AccessMask(1), attributes: HandleAttributes::empty() };
+    let last = (0..LIMIT).map(|_| table.insert(entry).expect("room")).last().expect("a handle");
+    assert_eq!((table.count(), table.level(), last.0), (LIMIT, 2, 0x400_0000 - 4));
+    assert_eq!(table.insert(entry), Err(NtStatus::INSUFFICIENT_RESOURCES));
+    assert!(table.bytes() / LIMIT <= 32, "{} bytes", table.bytes());
+    assert!([4, 0x7f_fff4, last.0].into_iter().all(|handle| table.get(Handle(handle)).is_some()));
+    assert!([0, 0x400, last.0 + 4, u64::MAX].into_iter().all(|handle| table.get(Handle(handle)).is_none()));
+    // What is closed is the next to be opened.
+    assert!(table.remove(Handle(0x7f_fff4)).is_some());
+    assert_eq!(table.insert(entry), Ok(Handle(0x7f_fff4)));
 }

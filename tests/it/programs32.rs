@@ -54,9 +54,11 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         // Programs run in session 1 only since.
         "win_who" => (6, 0, 0),
         // NtCreateThreadEx
-        "win_threads" | "win_apc" | "thread_work" => (6, 0, 0),
+        "win_threads" | "win_apc" | "thread_work" | "win_timer_apc_nt" => (6, 0, 0),
+        // NtSetTimerEx
+        "win_timer_apc" => (6, 1, 0),
         // NtCreateUserProcess
-        "win_child" | "win_family" | "win_childcrash" | "storm" => (6, 0, 0),
+        "win_child" | "win_family" | "win_childcrash" | "storm" | "debugger_nt" => (6, 0, 0),
         "inject_thread" | "inject_apc" | "inject_hijack" | "inject_hollow" => (6, 0, 0),
         _ => (0, 0, 0),
     }

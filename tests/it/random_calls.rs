@@ -71,6 +71,7 @@ fn services(d: &Direct) -> Vec<(&'static str, usize)> {
         "AuditAlarm",
         "Privilege",
         "Compare",
+        "Debug",
         "UniqueId",
     ];
     // These stop the machine's one thread, or make it sleep.

@@ -156,6 +156,9 @@ fn the_rest_says_what_it_knows() {
         ("NtWaitForMultipleObjects32", &[0, OUT, 1, 0, 0], S::INVALID_PARAMETER_1),
         ("NtSetDefaultLocale", &[0, 0x409], S::SUCCESS),
         ("NtQuerySystemInformationEx", &[107, 0, 0, OUT, 0, 0], S::INVALID_PARAMETER),
+        ("NtLoadKeyEx", &[0, 0, 0, 0, 0, 0, 0, 0], S::PRIVILEGE_NOT_HELD),
+        ("NtUnloadKeyEx", &[0, 0], S::PRIVILEGE_NOT_HELD),
+        ("NtGetDevicePowerState", &[0x9998, OUT], S::INVALID_HANDLE),
     ] {
         assert_eq!(d.call(service, args), expected, "{service} {args:x?}");
     }

@@ -1,9 +1,12 @@
-//! `NtSetTimerEx`. Source: Microsoft Learn on `ZwSetTimerEx` and `TIMER_SET_COALESCABLE_TIMER_INFO`.
+//! Timers beside what `services.rs` has: `NtSetTimerEx`, APCs, `NtSetTimer2`. Sources: Microsoft Learn on `ZwSetTimerEx`,
+//! `TIMER_SET_COALESCABLE_TIMER_INFO` and `SetWaitableTimer`.
 
 use guest::NtStatus as S;
+use guest::registers::{Reg, UserState};
 use kernel_model::Answer;
 
 use crate::desk::Desk;
+use crate::direct::{DATA, Direct, OUT};
 
 const TIMER_ALL: u64 = 0x1f_0003;
 
@@ -63,10 +66,79 @@ fn what_a_coalescable_timer_refuses() {
         ] {
             assert_eq!(d.call("NtSetTimerEx", &args), status, "{profile} {args:x?}");
         }
-        for (pointers, name) in [([1, 0, 0], "TimerApcRoutine"), ([0, 0, 1], "WakeContext")] {
-            let (at, size) = info(&mut d, -1, pointers, 0, 0);
-            let answer = d.answer("NtSetTimerEx", &[good, 0, at, size]);
-            assert_eq!(answer, Answer::NotImplemented(Some(name.into())), "{profile}");
-        }
+        // A machine that never sleeps is not woken.
+        let (at, size) = info(&mut d, -1, [0, 0, 1], 0, 0);
+        assert_eq!(d.call("NtSetTimerEx", &[good, 0, at, size]), S::TIMER_RESUME_IGNORED, "{profile}");
     }
+}
+
+/// A timer with a routine lives on until that has run or is cancelled, and has it queued once.
+#[test]
+fn a_timer_queues_its_routine() {
+    let mut d = Direct::new();
+    d.write_u64(DATA + 8, (-10_000_i64) as u64);
+    let timer = d.handle("NtCreateTimer", &[TIMER_ALL, 0, 0]);
+    let objects = d.objects();
+    assert_eq!(d.call("NtSetTimer", &[timer, DATA + 8, 0x40_1000, 7, 0, 1, 0]), S::SUCCESS);
+    assert_eq!(d.counts(timer).0, 1);
+    let queued = |d: &Direct| d.kernel.ps.thread.apcs.iter().map(|apc| apc.words).collect::<Vec<_>>();
+    let pass = |d: &mut Direct, units: u64| {
+        let now = d.kernel.clock.interrupt_time();
+        d.kernel.clock.advance_to(now + units);
+        d.kernel.expire();
+    };
+    pass(&mut d, 9_999);
+    assert!(queued(&d).is_empty());
+    pass(&mut d, 100_000);
+    let time = d.kernel.clock.system_time();
+    assert_eq!(queued(&d), [[0x40_1000, 7, time & 0xffff_ffff, time >> 32]], "once");
+    assert_eq!(d.call("NtCancelTimer", &[timer, 0]), S::SUCCESS);
+    assert!(queued(&d).is_empty(), "taken back");
+    // Closed, it runs once more.
+    assert_eq!(d.call("NtSetTimer", &[timer, DATA + 8, 0x40_1000, 8, 0, 0, 0]), S::SUCCESS);
+    assert_eq!((d.call("NtClose", &[timer]), d.objects()), (S::SUCCESS, objects));
+    pass(&mut d, 100_000);
+    assert_eq!(queued(&d).len(), 1);
+    assert_eq!(d.call("NtDelayExecution", &[1, DATA + 8]), S::USER_APC);
+    let mut state = UserState::default();
+    d.kernel.ps.process.dispatchers.native.apc = 0x40_2000;
+    state.file.set(Reg::Rsp, OUT + 0x800);
+    state.segments.cs = 0x33;
+    assert!(d.kernel.deliver_apc(&mut d.ram, &mut state));
+    assert_eq!((state.file.get(Reg::Rip), d.objects()), (0x40_2000, objects - 1), "it goes with its routine");
+    d.kernel.check_invariants().expect("nothing is left");
+}
+
+/// Sources: `ExAllocateTimer`, `ExSetTimer`, `ExCancelTimer`.
+#[test]
+fn the_timers_of_thread_pools() {
+    const NOTIFICATION: u64 = 0x8000_0000;
+    const NO_TIME: u64 = DATA + 0x820;
+    let mut d = Direct::new();
+    d.write_u64(DATA + 8, (-10_000_i64) as u64);
+    d.write_u64(DATA + 16, 20_000);
+    d.write_u64(DATA + 24, 1);
+    for (attributes, left) in [(NOTIFICATION, S::SUCCESS), (0, S::TIMEOUT)] {
+        let timer = d.handle("NtCreateTimer2", &[0, 0, attributes, TIMER_ALL]);
+        assert_eq!(d.call("NtQueryObject", &[timer, 2, OUT, 0x100, 0]), S::SUCCESS);
+        assert_eq!(d.string(OUT), "IRTimer");
+        assert_eq!(d.call("NtSetTimer2", &[timer, DATA + 8, 0, 0]), S::SUCCESS);
+        assert_eq!(d.call("NtWaitForSingleObject", &[timer, 0, NO_TIME]), S::TIMEOUT);
+        assert_eq!(d.call("NtWaitForSingleObject", &[timer, 0, 0]), S::SUCCESS);
+        assert_eq!(d.call("NtWaitForSingleObject", &[timer, 0, NO_TIME]), left, "{attributes:x}");
+        // Every 2 ms.
+        assert_eq!(d.call("NtSetTimer2", &[timer, DATA + 8, DATA + 16, 0]), S::SUCCESS);
+        let before = d.kernel.clock.interrupt_time();
+        assert_eq!(d.call("NtWaitForSingleObject", &[timer, 0, 0]), S::SUCCESS);
+        assert!((10_000..10_100).contains(&(d.kernel.clock.interrupt_time() - before)));
+        assert_eq!(d.call("NtSetTimer2", &[timer, DATA + 8, DATA + 8, 0]), S::INVALID_PARAMETER, "a negative period");
+        assert_eq!(d.call("NtSetTimer2", &[timer, DATA + 8, 0, DATA + 24]), S::INVALID_PARAMETER, "an unknown version");
+        assert_eq!(d.call("NtCancelTimer2", &[timer, 0]), S::SUCCESS);
+        assert_eq!(d.call("NtSetTimer", &[timer, DATA + 8, 0, 0, 0, 0, 0]), S::OBJECT_TYPE_MISMATCH);
+        assert_eq!(d.call("NtSetTimer2", &[0x7770, DATA + 8, 0, 0]), S::INVALID_HANDLE);
+    }
+    let weak = d.handle("NtCreateTimer2", &[0, 0, 0, 0x10_0000]);
+    assert_eq!(d.call("NtSetTimer2", &[weak, DATA + 8, 0, 0]), S::ACCESS_DENIED);
+    assert_eq!(d.call("NtCancelTimer2", &[weak, 0]), S::ACCESS_DENIED);
+    assert_eq!(d.call("NtCreateTimer2", &[DATA, 0, 0, 1, TIMER_ALL]), S::INVALID_PARAMETER_4);
 }

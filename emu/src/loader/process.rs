@@ -113,6 +113,7 @@ fn dispatchers(modules: &Modules, native: Arch) -> Dispatchers {
         UserEntries {
             exception: entry("KiUserExceptionDispatcher"),
             apc: entry("KiUserApcDispatcher"),
+            raise: entry("KiRaiseUserExceptionDispatcher"),
             loader: entry("LdrInitializeThunk"),
         }
     };

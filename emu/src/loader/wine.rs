@@ -118,8 +118,12 @@ fn create(
     process.tebs = TebSlots::new(teb + TEB_SIZE, peb + PEB_REGION_SIZE, TEB_SIZE);
     let entries = |name: &str| ntdll.symbol(name).unwrap_or(0);
     // Threads of this root get their CONTEXT when they are made.
-    let native =
-        UserEntries { exception: entries("KiUserExceptionDispatcher"), apc: entries("KiUserApcDispatcher"), loader: 0 };
+    let native = UserEntries {
+        exception: entries("KiUserExceptionDispatcher"),
+        apc: entries("KiUserApcDispatcher"),
+        raise: entries("KiRaiseUserExceptionDispatcher"),
+        loader: 0,
+    };
     process.dispatchers = Dispatchers { native, wow64: UserEntries::default(), instrumentation: 0 };
     let thread = &mut target.kernel.ps.thread;
     (thread.teb, thread.start_address, thread.stacks) = (teb, entry, vec![stack]);

@@ -2,12 +2,14 @@
 
 use guest::Arch;
 use guest::registers::UserState;
+use kernel_model::{Answer, Kernel};
 
 use super::Machine;
 use super::end::End;
 use super::ring0::Raised;
 use super::user_exception::record_of;
-use crate::cpu::{Exit, Reg};
+use super::world::World;
+use crate::cpu::{Exit, Ram, Reg};
 use crate::loader::TrapFrame;
 
 /// The fields of a frame that have a register each, by architecture. A system call saves the first ones.
@@ -44,6 +46,14 @@ const XMM: [&str; 6] = ["Xmm0", "Xmm1", "Xmm2", "Xmm3", "Xmm4", "Xmm5"];
 const CODE_64: u16 = 0x33;
 /// What 64-bit kernel code's RBP is past a frame.
 const BIAS: u64 = 0x80;
+
+/// User code goes on elsewhere than the frame says, with another stack.
+fn send(frame: &TrapFrame, kernel: &mut Kernel, ram: &mut Ram, state: &UserState) {
+    let names = if kernel.profile.arch == Arch::X64 { SAVED_64 } else { SAVED_32 };
+    for (field, reg) in names.iter().filter(|(_, reg)| matches!(reg, Reg::Rip | Reg::Rsp | Reg::Rflags)) {
+        frame.set(kernel, ram, field, state.file.get(*reg));
+    }
+}
 
 impl Machine {
     /// The frame of the system call that ring 3 is in.
@@ -115,6 +125,29 @@ impl Machine {
         }
     }
 
+    /// A call that raises its status returns to ntdll's code for that.
+    pub(super) fn raise_on_return(&mut self, answer: &Answer) {
+        if !matches!(answer, Answer::Raise(_)) {
+            return;
+        }
+        let mut state = self.user_state();
+        let frame = self.call_frame();
+        let World { kernel, ram, .. } = &mut self.world;
+        if kernel.raise_in(ram, &mut state).is_none() {
+            return;
+        }
+        match frame {
+            Some(frame) => send(&frame, kernel, ram, &state),
+            None => {
+                let mut registers = self.cpu.registers();
+                for reg in [Reg::Rip, Reg::Rsp] {
+                    registers.set(reg, state.file.get(reg));
+                }
+                self.cpu.set_registers(&registers);
+            }
+        }
+    }
+
     fn fill_frame(&mut self, frame: &TrapFrame, state: &UserState) {
         let is_64 = self.world.kernel.profile.arch == Arch::X64;
         let (kernel, ram) = (&mut self.world.kernel, &mut self.world.ram);
@@ -151,10 +184,7 @@ impl Machine {
         if kernel.dispatch_exception(ram, &mut state, &record).is_err() {
             return Some(self.undispatched(crash));
         }
-        let names = if kernel.profile.arch == Arch::X64 { SAVED_64 } else { SAVED_32 };
-        for (field, reg) in names.iter().filter(|(_, reg)| matches!(reg, Reg::Rip | Reg::Rsp | Reg::Rflags)) {
-            frame.set(kernel, ram, field, state.file.get(*reg));
-        }
+        send(frame, kernel, ram, &state);
         if kernel.profile.arch == Arch::X64 {
             frame.set(kernel, ram, "R10", state.file.get(Reg::R10));
         }

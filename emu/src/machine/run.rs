@@ -169,7 +169,9 @@ impl Machine {
         loop {
             self.drain_console();
             match pending.answer.clone() {
-                Answer::Status(status) | Answer::NoGui(status) => return self.return_from(&pending, status),
+                Answer::Status(status) | Answer::NoGui(status) | Answer::Raise(status) => {
+                    return self.return_from(&pending, status);
+                }
                 Answer::NotImplemented(what) => {
                     if let Some(end) = self.not_implemented(&pending, what.as_deref()) {
                         return Some(end);
@@ -223,10 +225,12 @@ impl Machine {
     }
 
     fn return_from(&mut self, pending: &Pending, status: NtStatus) -> Option<End> {
-        if let Some(ring_0) = &mut self.world.ring_0 {
+        if self.world.ring_0.is_some() {
             // To kernel code, which goes on to ring 3.
             self.world.kernel.ps.thread.kernel_mode = false;
             self.cpu.set_rax(status.0.into());
+            self.raise_on_return(&pending.answer);
+            let Some(ring_0) = &mut self.world.ring_0 else { return None };
             if let Some(user) = ring_0.user.as_mut().filter(|_| pending.before.is_some()) {
                 user.answered = Some(pending.clone());
             }
@@ -234,6 +238,7 @@ impl Machine {
         }
         let regs = self.world.kernel.return_regs(&pending.call, status);
         self.cpu.finish_trap(&regs);
+        self.raise_on_return(&pending.answer);
         self.instrument();
         self.observe_end(pending, Some(status));
         self.deliver_apc();

@@ -43,7 +43,15 @@ impl Machine {
         let begins = self.swap_in(next);
         // What another thread has left behind that had the same id, and was ended while it waited, is not this one's.
         let pending = self.parked.remove(&next).filter(|_| !begins);
-        let wake = self.world.kernel.ps.thread.wake.take();
+        let thread = &mut self.world.kernel.ps.thread;
+        let wake = thread.wake.take();
+        if thread.state != ThreadState::Running {
+            // It has lost its process while it was changed to.
+            return None;
+        }
+        if let Some((record, first_chance)) = thread.debug.raised.take() {
+            return self.not_handled_by_debugger(&record, first_chance);
+        }
         let mut pending = pending?;
         match wake {
             Some(Wake::Status(status)) => pending.answer = Answer::Status(status),
@@ -148,6 +156,6 @@ fn waits_for(kernel: &Kernel, wait: &Wait) -> String {
             format!("somebody who is {verb} key {key:#x} of {}", object(*event))
         }
         WaitOn::Alert => "NtAlertThreadByThreadId".to_string(),
-        WaitOn::Suspension => "NtResumeThread".to_string(),
+        WaitOn::Debugger => "its debugger".to_string(),
     }
 }

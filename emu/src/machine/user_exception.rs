@@ -48,13 +48,21 @@ impl Machine {
     pub(super) fn user_exception(&mut self, exit: Exit) -> Option<End> {
         let raised = self.raised(exit);
         let crash = self.describe_exception(&raised);
-        if exit == Exit::Interrupt(FAST_FAIL) {
-            return Some(self.crashed(crash));
-        }
         let mut state = self.cpu.user_state();
         state.debug = self.world.kernel.ps.thread.user.debug;
         let record = record_of(&raised, &crash, std::mem::take(&mut self.debug_status), &mut state);
+        // `__fastfail` leaves its process no chance.
+        let first_chance = exit != Exit::Interrupt(FAST_FAIL);
         let world = &mut self.world;
+        if world.kernel.tell_exception(&state, &record, first_chance) {
+            world.kernel.ps.thread.user.debug = state.debug;
+            self.cpu.set_user_state(&state);
+            self.told(record, crash);
+            return None;
+        }
+        if !first_chance {
+            return Some(self.crashed(crash));
+        }
         if world.kernel.dispatch_exception(&mut world.ram, &mut state, &record).is_err() {
             return Some(self.undispatched(crash));
         }
@@ -62,6 +70,23 @@ impl Machine {
         self.cpu.set_user_state(&state);
         self.told(record, crash);
         None
+    }
+
+    /// The thread goes on with an exception that its process's debugger has not handled: to the process's handlers, or to
+    /// its end.
+    pub(super) fn not_handled_by_debugger(&mut self, record: &ExceptionRecord, first_chance: bool) -> Option<End> {
+        if !first_chance {
+            return Some(self.unhandled_exception(record));
+        }
+        let mut state = self.cpu.user_state();
+        let world = &mut self.world;
+        state.debug = world.kernel.ps.thread.user.debug;
+        if world.kernel.dispatch_exception(&mut world.ram, &mut state, record).is_ok() {
+            self.cpu.set_user_state(&state);
+            return None;
+        }
+        // The stack cannot take it: the second chance comes at once.
+        if world.kernel.tell_exception(&state, record, false) { None } else { Some(self.unhandled_exception(record)) }
     }
 
     /// Where a process has an instrumentation callback, a system call returns to that.

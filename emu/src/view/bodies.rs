@@ -4,7 +4,7 @@ use guest::access;
 use kernel_model::Kernel;
 use kernel_model::body::Body;
 use kernel_model::cm::KeyId;
-use kernel_model::ke::EventKind;
+use kernel_model::ke::{EventKind, IrTimer};
 use kernel_model::ob::{Body as _, Directory, ObjectId, Waiter};
 use kernel_model::ps::{Job, Process, ProcessId, ThreadId};
 use kernel_model::se::{Token, TokenKind};
@@ -109,7 +109,7 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
             vec![format!("{owner}, signal state {}{abandoned}", mutant.count)]
         }
         Body::Semaphore(semaphore) => vec![format!("count {} of at most {}", semaphore.count, semaphore.limit)],
-        Body::Timer(timer) => {
+        Body::Timer(timer) | Body::IrTimer(IrTimer(timer)) => {
             let left = timer.due().map(|due| due.saturating_sub(now.now));
             let due =
                 left.map_or("not set".into(), |left| format!("expires in {}.{:04} ms", left / 10_000, left % 10_000));
@@ -127,10 +127,17 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
         Body::Device(device) => vec![format!("{device:?}").to_lowercase()],
         Body::Job(job) => job_lines(kernel, job),
         Body::DebugObject(debug) => {
-            vec![format!(
-                "{} what it debugs when its last handle is closed",
-                if debug.kill_on_close { "kills" } else { "leaves" }
-            )]
+            let debugged = kernel.ps.iter().filter(|process| process.debug.port == Some(id));
+            let debugged: Vec<String> =
+                debugged.map(|process| format!("debugs {} ({:#x})", process.image, process.id.0)).collect();
+            let told = debug.events.iter().filter(|event| event.read).count();
+            let verb = if debug.kill_on_close { "kills" } else { "leaves" };
+            let mut lines = vec![
+                format!("{verb} what it debugs when its last handle is closed"),
+                format!("{}, {told} of them told", counted(debug.events.len(), "event")),
+            ];
+            lines.extend(debugged);
+            lines
         }
         Body::Process(body) => process_lines(kernel, body.id, signaled),
         Body::Thread(body) => thread_lines(kernel, body.id, signaled),

@@ -12,6 +12,7 @@ pub(crate) fn file_text(kernel: &Kernel, file: &FileObject) -> String {
         Target::Console(stream) => format!("console {}", stream_text(stream)),
         Target::ConsoleBoth => "console".into(),
         Target::Null => "null device".into(),
+        Target::Random => "random bytes".into(),
         Target::Node(place) => {
             let letter = kernel.io.volume(place.volume).map_or('?', |volume| volume.letter);
             format!("{letter}:{}", name())

@@ -233,25 +233,14 @@ LSTATUS NTAPI RegDeleteTreeW(HKEY key, const WCHAR *name) {
     return error;
 }
 
+/* NtRenameKey, which XP brought. */
 typedef NTSTATUS NTAPI RENAME_KEY(HANDLE, UNICODE_STRING *);
-
-/* The service, which XP brought, or NULL. */
-static RENAME_KEY *AdvpRenameKey(void) {
-    UNICODE_STRING ntdll;
-    ANSI_STRING text;
-    PVOID module, address = NULL;
-    RtlInitUnicodeString(&ntdll, L"ntdll.dll");
-    RtlInitAnsiString(&text, "NtRenameKey");
-    NTSTATUS status = LdrGetDllHandle(NULL, NULL, &ntdll, &module);
-    if (status >= 0) status = LdrGetProcedureAddress(module, &text, 0, &address);
-    return status >= 0 ? address : NULL;
-}
 
 /* `RegRenameKey`. */
 LSTATUS NTAPI RegRenameKey(HKEY key, const WCHAR *name, const WCHAR *new_name) {
     UNICODE_STRING string;
     HKEY found;
-    RENAME_KEY *rename = AdvpRenameKey();
+    RENAME_KEY *rename = NtpService("NtRenameKey");
     if (!rename) return ERROR_CALL_NOT_IMPLEMENTED;
     if (!new_name || !AdvpName(&string, new_name)) return ERROR_INVALID_PARAMETER;
     LSTATUS error = AdvpOpen(key, name, 0, 0x20006, &found);

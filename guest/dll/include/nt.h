@@ -246,6 +246,13 @@ NTSYSCALLAPI NTSTATUS NTAPI NtSetInformationThread(HANDLE, ULONG, const void *, 
 NTSYSCALLAPI NTSTATUS NTAPI NtSuspendThread(HANDLE, ULONG *);
 NTSYSCALLAPI NTSTATUS NTAPI NtSetEvent(HANDLE, LONG *);
 NTSYSCALLAPI NTSTATUS NTAPI NtSetInformationProcess(HANDLE, ULONG, PVOID, ULONG);
+enum { TimerSetCoalescableTimer };
+typedef struct {
+    LONGLONG DueTime;
+    PVOID TimerApcRoutine, TimerContext, WakeContext;
+    ULONG TimerPeriod, TolerableDelay;
+    BOOLEAN *PreviousState;
+} TIMER_SET_COALESCABLE_TIMER_INFO;
 NTSYSCALLAPI NTSTATUS NTAPI NtSetTimer(HANDLE, const LONGLONG *, PVOID, PVOID, BOOLEAN, LONG, BOOLEAN *);
 NTSYSCALLAPI NTSTATUS NTAPI NtTerminateProcess(HANDLE, NTSTATUS);
 NTSYSCALLAPI NTSTATUS NTAPI NtTerminateThread(HANDLE, NTSTATUS);
@@ -289,3 +296,29 @@ NTSYSAPI SIZE_T NTAPI RtlCompareMemory(const void *, const void *, SIZE_T);
 NTSYSAPI void NTAPI RtlFillMemory(PVOID, SIZE_T, UCHAR);
 NTSYSAPI void NTAPI RtlMoveMemory(PVOID, const void *, SIZE_T);
 NTSYSAPI void NTAPI RtlZeroMemory(PVOID, SIZE_T);
+
+/* THREAD_BASIC_INFORMATION */
+#define ThreadBasicInformation 0
+typedef struct {
+    NTSTATUS ExitStatus;
+    PVOID TebBaseAddress;
+    CLIENT_ID ClientId;
+    ULONG_PTR AffinityMask;
+    LONG Priority, BasePriority;
+} THREAD_BASIC_INFORMATION;
+
+/* NtCreateThreadEx, which Vista brought. */
+typedef NTSTATUS NTAPI CREATE_THREAD_EX(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *, HANDLE, PVOID, PVOID, ULONG, SIZE_T,
+                                        SIZE_T, SIZE_T, PVOID);
+
+/* A service or function of ntdll that not every Windows has, or NULL. */
+static inline PVOID NtpService(const CHAR *name) {
+    UNICODE_STRING ntdll;
+    ANSI_STRING text;
+    PVOID module, address = NULL;
+    RtlInitUnicodeString(&ntdll, L"ntdll.dll");
+    RtlInitAnsiString(&text, name);
+    NTSTATUS status = LdrGetDllHandle(NULL, NULL, &ntdll, &module);
+    if (status >= 0) status = LdrGetProcedureAddress(module, &text, 0, &address);
+    return status >= 0 ? address : NULL;
+}

@@ -99,16 +99,9 @@ HANDLE BasepOpened(NTSTATUS status, const HANDLE *handle) { return BasepStatus(s
 
 /* A service or function of ntdll that not every Windows has; NULL with a last error where it is missing. */
 PVOID BasepNewer(const char *name) {
-    UNICODE_STRING ntdll;
-    ANSI_STRING text;
-    PVOID module, address = NULL;
-    RtlInitUnicodeString(&ntdll, L"ntdll.dll");
-    RtlInitAnsiString(&text, name);
-    NTSTATUS status = LdrGetDllHandle(NULL, NULL, &ntdll, &module);
-    if (status >= 0) status = LdrGetProcedureAddress(module, &text, 0, &address);
-    if (status >= 0) return address;
-    BasepFail(ERROR_PROC_NOT_FOUND);
-    return NULL;
+    PVOID address = NtpService(name);
+    if (!address) BasepFail(ERROR_PROC_NOT_FOUND);
+    return address;
 }
 
 /* `BaseSetLastNTError`: the last error of a status, which it returns. */

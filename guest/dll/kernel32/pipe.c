@@ -196,3 +196,26 @@ BOOL NTAPI GetQueuedCompletionStatus(HANDLE port, ULONG *count, ULONG_PTR *key, 
     *count = (ULONG)io.Information;
     return BasepStatus(io.Status);
 }
+
+/* `GetQueuedCompletionStatusEx`: several at once. */
+BOOL NTAPI GetQueuedCompletionStatusEx(HANDLE port, PVOID entries, ULONG room, ULONG *removed, ULONG milliseconds, BOOL alertable) {
+    typedef NTSTATUS(NTAPI * REMOVE)(HANDLE, PVOID, ULONG, ULONG *, LONGLONG *, BOOLEAN);
+    struct { ULONG_PTR Key; PVOID Context; IO_STATUS_BLOCK Io; } got[64];
+    struct { ULONG_PTR Key; PVOID Overlapped; ULONG_PTR Internal; ULONG Bytes; } *to = entries;
+    REMOVE remove = (REMOVE)BasepNewer("NtRemoveIoCompletionEx");
+    LONGLONG timeout = -(LONGLONG)milliseconds * MILLISECOND;
+    if (!remove) return FALSE;
+    if (room > 64) room = 64;
+    NTSTATUS status = remove(port, got, room, removed, milliseconds == INFINITE ? NULL : &timeout, alertable != 0);
+    if (status == STATUS_TIMEOUT) return BasepFail(258);
+    /* WAIT_IO_COMPLETION */
+    if (status == STATUS_USER_APC) return BasepFail(0xc0);
+    if (!BasepStatus(status)) return FALSE;
+    for (ULONG i = 0; i < *removed; i++) {
+        to[i].Key = got[i].Key;
+        to[i].Overlapped = got[i].Context;
+        to[i].Internal = (ULONG_PTR)got[i].Io.Status;
+        to[i].Bytes = (ULONG)got[i].Io.Information;
+    }
+    return TRUE;
+}

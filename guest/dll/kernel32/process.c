@@ -45,16 +45,6 @@ ULONG NTAPI GetProcessId(HANDLE process) {
     return BasepStatus(status) ? (ULONG)information.UniqueProcessId : 0;
 }
 
-#define ThreadBasicInformation 0
-
-typedef struct {
-    NTSTATUS ExitStatus;
-    PVOID TebBaseAddress;
-    CLIENT_ID ClientId;
-    ULONG_PTR AffinityMask;
-    LONG Priority, BasePriority;
-} THREAD_BASIC_INFORMATION;
-
 /* The identifiers of a thread and of its process; both 0 for what is no thread. */
 static CLIENT_ID BasepClientId(HANDLE thread) {
     THREAD_BASIC_INFORMATION information;

@@ -5,19 +5,9 @@
 #define STACK_SIZE_PARAM_IS_A_RESERVATION 0x10000
 #define ThreadBasePriority 3
 #define ThreadAffinityMask 4
-#define ThreadBasicInformation 0
 #define THREAD_PRIORITY_ERROR_RETURN 0x7fffffff
 
 typedef ULONG(NTAPI *THREAD_START_ROUTINE)(PVOID);
-typedef NTSTATUS NTAPI CREATE_THREAD_EX(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *, HANDLE, PVOID, PVOID, ULONG, SIZE_T,
-                                        SIZE_T, SIZE_T, PVOID);
-typedef struct {
-    NTSTATUS ExitStatus;
-    PVOID TebBaseAddress;
-    CLIENT_ID ClientId;
-    ULONG_PTR AffinityMask;
-    LONG Priority, BasePriority;
-} THREAD_BASIC;
 
 /* `CreateRemoteThreadEx`: the attribute list must be NULL. */
 HANDLE NTAPI CreateRemoteThreadEx(HANDLE process, const SECURITY_ATTRIBUTES *security, SIZE_T stack,
@@ -37,7 +27,7 @@ HANDLE NTAPI CreateRemoteThreadEx(HANDLE process, const SECURITY_ATTRIBUTES *sec
                              flags & CREATE_SUSPENDED ? 1 : 0, 0, reserve ? 0 : stack, reserve, NULL);
     if (!BasepStatus(status)) return NULL;
     if (id) {
-        THREAD_BASIC information;
+        THREAD_BASIC_INFORMATION information;
         status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
         *id = status >= 0 ? (ULONG)(ULONG_PTR)information.ClientId.UniqueThread : 0;
     }
@@ -64,7 +54,7 @@ BOOL NTAPI TerminateThread(HANDLE thread, ULONG code) {
 
 /* `GetExitCodeThread`: STILL_ACTIVE while it runs. */
 BOOL NTAPI GetExitCodeThread(HANDLE thread, ULONG *code) {
-    THREAD_BASIC information;
+    THREAD_BASIC_INFORMATION information;
     NTSTATUS status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
     if (!BasepStatus(status)) return FALSE;
     *code = (ULONG)information.ExitStatus;
@@ -93,7 +83,7 @@ BOOL NTAPI SetThreadPriority(HANDLE thread, LONG priority) {
 
 /* `GetThreadPriority`. */
 LONG NTAPI GetThreadPriority(HANDLE thread) {
-    THREAD_BASIC information;
+    THREAD_BASIC_INFORMATION information;
     NTSTATUS status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
     if (!BasepStatus(status)) return THREAD_PRIORITY_ERROR_RETURN;
     if (information.BasePriority == 16) return 15;
@@ -102,7 +92,7 @@ LONG NTAPI GetThreadPriority(HANDLE thread) {
 
 /* `SetThreadAffinityMask`: the mask before, or 0. */
 ULONG_PTR NTAPI SetThreadAffinityMask(HANDLE thread, ULONG_PTR mask) {
-    THREAD_BASIC information;
+    THREAD_BASIC_INFORMATION information;
     NTSTATUS status = NtQueryInformationThread(thread, ThreadBasicInformation, &information, sizeof information, NULL);
     if (status >= 0) status = NtSetInformationThread(thread, ThreadAffinityMask, &mask, sizeof mask);
     return BasepStatus(status) ? information.AffinityMask : 0;

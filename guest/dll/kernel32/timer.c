@@ -50,5 +50,18 @@ BOOL NTAPI SetWaitableTimer(HANDLE timer, const LONGLONG *due, LONG period, PVOI
     return TRUE;
 }
 
+typedef NTSTATUS NTAPI SET_TIMER_EX(HANDLE, ULONG information_class, PVOID, ULONG);
+
+/* `SetWaitableTimerEx`: the same with a delay that may be tolerated, in milliseconds. */
+BOOL NTAPI SetWaitableTimerEx(HANDLE timer, const LONGLONG *due, LONG period, PVOID routine, PVOID context,
+                              PVOID wake_context, ULONG delay) {
+    TIMER_SET_COALESCABLE_TIMER_INFO info = {*due, routine, context, wake_context, period, delay, NULL};
+    SET_TIMER_EX *set = BasepNewer("NtSetTimerEx");
+    NTSTATUS status = set ? set(timer, TimerSetCoalescableTimer, &info, sizeof info) : STATUS_NOT_SUPPORTED;
+    if (!set || !BasepStatus(status)) return FALSE;
+    if (status == STATUS_TIMER_RESUME_IGNORED) RtlSetLastWin32Error(ERROR_NOT_SUPPORTED);
+    return TRUE;
+}
+
 /* `CancelWaitableTimer`. */
 BOOL NTAPI CancelWaitableTimer(HANDLE timer) { return BasepStatus(NtCancelTimer(timer, NULL)); }

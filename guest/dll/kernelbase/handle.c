@@ -30,10 +30,3 @@ BOOL FreeLibrary(HANDLE module) { return module ? 1 : fail(ERROR_INVALID_HANDLE)
 /* The local heap is the process heap. */
 void *LocalAlloc(unsigned flags, size_t size) { return RtlAllocateHeap(heap(), flags & 0x40 ? 8 : 0, size); }
 void *LocalFree(void *block) { return !block || RtlFreeHeap(heap(), 0, block) ? NULL : block; }
-
-#define ERROR_MR_MID_NOT_FOUND 317
-/* There are no message tables. */
-unsigned FormatMessageA(unsigned flags, const void *source, unsigned message, unsigned language, char *to, unsigned room, void *values) {
-    (void)flags, (void)source, (void)message, (void)language, (void)to, (void)room, (void)values;
-    return (unsigned)fail(ERROR_MR_MID_NOT_FOUND);
-}

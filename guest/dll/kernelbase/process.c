@@ -91,6 +91,51 @@ static size_t environment_size(void) {
     return (size_t)(at - environment()) + 1;
 }
 
+/* Environments that were made here, which the next one replaces. */
+static wchar_t *made;
+
+/* `SetEnvironmentVariableW`: NULL takes the variable out. Variables stand in the order of their names. */
+BOOL SetEnvironmentVariableW(const wchar_t *name, const wchar_t *value) {
+    if (!name || !*name) return fail(ERROR_INVALID_PARAMETER);
+    size_t length = wide_length(name), more = value ? length + wide_length(value) + 2 : 0, to = 0;
+    for (size_t i = 1; i < length; i++)
+        if (name[i] == '=') return fail(ERROR_INVALID_PARAMETER);
+    if (!value && !variable(name)) return 0;
+    wchar_t *block = RtlAllocateHeap(heap(), 0, (environment_size() + more + 1) * sizeof *block);
+    if (!block) return fail(ERROR_NOT_ENOUGH_MEMORY);
+    int put = !value;
+    for (const wchar_t *at = environment();; at += wide_length(at) + 1) {
+        size_t same = 0;
+        int end = !at || !*at;
+        while (!end && same < length && upper(name[same]) == upper(at[same])) same++;
+        int is_it = !end && same == length && at[same] == '=';
+        if (!put && (end || is_it || (same < length && upper(at[same]) > upper(name[same])))) {
+            for (size_t i = 0; i < length; i++) block[to++] = name[i];
+            block[to++] = '=';
+            for (const wchar_t *from = value; *from; from++) block[to++] = *from;
+            block[to++] = 0;
+            put = 1;
+        }
+        if (end) break;
+        if (is_it) continue;
+        for (size_t i = 0; i <= wide_length(at); i++) block[to++] = at[i];
+    }
+    block[to] = 0;
+    FIELD(wchar_t *, process_parameters(), ENVIRONMENT) = block;
+    if (made) RtlFreeHeap(heap(), 0, made);
+    made = block;
+    return 1;
+}
+
+/* `SetEnvironmentVariableA`. */
+BOOL SetEnvironmentVariableA(const char *name, const char *value) {
+    wchar_t *wide = name ? wide_copy(name) : NULL, *text = value ? wide_copy(value) : NULL;
+    BOOL done = (name && !wide) || (value && !text) ? fail(ERROR_NOT_ENOUGH_MEMORY) : SetEnvironmentVariableW(wide, text);
+    if (wide) RtlFreeHeap(heap(), 0, wide);
+    if (text) RtlFreeHeap(heap(), 0, text);
+    return done;
+}
+
 wchar_t *GetEnvironmentStringsW(void) {
     size_t size = environment_size();
     wchar_t *copy = RtlAllocateHeap(heap(), 8, (size + 1) * sizeof *copy);

@@ -2,7 +2,6 @@
 #include "ntdll.h"
 #include "ntprocess.h"
 
-PVOID RtlpService(const char *name);
 
 /* The texts of process parameters, in their order in memory. */
 static UNICODE_STRING *RtlpParameterTexts(RTL_USER_PROCESS_PARAMETERS *parameters, ULONG index) {
@@ -103,7 +102,7 @@ NTSTATUS NTAPI RtlDestroyProcessParameters(RTL_USER_PROCESS_PARAMETERS *paramete
 EXPORT NTSTATUS NTAPI RtlCreateUserProcess(const UNICODE_STRING *image, ULONG attributes, RTL_USER_PROCESS_PARAMETERS *parameters,
                                            PVOID process_descriptor, PVOID thread_descriptor, HANDLE parent, BOOLEAN inherit,
                                            HANDLE debug, HANDLE token, RTL_USER_PROCESS_INFORMATION *information) {
-    NT_CREATE_USER_PROCESS *create = RtlpService("NtCreateUserProcess");
+    NT_CREATE_USER_PROCESS *create = NtpService("NtCreateUserProcess");
     OBJECT_ATTRIBUTES process = {sizeof process, NULL, NULL, 0, process_descriptor, NULL};
     OBJECT_ATTRIBUTES thread = {sizeof thread, NULL, NULL, 0, thread_descriptor, NULL};
     PS_CREATE_INFO info;

@@ -1,25 +1,15 @@
 /* Making threads from user mode. */
 #include "ntdll.h"
 
-typedef NTSTATUS NTAPI CREATE_THREAD_EX(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *, HANDLE, PVOID, PVOID, ULONG, SIZE_T,
-                                        SIZE_T, SIZE_T, PVOID);
-PVOID RtlpService(const char *name);
 #define THREAD_CREATE_FLAGS_CREATE_SUSPENDED 1
-#define ThreadBasicInformation 0
 
 /* `RtlCreateUserThread`: a thread at `start` with one argument, its stack's sizes as asked for or as the image says.
  * STATUS_NOT_SUPPORTED before Vista, whose kernels have no NtCreateThreadEx. */
 NTSTATUS NTAPI RtlCreateUserThread(HANDLE process, PVOID descriptor, BOOLEAN suspended, ULONG zero_bits, SIZE_T reserve,
                                    SIZE_T commit, PVOID start, PVOID argument, HANDLE *handle, CLIENT_ID *client) {
-    struct {
-        NTSTATUS ExitStatus;
-        PVOID TebBaseAddress;
-        CLIENT_ID ClientId;
-        ULONG_PTR AffinityMask;
-        LONG Priority, BasePriority;
-    } information;
+    THREAD_BASIC_INFORMATION information;
     OBJECT_ATTRIBUTES attributes = {sizeof attributes, NULL, NULL, 0, descriptor, NULL};
-    CREATE_THREAD_EX *create = RtlpService("NtCreateThreadEx");
+    CREATE_THREAD_EX *create = NtpService("NtCreateThreadEx");
     HANDLE thread = NULL;
     if (!create) return STATUS_NOT_SUPPORTED;
     ULONG flags = suspended ? THREAD_CREATE_FLAGS_CREATE_SUSPENDED : 0;

@@ -32,21 +32,15 @@ static struct {
     HANDLE Event;
 } RtlpSleep;
 
-/* A service of newer builds, or NULL. */
-PVOID RtlpService(const char *name) {
-    PVOID address, base = LdrpFindModule(L"ntdll.dll", 9, sizeof(WCHAR));
-    return base && LdrpFindExport(base, name, (ULONG)strlen(name), 0, &address) >= 0 ? address : NULL;
-}
-
 static void RtlpChooseSleep(void) {
     if (RtlpSleep.Ready) return;
-    RtlpSleep.Wait = RtlpService("NtWaitForAlertByThreadId");
-    RtlpSleep.Alert = RtlpService("NtAlertThreadByThreadId");
+    RtlpSleep.Wait = NtpService("NtWaitForAlertByThreadId");
+    RtlpSleep.Alert = NtpService("NtAlertThreadByThreadId");
     if (!RtlpSleep.Wait && !RtlpSleep.Event) {
-        RTLP_CREATE_KEYED *create = RtlpService("NtCreateKeyedEvent");
+        RTLP_CREATE_KEYED *create = NtpService("NtCreateKeyedEvent");
         HANDLE event = NULL, nobody = NULL;
-        RtlpSleep.WaitKeyed = RtlpService("NtWaitForKeyedEvent");
-        RtlpSleep.ReleaseKeyed = RtlpService("NtReleaseKeyedEvent");
+        RtlpSleep.WaitKeyed = NtpService("NtWaitForKeyedEvent");
+        RtlpSleep.ReleaseKeyed = NtpService("NtReleaseKeyedEvent");
         create(&event, 0x1f0003, NULL, 0);
         /* Only one of two threads that come here at once gives its own. */
         if (!__atomic_compare_exchange_n(&RtlpSleep.Event, &nobody, event, FALSE, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))

@@ -4,7 +4,8 @@
 /* The codes of guest/data/wow64_services.csv. */
 enum { QUERY_VIRTUAL_MEMORY = 1, QUERY_PROCESS, QUERY_THREAD, QUERY_SYSTEM, ALLOCATE_VIRTUAL_MEMORY, MAP_VIEW,
        QUERY_TOKEN, SET_PROCESS, SET_THREAD, SET_FILE, FIRST_OF_CONTEXTS,
-       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, QUERY_JOB, SET_JOB, CREATE_USER_PROCESS, CREATE_THREAD_EX };
+       QUERY_MULTIPLE_VALUES = 17, QUERY_OBJECT, QUERY_JOB, SET_JOB, CREATE_USER_PROCESS, CREATE_THREAD_EX,
+       SET_TOKEN, ADJUST_GROUPS, FIRST_OF_OBJECTS };
 
 #define PROCESS_WOW64_INFORMATION 26
 /* TEB32 lies this far behind TEB64. */
@@ -391,6 +392,53 @@ static NTSTATUS set_file(CALL *call) {
     }
 }
 
+/* ObjectNameInformation is a counted string, and a type's begins with one. */
+static NTSTATUS query_object(CALL *call) {
+    switch (call->slots[1]) {
+    case 1: return Wow64pQueryString(call, 2, STATUS_INFO_LENGTH_MISMATCH);
+    case 2: return Wow64pQueryType(call);
+    case 3: return Wow64pQueryTypes(call);
+    default: return service(call);
+    }
+}
+
+/* What is set of a token by a pointer (owner, primary group, default DACL), or by one with attributes (its label). */
+static NTSTATUS set_token(CALL *call) {
+    ULONG words[2] = {0, 0};
+    ULONG64 native[2];
+    ULONG count = call->slots[1] == 25 ? 2 : 1;
+    if (call->slots[1] != 25 && (call->slots[1] < 4 || call->slots[1] > 6)) return service(call);
+    if (call->slots[3] < count * sizeof *words) return STATUS_INFO_LENGTH_MISMATCH;
+    NTSTATUS status = Wow64pCopy(words, pointer(call->slots[2]), count * sizeof *words);
+    if (!NT_SUCCESS(status)) return status;
+    native[0] = words[0];
+    native[1] = words[1];
+    call->native[2] = (ULONG64)native;
+    /* What is said to lie behind it lies behind it here too. */
+    call->native[3] = call->slots[3] + count * sizeof *words;
+    return service(call);
+}
+
+/* NtAdjustGroupsToken: the state before is a list of groups. */
+static NTSTATUS adjust_groups(CALL *call) {
+    union {
+        UCHAR bytes[TOKEN_BUFFER];
+        ULONG words[2];
+    } native;
+    ULONG returned = 0;
+    if (!call->slots[4]) return service(call);
+    call->native[3] = call->slots[3] < sizeof native / 2 ? 2 * call->slots[3] : sizeof native;
+    call->native[4] = (ULONG64)native.bytes;
+    call->native[5] = (ULONG64)&returned;
+    NTSTATUS status = service(call);
+    if (!NT_SUCCESS(status) && status != STATUS_BUFFER_TOO_SMALL) return status;
+    ULONG length = returned;
+    if (NT_SUCCESS(status)) length = narrow_token((TOKEN_POINTERS){native.words[0], 8, 16, 8}, native.bytes, returned, call->slots[4]);
+    NTSTATUS fault = call->slots[5] ? Wow64pCopy(pointer(call->slots[5]), &length, sizeof length) : STATUS_SUCCESS;
+    if (!NT_SUCCESS(fault) || !NT_SUCCESS(status)) return NT_SUCCESS(fault) ? status : fault;
+    return Wow64pCopy(pointer(call->slots[4]), native.bytes, length);
+}
+
 NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     switch (special) {
     case QUERY_VIRTUAL_MEMORY: return query_virtual_memory(call);
@@ -400,8 +448,9 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case ALLOCATE_VIRTUAL_MEMORY: return allocate_virtual_memory(call);
     case MAP_VIEW: return map_view(call);
     case QUERY_TOKEN: return query_token(call);
-    /* ObjectNameInformation is a counted string; the others have no pointer that is looked at. */
-    case QUERY_OBJECT: return call->slots[1] == 1 ? Wow64pQueryString(call, 2, STATUS_INFO_LENGTH_MISMATCH) : service(call);
+    case QUERY_OBJECT: return query_object(call);
+    case SET_TOKEN: return set_token(call);
+    case ADJUST_GROUPS: return adjust_groups(call);
     case QUERY_MULTIPLE_VALUES: return query_multiple_values(call);
     case CREATE_USER_PROCESS: case CREATE_THREAD_EX: return Wow64pServiceWithAttributes(special, call);
     case QUERY_JOB: return Wow64pQueryJob(call);
@@ -409,6 +458,8 @@ NTSTATUS Wow64pServiceWithClass(UCHAR special, CALL *call) {
     case SET_PROCESS: return set_process(call);
     case SET_THREAD: return set_thread(call);
     case SET_FILE: return set_file(call);
-    default: return special >= FIRST_OF_CONTEXTS ? Wow64pServiceWithContext(special, call) : service(call);
+    default: break;
     }
+    if (special >= FIRST_OF_OBJECTS) return Wow64pServiceOfObject(special, call);
+    return special >= FIRST_OF_CONTEXTS ? Wow64pServiceWithContext(special, call) : service(call);
 }

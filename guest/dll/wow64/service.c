@@ -96,17 +96,61 @@ static NTSTATUS write_string(ULONG to, const UNICODE_STRING64 *from) {
     return Wow64pCopy(pointer(to), &string, sizeof string);
 }
 
+/* Room for the lists of one call. The stack grows by a page at a time, and all that a call needs is less. */
+#define POOL_WORDS 160
+typedef struct {
+    ULONG used;
+    ULONG64 words[POOL_WORDS];
+} POOL;
+
+static ULONG64 *take(POOL *pool, ULONG count) {
+    if (count > POOL_WORDS - pool->used) return 0;
+    ULONG64 *words = pool->words + pool->used;
+    pool->used += count;
+    return words;
+}
+
 /* An array of handles whose count is the argument before it. Too many of them are the kernel's to refuse. */
-static NTSTATUS read_handles(ULONG64 *to, ULONG from, ULONG count) {
-    ULONG handles[MAXIMUM_WAIT_OBJECTS];
+static NTSTATUS read_handles(ULONG64 *native, POOL *pool, ULONG from, ULONG count) {
+    ULONG handle;
+    NTSTATUS status = STATUS_SUCCESS;
     if (count > MAXIMUM_WAIT_OBJECTS) count = 0;
-    NTSTATUS status = Wow64pCopy(handles, pointer(from), count * sizeof *handles);
-    for (ULONG i = 0; i < count; i++) to[i] = sign_extend(handles[i]);
+    ULONG64 *to = take(pool, count);
+    if (!to) return STATUS_INSUFFICIENT_RESOURCES;
+    for (ULONG i = 0; i < count && NT_SUCCESS(status); i++) {
+        status = Wow64pCopy(&handle, pointer(from + i * sizeof handle), sizeof handle);
+        to[i] = sign_extend(handle);
+    }
+    *native = (ULONG64)to;
     return status;
 }
 
+/* Pairs of words, of which one is a pointer: SID_AND_ATTRIBUTES, and OBJECT_TYPE_LIST the other way round. `head`: a count
+ * that stays before them. */
+static NTSTATUS read_pairs(ULONG64 *native, POOL *pool, ULONG from, ULONG count, const ULONG *head) {
+    ULONG words[2];
+    NTSTATUS status = STATUS_SUCCESS;
+    if (count > POOL_WORDS) return STATUS_INSUFFICIENT_RESOURCES;
+    ULONG64 *to = take(pool, 2 * count + (head ? 1 : 0));
+    if (!to) return STATUS_INSUFFICIENT_RESOURCES;
+    *native = (ULONG64)to;
+    if (head) *to++ = *head;
+    for (ULONG i = 0; i < count && NT_SUCCESS(status); i++) {
+        status = Wow64pCopy(words, pointer(from + i * sizeof words), sizeof words);
+        to[2 * i] = words[0];
+        to[2 * i + 1] = words[1];
+    }
+    return status;
+}
+
+static NTSTATUS read_groups(ULONG64 *native, POOL *pool, ULONG from) {
+    ULONG count;
+    NTSTATUS status = Wow64pCopy(&count, pointer(from), sizeof count);
+    return NT_SUCCESS(status) ? read_pairs(native, pool, from + sizeof count, count, &count) : status;
+}
+
 /* Widens argument `index`, whose first slot is `slot`. */
-static NTSTATUS widen(CALL *call, ULONG index, ULONG slot, SCRATCH *scratch, ULONG64 *handles) {
+static NTSTATUS widen(CALL *call, ULONG index, ULONG slot, SCRATCH *scratch, POOL *pool) {
     ULONG value = call->slots[slot];
     ULONG64 *native = &call->native[index];
     *native = value;
@@ -125,9 +169,12 @@ static NTSTATUS widen(CALL *call, ULONG index, ULONG slot, SCRATCH *scratch, ULO
     case 'h': return read_words(scratch, value, 1, 1);
     case 'c': case 'C': return read_words(scratch, value, 2, 1);
     case 'b': return read_words(scratch, value, 2, 0);
-    case 'H':
-        *native = (ULONG64)handles;
-        return read_handles(handles, value, index ? call->slots[slot - 1] : 0);
+    case 'p': return read_words(scratch, value, 1, 0);
+    case 'H': return read_handles(native, pool, value, index ? call->slots[slot - 1] : 0);
+    case 'G': return read_groups(native, pool, value);
+    case 'Y': return read_pairs(native, pool, value, 1, 0);
+    case 'Q': return read_pairs(native, pool, value, index ? call->slots[slot - 1] : 0, 0);
+    case 'T': return read_pairs(native, pool, value, call->slots[slot + 1], 0);
     }
     return STATUS_SUCCESS;
 }
@@ -155,14 +202,15 @@ __declspec(dllexport) NTSTATUS Wow64SystemServiceEx(ULONG number, const ULONG *a
     if (!offset) return Wow64pSystemService(number, 0, (const ULONG64[4]){0});
     const UCHAR *code = services->codes + offset;
     SCRATCH scratch[MAX_SLOTS];
-    ULONG64 handles[MAXIMUM_WAIT_OBJECTS];
+    POOL pool;
+    pool.used = 0;
     CALL call = {.number = number, .codes = code + 2, .count = code[1]};
     ULONG slots = 0;
     for (ULONG i = 0; i < call.count; i++) slots += slots_of(call.codes[i]);
     if (slots > MAX_SLOTS) return STATUS_INVALID_SYSTEM_SERVICE;
     NTSTATUS status = Wow64pCopy(call.slots, arguments, slots * sizeof *arguments);
     for (ULONG i = 0, slot = 0; i < call.count && NT_SUCCESS(status); slot += slots_of(call.codes[i++]))
-        status = widen(&call, i, slot, &scratch[i], handles);
+        status = widen(&call, i, slot, &scratch[i], &pool);
     if (!NT_SUCCESS(status)) return status;
     if (code[0])
         status = Wow64pServiceWithClass(code[0], &call);

@@ -39,6 +39,9 @@ static SIZES convert(const char *format, const UCHAR *from, UCHAR *to, int widen
 
 static SIZES narrow(const char *format, const UCHAR *from, UCHAR *to) { return convert(format, from, to, 0); }
 
+/* The same for others. */
+void Wow64pNarrow(const char *format, const void *from, void *to) { narrow(format, from, to); }
+
 /* A structure of at most 160 bytes: `buffer` is the index of the argument that says where it goes. */
 NTSTATUS Wow64pQueryStructure(CALL *call, ULONG buffer, const char *format) {
     ULONG64 native[20] = {0}, small[20] = {0};
@@ -133,6 +136,52 @@ static __attribute__((noinline)) NTSTATUS query_counted(CALL *call, ULONG buffer
 NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail) {
     commit();
     return query_counted(call, buffer, head, entry, tail);
+}
+
+/* OBJECT_TYPE_INFORMATION, whose name lies behind it in both forms. */
+#define TYPE "hhw" "dddddddddddd" "dddddd" "bbbb" "ddd"
+enum { TYPE_HEAD = 0x68, TYPE_HEAD_32 = 0x60 };
+
+/* One type, for a place in the program's buffer; how long it is there. */
+static ULONG put_type(CALL *call, const UCHAR *from, ULONG at, NTSTATUS *status) {
+    ULONG small[TYPE_HEAD_32 / 4];
+    ULONG text = align(*(const USHORT *)(from + 2), 4);
+    narrow(TYPE, from, (UCHAR *)small);
+    small[1] = call->slots[2] + at + TYPE_HEAD_32;
+    *status = put(call, 2, at, small, TYPE_HEAD_32);
+    if (NT_SUCCESS(*status)) *status = put(call, 2, at + TYPE_HEAD_32, from + TYPE_HEAD, text);
+    return TYPE_HEAD_32 + text;
+}
+
+NTSTATUS Wow64pQueryType(CALL *call) {
+    ULONG64 native[0x180 / 8] = {0};
+    NTSTATUS fault, status = Wow64pWithBuffer(call, 2, native, sizeof native, 0);
+    if (!NT_SUCCESS(status)) return status;
+    ULONG length = TYPE_HEAD_32 + align(((USHORT *)native)[1], 4);
+    status = listed(call, 2, length);
+    if (!NT_SUCCESS(status)) return status;
+    put_type(call, (const UCHAR *)native, 0, &fault);
+    return fault;
+}
+
+/* OBJECT_TYPES_INFORMATION: their count, then all of them, each aligned as a pointer is. */
+static __attribute__((noinline)) NTSTATUS query_types(CALL *call) {
+    UCHAR native[LIST_BUFFER] __attribute__((aligned(16)));
+    NTSTATUS status = Wow64pWithBuffer(call, 2, native, sizeof native, 0);
+    if (!NT_SUCCESS(status)) return status;
+    ULONG count = *(ULONG *)native, at = sizeof count, from = 8;
+    status = put(call, 2, 0, &count, sizeof count);
+    for (ULONG i = 0; i < count && NT_SUCCESS(status); i++) {
+        const UCHAR *type = native + from;
+        from = align(from + TYPE_HEAD + align(*(const USHORT *)(type + 2), 4), 8);
+        at = align(at, 4) + put_type(call, type, align(at, 4), &status);
+    }
+    return NT_SUCCESS(status) ? listed(call, 2, at) : status;
+}
+
+NTSTATUS Wow64pQueryTypes(CALL *call) {
+    commit();
+    return query_types(call);
 }
 
 /* SYSTEM_PROCESS_INFORMATION up to the threads, and a thread's, also the extended one. */

@@ -80,6 +80,11 @@ NTSTATUS Wow64pQueryString(CALL *call, ULONG buffer, NTSTATUS too_small);
 NTSTATUS Wow64pReadString(UNICODE_STRING64 *to, ULONG from);
 NTSTATUS Wow64pQueryCounted(CALL *call, ULONG buffer, const char *head, const char *entry, ULONG tail);
 NTSTATUS Wow64pQueryProcesses(CALL *call, int extended);
+void Wow64pNarrow(const char *format, const void *from, void *to);
+NTSTATUS Wow64pQueryType(CALL *call);
+NTSTATUS Wow64pQueryTypes(CALL *call);
+/* Objects of the object manager (objects.c). */
+NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call);
 /* The services with a CONTEXT (context.c). */
 NTSTATUS Wow64pServiceWithContext(UCHAR special, CALL *call);
 /* Services with attribute lists (process.c). */

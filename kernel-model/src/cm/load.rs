@@ -20,6 +20,8 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtSaveMergedKeys => nt_save_merged_keys, Support::Partial("checked, and refused by name")),
     service!(NtLoadKey => nt_load_key, Support::Partial(GAP)),
     service!(NtLoadKey2 => nt_load_key_2, Support::Partial(GAP)),
+    service!(NtLoadKeyEx => nt_load_key_ex, Support::Partial("as NtLoadKey2: no trust class, event or handle to the root")),
+    service!(NtUnloadKeyEx => nt_unload_key_ex, Support::Partial("no event: a hive that is in use is not unloaded later")),
     service!(NtRestoreKey => nt_restore_key, Support::Partial("checked, and refused by name")),
     service!(NtUnloadKey => nt_unload_key, Support::Full),
     service!(NtUnloadKey2 => nt_unload_key_2, Support::Full),
@@ -105,6 +107,21 @@ fn nt_load_key_2(
     Ok(NtStatus::SUCCESS)
 }
 
+/// `NtLoadKeyEx`: the same, with more that can be asked for.
+///
+/// Those of `NtLoadKey`.
+#[expect(clippy::too_many_arguments, reason = "NtLoadKeyEx has eight")]
+fn nt_load_key_ex(
+    cx: &mut Cx<'_>, target_key: UserPtr<ObjectAttributes>, source_file: UserPtr<ObjectAttributes>, flags: u32,
+    trust_class: Handle, event: Handle, _access: AccessMask, root: Option<UserPtr<Handle>>, _reserved: u64,
+) -> NtResult {
+    cx.require_privilege(Privilege::RESTORE)?;
+    if trust_class != Handle::NULL || event != Handle::NULL || root.is_some() {
+        return Err(Unwind::unsupported("TrustClassKey, Event or RootHandle of NtLoadKeyEx"));
+    }
+    nt_load_key_2(cx, target_key, source_file, flags)
+}
+
 /// `NtRestoreKey`: replaces what is below a key by a hive file's keys.
 ///
 /// `STATUS_PRIVILEGE_NOT_HELD` without `SeRestorePrivilege`; `STATUS_INVALID_HANDLE`, `STATUS_KEY_DELETED`.
@@ -150,4 +167,15 @@ fn nt_unload_key_2(cx: &mut Cx<'_>, target_key: UserPtr<ObjectAttributes>, flags
     }
     cx.kernel.cm.delete_tree(id);
     Ok(NtStatus::SUCCESS)
+}
+
+/// `NtUnloadKeyEx`: the same as `NtUnloadKey`, or later, when nobody has a key of it open any more.
+///
+/// Those of `NtUnloadKey`.
+fn nt_unload_key_ex(cx: &mut Cx<'_>, target_key: UserPtr<ObjectAttributes>, event: Handle) -> NtResult {
+    cx.require_privilege(Privilege::RESTORE)?;
+    if event != Handle::NULL {
+        return Err(Unwind::unsupported("Event of NtUnloadKeyEx"));
+    }
+    nt_unload_key(cx, target_key)
 }

@@ -162,6 +162,14 @@ fn answer(value: &Value, class: u32) -> (usize, Vec<u8>) {
     }
 }
 
+/// What both services check first: the class, the key, and where the answer is to go.
+fn begin(cx: &mut Cx<'_>, key: Handle, class: u32, out: &Out) -> NtResult<KeyId> {
+    check_class(class, out.buffer)?;
+    let id = cx.key(key, access::QUERY_VALUE)?;
+    out.probe(cx)?;
+    Ok(id)
+}
+
 /// `NtQueryValueKey`: a value by name.
 ///
 /// `STATUS_OBJECT_NAME_NOT_FOUND`; `STATUS_BUFFER_TOO_SMALL`, `STATUS_BUFFER_OVERFLOW` (a warning);
@@ -171,10 +179,8 @@ fn nt_query_value_key(
     cx: &mut Cx<'_>, key: Handle, name: UserPtr<UnicodeString>, class: u32, information: UserPtr<u8>, length: u32,
     result_length: UserPtr<u32>,
 ) -> NtResult {
-    check_class(class, information)?;
-    let id = cx.key(key, access::QUERY_VALUE)?;
     let out = Out { buffer: information, length, result_length };
-    out.probe(cx)?;
+    let id = begin(cx, key, class, &out)?;
     let name = value_name(cx, name)?;
     let value = cx.kernel.cm.live(id)?.values.get(&name).ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)?;
     let (fixed, bytes) = answer(value, class);
@@ -188,10 +194,8 @@ fn nt_enumerate_value_key(
     cx: &mut Cx<'_>, key: Handle, index: u32, class: u32, information: UserPtr<u8>, length: u32,
     result_length: UserPtr<u32>,
 ) -> NtResult {
-    check_class(class, information)?;
-    let id = cx.key(key, access::QUERY_VALUE)?;
     let out = Out { buffer: information, length, result_length };
-    out.probe(cx)?;
+    let id = begin(cx, key, class, &out)?;
     let value = cx.kernel.cm.live(id)?.values.at(index as usize).ok_or(NtStatus::NO_MORE_ENTRIES)?;
     let (fixed, bytes) = answer(value, class);
     out.write(cx, fixed, &bytes)

@@ -9,6 +9,7 @@ mod locale;
 mod mutant;
 mod semaphore;
 mod timer;
+mod timer2;
 mod timer_ex;
 
 pub use atom::AtomTable;
@@ -21,6 +22,13 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let tables = [event::SERVICES, mutant::SERVICES, semaphore::SERVICES, timer::SERVICES, keyed_event::SERVICES];
     tables
         .into_iter()
-        .chain([event_pair::SERVICES, timer_ex::SERVICES, locale::SERVICES, atom::SERVICES, debug_filter::SERVICES])
+        .chain([
+            event_pair::SERVICES,
+            timer_ex::SERVICES,
+            timer2::SERVICES,
+            locale::SERVICES,
+            atom::SERVICES,
+            debug_filter::SERVICES,
+        ])
         .flatten()
 }

@@ -6,14 +6,14 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 use crate::body::Body;
 use crate::cx::Cx;
 use crate::ke::{EventKind, Timer};
-use crate::service::{Information, NtResult, Service, Support, Unwind, class_name, service};
+use crate::service::{Information, NtResult, Service, Support, class_name, service};
 
 const NO_SECURITY: &str = crate::ob::SECURITY_GAP;
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtCreateTimer => nt_create_timer, Support::Partial(NO_SECURITY)),
     service!(NtOpenTimer => nt_open_timer, Support::Partial(NO_SECURITY)),
-    service!(NtSetTimer => nt_set_timer, Support::Partial("no APC routine; no waking of a sleeping machine")),
+    service!(NtSetTimer => nt_set_timer, Support::Full),
     service!(NtCancelTimer => nt_cancel_timer, Support::Full),
     service!(NtQueryTimer => nt_query_timer, Support::Full),
 ];
@@ -50,11 +50,14 @@ fn nt_open_timer(
 /// `NtSetTimer`: starts a timer: due time in 100 ns units (relative if negative, else a system time), period in
 /// milliseconds; whether it had expired (a byte) is told.
 ///
+/// With a routine, that is queued to the calling thread as an APC each time: context, and the system time in two halves.
+///
+/// `STATUS_TIMER_RESUME_IGNORED` (a success) where it is to wake the machine, which never sleeps;
 /// `STATUS_INVALID_PARAMETER_6` for a negative period, `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`,
 /// `STATUS_ACCESS_DENIED` without `TIMER_MODIFY_STATE`.
 #[expect(clippy::too_many_arguments, reason = "NtSetTimer has seven")]
 fn nt_set_timer(
-    cx: &mut Cx<'_>, timer: Handle, due_time: UserPtr<i64>, apc_routine: u64, _apc_context: u64, resume: bool,
+    cx: &mut Cx<'_>, timer: Handle, due_time: UserPtr<i64>, apc_routine: u64, apc_context: u64, resume: bool,
     period: i32, previous: Option<UserPtr<u8>>,
 ) -> NtResult {
     if let Some(pointer) = previous {
@@ -62,25 +65,51 @@ fn nt_set_timer(
     }
     let due_time = cx.mem().load(due_time)?;
     let period = u64::try_from(period).map_err(|_| NtStatus::INVALID_PARAMETER_6)?;
-    for (wanted, name) in [(apc_routine != 0, "TimerApcRoutine"), (resume, "ResumeTimer")] {
-        if wanted {
-            return Err(Unwind::unsupported(name));
-        }
-    }
-    let clock = &cx.kernel.clock;
-    let now = clock.interrupt_time();
-    let due = match due_time {
-        relative @ i64::MIN..0 => now.saturating_add(relative.unsigned_abs()),
-        absolute => clock.interrupt_time_at(absolute.unsigned_abs()),
-    };
-    let before = cx.reference::<Timer>(timer, MODIFY_STATE)?.set(now, due, period * MILLISECOND);
-    if let Some(pointer) = previous {
-        cx.mem().store(pointer, &u8::from(before))?;
-    }
-    Ok(NtStatus::SUCCESS)
+    let (period, apc) = (period * MILLISECOND, [apc_routine, apc_context]);
+    start(cx, timer, &Setting { due_time, period, apc, resume, previous })
 }
 
-/// `NtCancelTimer`: stops a timer; whether it had expired (a byte) is told.
+/// What a timer is started with.
+pub(super) struct Setting {
+    /// In 100 ns units: relative if negative, else a system time.
+    pub due_time: i64,
+    /// In 100 ns units.
+    pub period: u64,
+    /// The routine of an APC (0: none), and its context.
+    pub apc: [u64; 2],
+    /// It is to wake the machine.
+    pub resume: bool,
+    /// Where to tell whether it had expired.
+    pub previous: Option<UserPtr<u8>>,
+}
+
+impl Setting {
+    /// The interrupt time at which it expires.
+    pub fn due(&self, cx: &Cx<'_>) -> u64 {
+        let clock = &cx.kernel.clock;
+        match self.due_time {
+            relative @ i64::MIN..0 => clock.interrupt_time().saturating_add(relative.unsigned_abs()),
+            absolute => clock.interrupt_time_at(absolute.unsigned_abs()),
+        }
+    }
+}
+
+/// Starts a timer.
+pub(super) fn start(cx: &mut Cx<'_>, timer: Handle, setting: &Setting) -> NtResult {
+    let (now, due) = (cx.kernel.clock.interrupt_time(), setting.due(cx));
+    let object = cx.reference_id::<Timer>(timer, MODIFY_STATE)?;
+    cx.kernel.disarm_timer_apc(object);
+    let before = cx.reference::<Timer>(timer, MODIFY_STATE)?.set(now, due, setting.period);
+    if setting.apc[0] != 0 {
+        cx.kernel.arm_timer_apc(object, setting.apc, due, setting.period);
+    }
+    if let Some(pointer) = setting.previous {
+        cx.mem().store(pointer, &u8::from(before))?;
+    }
+    Ok(if setting.resume { NtStatus::TIMER_RESUME_IGNORED } else { NtStatus::SUCCESS })
+}
+
+/// `NtCancelTimer`: stops a timer, and takes back the APC that it has queued; whether it had expired (a byte) is told.
 ///
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED` without `TIMER_MODIFY_STATE`.
 fn nt_cancel_timer(cx: &mut Cx<'_>, timer: Handle, current: Option<UserPtr<u8>>) -> NtResult {
@@ -88,6 +117,8 @@ fn nt_cancel_timer(cx: &mut Cx<'_>, timer: Handle, current: Option<UserPtr<u8>>)
         cx.mem().probe(pointer)?;
     }
     let now = cx.waiter().now;
+    let object = cx.reference_id::<Timer>(timer, MODIFY_STATE)?;
+    cx.kernel.disarm_timer_apc(object);
     let state = cx.reference::<Timer>(timer, MODIFY_STATE)?.cancel(now);
     if let Some(pointer) = current {
         cx.mem().store(pointer, &u8::from(state))?;

@@ -3,15 +3,13 @@
 use guest::mem::{Width, Word};
 use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::timer::{MILLISECOND, MODIFY_STATE};
+use super::timer::{MILLISECOND, Setting, start};
 use crate::cx::Cx;
-use crate::ke::Timer;
-use crate::ke::dispatcher::deadline;
-use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
+use crate::service::{NtResult, Service, Support, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtSetTimerEx => nt_set_timer_ex,
-    Support::Partial("no APC routine; no waking of a sleeping machine; the tolerable delay is not used")
+    Support::Partial("the tolerable delay is not used")
 )];
 
 /// `TimerSetCoalescableTimer`.
@@ -20,7 +18,7 @@ const SET_COALESCABLE: u32 = 0;
 /// `TIMER_SET_COALESCABLE_TIMER_INFO`.
 struct Coalescable {
     due_time: i64,
-    apc_routine: u64,
+    apc: [u64; 2],
     wake_context: u64,
     period: u32,
     previous: Option<UserPtr<u8>>,
@@ -42,20 +40,21 @@ impl Coalescable {
             mem.load::<Word>(UserPtr::new(at.wrapping_add(8 + index * word)))
         };
         let due_time = mem.load(UserPtr::<i64>::new(at))?;
-        let apc_routine = pointer(&mut mem, 0)?.0;
+        let apc = [pointer(&mut mem, 0)?.0, pointer(&mut mem, 1)?.0];
         let wake_context = pointer(&mut mem, 2)?.0;
         let numbers = at.wrapping_add(8 + 3 * word);
         let period = mem.load(UserPtr::<u32>::new(numbers))?;
         let previous = mem.load::<Word>(UserPtr::new(numbers.wrapping_add(8)))?.0;
         let previous = (previous != 0).then(|| UserPtr::new(previous));
-        Ok(Self { due_time, apc_routine, wake_context, period, previous })
+        Ok(Self { due_time, apc, wake_context, period, previous })
     }
 }
 
 /// `NtSetTimerEx`: starts a timer that may expire later by a tolerable delay, so that the processor wakes less often:
 /// due time in 100 ns units, period in milliseconds. Whether it had expired (a byte) is told.
 ///
-/// `STATUS_INVALID_INFO_CLASS`, `STATUS_INFO_LENGTH_MISMATCH`, `STATUS_INVALID_PARAMETER` for a period above `MAXLONG`,
+/// `STATUS_TIMER_RESUME_IGNORED` as `NtSetTimer`; `STATUS_INVALID_INFO_CLASS`, `STATUS_INFO_LENGTH_MISMATCH`,
+/// `STATUS_INVALID_PARAMETER` for a period above `MAXLONG`,
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED` without `TIMER_MODIFY_STATE`,
 /// `STATUS_ACCESS_VIOLATION`.
 fn nt_set_timer_ex(cx: &mut Cx<'_>, timer: Handle, class: u32, information: UserPtr<u8>, length: u32) -> NtResult {
@@ -71,17 +70,12 @@ fn nt_set_timer_ex(cx: &mut Cx<'_>, timer: Handle, class: u32, information: User
         cx.mem().probe(pointer)?;
     }
     let period = i32::try_from(info.period).map_err(|_| NtStatus::INVALID_PARAMETER)?;
-    for (wanted, name) in [(info.apc_routine != 0, "TimerApcRoutine"), (info.wake_context != 0, "WakeContext")] {
-        if wanted {
-            return Err(Unwind::unsupported(name));
-        }
-    }
-    let now = cx.kernel.clock.interrupt_time();
-    let due = deadline(&cx.kernel.clock, Some(info.due_time)).unwrap_or(u64::MAX);
-    let before =
-        cx.reference::<Timer>(timer, MODIFY_STATE)?.set(now, due, u64::from(period.unsigned_abs()) * MILLISECOND);
-    if let Some(pointer) = info.previous {
-        cx.mem().store(pointer, &u8::from(before))?;
-    }
-    Ok(NtStatus::SUCCESS)
+    let setting = Setting {
+        due_time: info.due_time,
+        period: u64::from(period.unsigned_abs()) * MILLISECOND,
+        apc: info.apc,
+        resume: info.wake_context != 0,
+        previous: info.previous,
+    };
+    start(cx, timer, &setting)
 }

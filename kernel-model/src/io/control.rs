@@ -20,6 +20,7 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtFlushBuffersFileEx => nt_flush_buffers_file_ex, Support::Full),
     service!(NtCancelIoFile => nt_cancel_io_file, Support::Full),
     service!(NtCancelIoFileEx => nt_cancel_io_file_ex, Support::Full),
+    service!(NtGetDevicePowerState => nt_get_device_power_state, Support::Full),
     service!(NtCancelSynchronousIoFile => nt_cancel_synchronous_io_file, Support::Full),
 ];
 
@@ -40,6 +41,8 @@ mod code {
     pub(super) const QUERY_ALLOCATED_RANGES: u32 = 0x9_40cf;
     pub(super) const GET_LENGTH_INFO: u32 = 0x7_405c;
     pub(super) const GET_DRIVE_GEOMETRY: u32 = 0x7_0000;
+    /// `IOCTL_KSEC_RANDOM_FILL_BUFFER` (source: Chromium's sandbox, which opens the device early for it).
+    pub(super) const KSEC_RANDOM_FILL_BUFFER: u32 = 0x39_0008;
 }
 
 /// A call's buffers.
@@ -185,6 +188,9 @@ fn nt_device_io_control_file(
     let control =
         begin(cx, file, event, apc_routine, context, iosb, code, (input, input_length), (output, output_length))?;
     let target = cx.file(control.op.file)?.target;
+    if (target, control.code) == (Target::Random, code::KSEC_RANDOM_FILL_BUFFER) {
+        return random_bytes(cx, &control);
+    }
     let Target::Volume(volume) = target else { return Err(NtStatus::INVALID_DEVICE_REQUEST.into()) };
     let capacity = cx.kernel.io.volume(volume)?.capacity;
     match control.code {
@@ -198,6 +204,17 @@ fn nt_device_io_control_file(
         }
         _ => Err(NtStatus::INVALID_DEVICE_REQUEST.into()),
     }
+}
+
+/// Fills the buffer, however large it is, a piece at a time.
+fn random_bytes(cx: &mut Cx<'_>, control: &Control) -> NtResult {
+    let (mut at, end) = (0, u64::from(control.output_length));
+    while at < end {
+        let bytes = cx.kernel.io.random.bytes((end - at).min(0x1_0000) as usize);
+        cx.mem().write(control.output.wrapping_add(at), &bytes)?;
+        at += bytes.len() as u64;
+    }
+    control.op.finish(cx, NtStatus::SUCCESS, end)
 }
 
 /// `NtFlushBuffersFile`: writes what is not on the disk yet; for a pipe, waits until the other end has read everything.
@@ -246,6 +263,17 @@ fn nt_cancel_io_file(cx: &mut Cx<'_>, file: Handle, iosb: UserPtr<IoStatusBlock>
     let thread = cx.waiter().thread;
     cx.cancel(id, Some(thread), None);
     cx.mem().store(iosb, &IoStatusBlock::default())?;
+    Ok(NtStatus::SUCCESS)
+}
+
+/// `NtGetDevicePowerState`: whether a device works (`PowerDeviceD0`). All that there are do.
+///
+/// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_VIOLATION`.
+fn nt_get_device_power_state(cx: &mut Cx<'_>, device: Handle, state: UserPtr<u32>) -> NtResult {
+    const WORKS: u32 = 1;
+    cx.mem().probe(state)?;
+    cx.file_id(device, &[NONE])?;
+    cx.mem().store(state, &WORKS)?;
     Ok(NtStatus::SUCCESS)
 }
 

@@ -277,7 +277,7 @@ pub(super) fn open_found(
             let root = Place { volume: index, node: Volume::ROOT };
             cx.open_node(root, None, &rest, name, create)
         }
-        Device::Null | Device::Console => {
+        Device::Null | Device::Random | Device::Console => {
             let target = device_target(device, &rest, create)?;
             let granted = cx.grant_by(None, ObjectType::File, create.desired)?;
             opened(cx, target, object, rest, granted, name, create)
@@ -294,6 +294,7 @@ fn device_target(device: Device, rest: &[u16], create: &Create) -> NtResult<Targ
         Device::Console if is("\\CurrentOut") || is("\\Output") => Target::Console(Stream::Output),
         Device::Console if is("\\Console") || is("\\Connect") || rest.is_empty() => Target::ConsoleBoth,
         Device::Null if rest.is_empty() => Target::Null,
+        Device::Random if rest.is_empty() => Target::Random,
         _ => return Err(NtStatus::OBJECT_NAME_NOT_FOUND.into()),
     };
     Ok(target)

@@ -11,6 +11,7 @@ use super::name::Name;
 use super::notify::Watch;
 use super::pending::Pending;
 use super::pipe::{PipeEnd, Pipes};
+use super::random::Random;
 use super::share::OpenShare;
 use super::volume::{Place, Volume};
 use super::wildcard::Pattern;
@@ -21,6 +22,8 @@ use crate::ob::ObjectId;
 pub enum Device {
     /// What is written is gone, what is read is at its end.
     Null,
+    /// Where random bytes come from: `\Device\KsecDD`.
+    Random,
     /// The console.
     Console,
     /// Named pipes.
@@ -41,6 +44,7 @@ impl Device {
             "Mailslot" => Self::Mailslot,
             "Mup" => Self::Mup,
             "Console" => Self::Console,
+            "Random" => Self::Random,
             "Volume" => Self::Volume(0),
             _ => Self::Null,
         }
@@ -56,6 +60,8 @@ pub enum Target {
     ConsoleBoth,
     /// The null device.
     Null,
+    /// The device of random bytes.
+    Random,
     /// A file or directory.
     Node(Place),
     /// A volume itself.
@@ -168,6 +174,8 @@ pub struct Io {
     pub devices: Vec<ObjectId>,
     /// What was done to files.
     pub journal: Journal,
+    /// What `\Device\KsecDD` gives.
+    pub(super) random: Random,
     pub(super) pipes: Pipes,
     pub(super) mailslots: Mailslots,
     /// Operations that are under way, in the order in which they began.

@@ -24,6 +24,7 @@ mod pending;
 mod pipe;
 mod pipe_data;
 mod query;
+mod random;
 mod read_write;
 mod rename;
 mod rights;

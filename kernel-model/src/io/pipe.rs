@@ -104,6 +104,8 @@ fn nt_create_named_pipe_file(
     cx.probe_handle(handle)?;
     cx.mem().probe(iosb)?;
     let timeout = timeout.map(|pointer| cx.mem().load(pointer)).transpose()?;
+    // Wine's kernelbase says FILE_OVERWRITE_IF where Windows' says FILE_OPEN_IF.
+    let disposition = if cx.kernel.is_wine_root() && disposition == 5 { 3 } else { disposition };
     let wrong = share == 0
         || share & !3 != 0
         || !(1..=3).contains(&disposition)

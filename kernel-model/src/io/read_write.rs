@@ -238,6 +238,16 @@ fn pages(cx: &mut Cx<'_>, id: ObjectId, segments: u64, length: u32) -> NtResult<
     Ok(pages)
 }
 
+/// Where pages go to or come from, which no lock may forbid.
+fn paged(cx: &mut Cx<'_>, transfer: &Transfer, append: bool, writes: bool) -> NtResult<(Place, u64)> {
+    let id = transfer.op.file;
+    let Target::Node(place) = cx.file(id)?.target else { return Err(NtStatus::INVALID_DEVICE_REQUEST.into()) };
+    let start = transfer.start(cx, place, append)?;
+    transfer.check_alignment(option::NO_BUFFERING, start)?;
+    check_io(&cx.node(place)?.locks, start, transfer.length.into(), (id, transfer.key), writes)?;
+    Ok((place, start))
+}
+
 /// `NtReadFileScatter`: reads into pages of memory.
 ///
 /// As `NtReadFile`; `STATUS_INVALID_PARAMETER` for a file that is buffered or synchronous.
@@ -254,10 +264,7 @@ fn nt_read_file_scatter(
     }
     let (offset, key) = load_place(cx, byte_offset, key)?;
     let transfer = Transfer { op, buffer: 0, length, offset, key };
-    let Target::Node(place) = cx.file(id)?.target else { return Err(NtStatus::INVALID_DEVICE_REQUEST.into()) };
-    let start = transfer.start(cx, place, false)?;
-    transfer.check_alignment(option::NO_BUFFERING, start)?;
-    check_io(&cx.node(place)?.locks, start, length.into(), (id, key), false)?;
+    let (place, start) = paged(cx, &transfer, false, false)?;
     let mut done = 0;
     for (page, take) in pages {
         let mut bytes = vec![0; take];
@@ -284,10 +291,7 @@ fn nt_write_file_gather(
     let pages = pages(cx, id, segments, length)?;
     let (offset, key) = load_place(cx, byte_offset, key)?;
     let transfer = Transfer { op, buffer: 0, length, offset, key };
-    let Target::Node(place) = cx.file(id)?.target else { return Err(NtStatus::INVALID_DEVICE_REQUEST.into()) };
-    let start = transfer.start(cx, place, append || offset == Some(TO_END))?;
-    transfer.check_alignment(option::NO_BUFFERING, start)?;
-    check_io(&cx.node(place)?.locks, start, length.into(), (id, key), true)?;
+    let (place, start) = paged(cx, &transfer, append || offset == Some(TO_END), true)?;
     let mut bytes = Vec::new();
     for (page, take) in pages {
         bytes.extend(read_all(cx, page, take as u32)?);

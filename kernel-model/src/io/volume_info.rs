@@ -22,6 +22,7 @@ const DEVICE_DISK: u32 = 7;
 const DEVICE_MAILSLOT: u32 = 0xc;
 const DEVICE_NAMED_PIPE: u32 = 0x11;
 const DEVICE_NULL: u32 = 0x15;
+const DEVICE_KSEC: u32 = 0x39;
 const DEVICE_CONSOLE: u32 = 0x50;
 /// `FILE_READ_ONLY_DEVICE`, `FILE_DEVICE_IS_MOUNTED`, `FILE_DEVICE_SECURE_OPEN`, `FILE_DEVICE_ALLOW_APPCONTAINER_TRAVERSAL`.
 const READ_ONLY_DEVICE: u32 = 0x2;
@@ -82,6 +83,7 @@ fn device(cx: &mut Cx<'_>, target: Target) -> NtResult<(u32, u32)> {
         Target::Console(_) if cx.kernel.is_wine_root() => (DEVICE_NAMED_PIPE, 0),
         Target::Console(_) | Target::ConsoleBoth => (DEVICE_CONSOLE, 0),
         Target::Null => (DEVICE_NULL, 0),
+        Target::Random => (DEVICE_KSEC, 0),
         Target::Pipe(_) | Target::Pipes => (DEVICE_NAMED_PIPE, 0),
         Target::Mailslot(_) | Target::MailslotClient(_) | Target::Mailslots => (DEVICE_MAILSLOT, 0),
     })

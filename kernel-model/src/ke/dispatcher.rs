@@ -144,12 +144,29 @@ pub struct Timer {
     period: u64,
     /// `DueTime`: when it expires, or when it last was to expire.
     last_due: u64,
+    /// The APC that it queues when it expires; the timer has a reference to itself then.
+    pub apc: Option<TimerApc>,
+}
+
+/// `ETIMER.TimerApc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerApc {
+    /// The thread that has set the timer.
+    pub thread: u32,
+    /// Routine and context.
+    pub words: [u64; 2],
+    /// The interrupt time at which it is queued, or was last.
+    pub due: u64,
+    /// How long after that again, in 100 ns units; 0: never.
+    pub period: u64,
+    /// It is in the thread's queue, where it can be only once.
+    pub queued: bool,
 }
 
 impl Timer {
     /// A timer that is not set.
     pub fn new(kind: EventKind) -> Self {
-        Self { kind, signaled: false, due: None, period: 0, last_due: 0 }
+        Self { kind, signaled: false, due: None, period: 0, last_due: 0, apc: None }
     }
 
     /// Whether it has expired.
@@ -201,6 +218,10 @@ impl Timer {
         self.signaled &= self.kind == EventKind::Notification;
     }
 }
+
+/// `IRTimer`: the timers of `NtCreateTimer2`, a type of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IrTimer(pub Timer);
 
 /// A keyed event has no state: who waits stands with its key in the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -3,11 +3,12 @@
 pub mod clock;
 pub mod dispatcher;
 mod processor;
+pub mod quanta;
 pub mod ready;
 mod time;
 
 pub use clock::Clock;
-pub use dispatcher::{Event, EventKind, KeyedEvent, Mutant, Semaphore, Timer};
+pub use dispatcher::{Event, EventKind, IrTimer, KeyedEvent, Mutant, Semaphore, Timer, TimerApc};
 pub use ready::{Due, ReadyQueues, TimerTable};
 
 use crate::service::Service;

@@ -55,12 +55,6 @@ impl ReadyQueues {
         }
         thread
     }
-
-    /// Every ready thread with its priority, the highest first.
-    pub fn iter(&self) -> impl Iterator<Item = (u8, u32)> + '_ {
-        let queues = (0..=HIGH_PRIORITY).zip(&self.queues).rev();
-        queues.flat_map(|(priority, queue)| queue.iter().map(move |&thread| (priority, thread)))
-    }
 }
 
 /// What time brings.

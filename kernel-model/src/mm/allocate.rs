@@ -120,7 +120,10 @@ fn nt_allocate_virtual_memory_ex(
     if count > MOST_PARAMETERS {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
-    let mut highest = u64::MAX;
+    if count > 0 && cx.kernel.ps.process.wow64_peb.is_some() {
+        return Err(Unwind::unsupported("a 32-bit program's extended parameters"));
+    }
+    let mut highest = cx.kernel.ps.process.highest;
     for index in 0..u64::from(count) {
         let at = parameters.wrapping_add(index * PARAMETER);
         let kind = cx.mem().load(UserPtr::<u64>::new(at))? & 0xff;
@@ -134,7 +137,7 @@ fn nt_allocate_virtual_memory_ex(
                     return Err(Unwind::unsupported("a lowest address or an alignment"));
                 }
                 if ending != 0 {
-                    highest = ending;
+                    highest = highest.min(ending);
                 }
             }
             NUMA_NODE if value == 0 => {}

@@ -11,7 +11,7 @@ pub(crate) const SERVICES: &[Service] = &[
     service!(NtFlushInstructionCache => nt_flush_instruction_cache, Support::Full),
     service!(
         NtSetInformationVirtualMemory => nt_set_information_virtual_memory,
-        Support::Partial("VmPrefetchInformation only")
+        Support::Partial("VmPrefetchInformation only, and not for 32-bit programs on 64-bit kernels")
     ),
     service!(NtAreMappedFilesTheSame => nt_are_mapped_files_the_same, Support::Full),
 ];
@@ -38,6 +38,9 @@ fn nt_set_information_virtual_memory(
     let name = class_name("VIRTUAL_MEMORY_INFORMATION_CLASS", class).map_err(|_| NtStatus::INVALID_PARAMETER_2)?;
     if class != PREFETCH {
         return Err(Unwind::unsupported(format!("VmInformationClass {name}")));
+    }
+    if cx.kernel.ps.process.wow64_peb.is_some() {
+        return Err(Unwind::unsupported("a 32-bit program's array of ranges"));
     }
     if length != 4 {
         return Err(NtStatus::INVALID_PARAMETER_6.into());

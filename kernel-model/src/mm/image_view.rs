@@ -13,11 +13,11 @@ use super::view::Wanted;
 const ANY: Protect = Protect::EXECUTE_WRITECOPY;
 
 /// Maps an image: where it is asked for, else at its base, else where there is room. Whoever asks for it relocates it
-/// where it is not at its base.
+/// where it is not at its base. `runs`: the width of the code that the process runs, if it does not run both.
 ///
 /// `STATUS_IMAGE_NOT_AT_BASE` and `STATUS_IMAGE_MACHINE_TYPE_MISMATCH` (successes), `STATUS_CONFLICTING_ADDRESSES`,
 /// `STATUS_NO_MEMORY`.
-pub(super) fn map(memory: &mut Memory, wanted: &Wanted, width: Width) -> Result<(u64, NtStatus), NtStatus> {
+pub(super) fn map(memory: &mut Memory, wanted: &Wanted, runs: Option<Width>) -> Result<(u64, NtStatus), NtStatus> {
     let &Wanted { base, highest, pages, view, top_down, .. } = wanted;
     let image = memory.segments.image(view.segment).cloned().ok_or(NtStatus::SECTION_NOT_IMAGE)?;
     let space = &mut memory.space;
@@ -46,7 +46,7 @@ pub(super) fn map(memory: &mut Memory, wanted: &Wanted, width: Width) -> Result<
     }
     memory.reference_segment(view.segment);
     memory.segments.note_image(first, &image);
-    let status = match (image.pe.arch.width() == width, first == own) {
+    let status = match (runs.is_none_or(|width| image.pe.arch.width() == width), first == own) {
         (false, _) => NtStatus::IMAGE_MACHINE_TYPE_MISMATCH,
         (true, false) => NtStatus::IMAGE_NOT_AT_BASE,
         (true, true) => NtStatus::SUCCESS,

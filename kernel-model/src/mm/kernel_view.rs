@@ -48,11 +48,11 @@ impl Cx<'_> {
             None => self.new_image_segment(file)?,
         };
         let image = self.kernel.mm.segments.image(segment).cloned().ok_or(NtStatus::SECTION_NOT_IMAGE)?;
-        let (highest, width) = (self.kernel.ps.process.highest, self.kernel.width());
+        let highest = self.kernel.ps.process.highest;
         let view = View { segment, first: 0 };
         let (pages, protect) = (image.pages(), Protect::EXECUTE_READ);
         let wanted = Wanted { base: 0, highest, pages, view, protect, top_down: false };
-        let mapped = super::image_view::map(&mut self.kernel.mm, &wanted, width);
+        let mapped = super::image_view::map(&mut self.kernel.mm, &wanted, None);
         self.kernel.mm.release_segment(segment);
         Ok((mapped?.0 * PAGE_SIZE, image))
     }

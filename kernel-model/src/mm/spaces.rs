@@ -17,11 +17,6 @@ impl Memory {
         self.invalidate.tlb = true;
     }
 
-    /// Whether a process that does not run has memory.
-    pub fn has_space(&self, process: u32) -> bool {
-        self.spaces.contains_key(&process)
-    }
-
     /// Gives back all memory of a process that does not run, and will not.
     pub(crate) fn delete_space(&mut self, running: u32, process: u32) {
         if !self.spaces.contains_key(&process) || running == process {

@@ -111,9 +111,10 @@ fn nt_map_view_of_section(
     let highest = highest_with(zero_bits, cx.kernel.width()).min(cx.kernel.ps.process.highest);
     let pages = size / PAGE_SIZE;
     let wanted = Wanted { base, highest, pages, view, protect, top_down };
-    let width = cx.kernel.width();
+    // A WOW64 process runs both.
+    let runs = cx.kernel.ps.get(target).filter(|process| process.wow64_peb.is_none()).map(|process| process.width);
     let (first, status) = if is_image {
-        cx.attached(target, |cx| super::image_view::map(&mut cx.kernel.mm, &wanted, width))?
+        cx.attached(target, |cx| super::image_view::map(&mut cx.kernel.mm, &wanted, runs))?
     } else {
         if cx.kernel.mm.segments.is_data(view.segment) {
             cx.read_in(view.segment, view.first, pages)?;

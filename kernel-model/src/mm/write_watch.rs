@@ -6,10 +6,10 @@ use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::memory::Memory;
 use crate::cx::Cx;
-use crate::service::{NtResult, Service, Support, service};
+use crate::service::{NtResult, Service, Support, Unwind, service};
 
 pub(crate) const SERVICES: &[Service] = &[
-    service!(NtGetWriteWatch => nt_get_write_watch, Support::Full),
+    service!(NtGetWriteWatch => nt_get_write_watch, Support::Partial("not for 32-bit programs on 64-bit kernels")),
     service!(NtResetWriteWatch => nt_reset_write_watch, Support::Full),
 ];
 
@@ -37,6 +37,9 @@ fn nt_get_write_watch(
 ) -> NtResult {
     if flags & !RESET != 0 {
         return Err(NtStatus::INVALID_PARAMETER_2.into());
+    }
+    if cx.kernel.ps.process.wow64_peb.is_some() {
+        return Err(Unwind::unsupported("a 32-bit program's array of addresses"));
     }
     let mut mem = cx.mem();
     let most = mem.load(count)?.0;

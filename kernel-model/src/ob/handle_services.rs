@@ -7,10 +7,7 @@ use crate::cx::Cx;
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[
-    service!(
-        NtClose => nt_close,
-        Support::Partial("nothing is debugged yet: a bad close is never raised as an exception")
-    ),
+    service!(NtClose => nt_close, Support::Full),
     service!(
         NtSetInformationObject => nt_set_information_object,
         Support::Partial("ObjectHandleFlagInformation only")
@@ -26,13 +23,17 @@ pub(crate) const SERVICES: &[Service] = &[
 /// The first build on which closing a pseudo handle succeeds: Windows 10 1507.
 const PSEUDO_CLOSE_SUCCEEDS: u32 = 10_240;
 
+/// `FLG_ENABLE_CLOSE_EXCEPTIONS`, a bit of `NtGlobalFlag`.
+const FLG_ENABLE_CLOSE_EXCEPTIONS: u32 = 0x40_0000;
+
 /// `ObjectHandleFlagInformation`.
 const HANDLE_FLAG_INFORMATION: u32 = 4;
 
 /// `NtClose`: closes a handle.
 ///
 /// `STATUS_INVALID_HANDLE`; `STATUS_HANDLE_NOT_CLOSABLE` for a protected one. Pseudo handles (-1 to -6) succeed on
-/// Windows 10 and are invalid before.
+/// Windows 10 and are invalid before. In a process that is debugged, or with the global flag
+/// `FLG_ENABLE_CLOSE_EXCEPTIONS`, both failures are raised as exceptions as well.
 fn nt_close(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
     let process = cx.kernel.ps.current_process().id;
     let entry = cx.handle_table(process, handle).and_then(|(table, key)| table.get(key));
@@ -41,16 +42,24 @@ fn nt_close(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
         if pseudo && cx.kernel.profile.version.2 >= PSEUDO_CLOSE_SUCCEEDS {
             return Ok(NtStatus::SUCCESS);
         }
-        return Ok(NtStatus::INVALID_HANDLE);
+        let nobody_wonders = handle == Handle::NULL || pseudo;
+        return if nobody_wonders { Ok(NtStatus::INVALID_HANDLE) } else { bad_close(cx, NtStatus::INVALID_HANDLE) };
     };
     if entry.attributes.contains(HandleAttributes::PROTECT_CLOSE) {
-        return Ok(NtStatus::HANDLE_NOT_CLOSABLE);
+        return bad_close(cx, NtStatus::HANDLE_NOT_CLOSABLE);
     }
     if let Some(closed) = cx.remove_entry(process, handle) {
         cx.audit_close(&closed.entry);
         cx.kernel.ob.handle_closed(closed.entry.object, closed.cached);
     }
     Ok(NtStatus::SUCCESS)
+}
+
+/// A handle cannot be closed, which somebody may want to know about.
+fn bad_close(cx: &mut Cx<'_>, status: NtStatus) -> NtResult {
+    let flagged = cx.kernel.global_flags & FLG_ENABLE_CLOSE_EXCEPTIONS != 0;
+    let raised = flagged || cx.kernel.ps.process.debug.port.is_some();
+    if raised && !cx.kernel.ps.thread.kernel_mode { cx.raise_user_exception(status) } else { Ok(status) }
 }
 
 /// `NtSetInformationObject`: whether a handle is inherited, and whether it can be closed (a byte each).

@@ -23,7 +23,7 @@ macro_rules! object_types {
 object_types!(
     Type "Type", Directory "Directory", SymbolicLink "SymbolicLink", Job "Job", Process "Process", Thread "Thread",
     DebugObject "DebugObject", Event "Event", EventPair "EventPair", Mutant "Mutant", Semaphore "Semaphore",
-    Token "Token", Timer "Timer", KeyedEvent "KeyedEvent", IoCompletion "IoCompletion", Device "Device", File "File",
+    Token "Token", Timer "Timer", IrTimer "IRTimer", KeyedEvent "KeyedEvent", IoCompletion "IoCompletion", Device "Device", File "File",
     Section "Section", Key "Key"
 );
 
@@ -87,6 +87,8 @@ fn mapping_of(name: &str, build: u32) -> GenericMapping {
     match name {
         "Process" if build < MORE_RIGHTS => PROCESS_BEFORE,
         "Thread" if build < MORE_RIGHTS => THREAD_BEFORE,
+        // Nobody has published it: that of the other timers, in whose terms programs ask for it.
+        "IRTimer" => mapping_of("Timer", build),
         _ => access::generic_mapping(name).copied().unwrap_or(NO_MAPPING),
     }
 }

@@ -4,7 +4,6 @@ use guest::NtStatus;
 
 use super::{Apc, ThreadId};
 use crate::kernel::Kernel;
-use crate::ob::ObjectId;
 use crate::schedule::Wake;
 
 impl Kernel {
@@ -34,7 +33,4 @@ impl Kernel {
             thread.alerted = true;
         }
     }
-
-    /// A timer has expired: the APC that it was set with is queued.
-    pub(crate) fn queue_timer_apc(&mut self, _timer: ObjectId) {}
 }

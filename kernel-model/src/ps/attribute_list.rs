@@ -12,6 +12,7 @@ const MAX_ATTRIBUTES: u64 = 32;
 /// `PS_ATTRIBUTE_*`: the number, with the bits that say "of a thread" (10000h), "input" (20000h) and "additive" (40000h).
 pub(super) mod attribute {
     pub(crate) const PARENT_PROCESS: u64 = 0x6_0000;
+    pub(crate) const DEBUG_OBJECT: u64 = 0x6_0001;
     pub(crate) const TOKEN: u64 = 0x6_0002;
     pub(crate) const CLIENT_ID: u64 = 0x1_0003;
     pub(crate) const TEB_ADDRESS: u64 = 0x1_0004;

@@ -138,8 +138,8 @@ fn nt_set_context_thread(cx: &mut Cx<'_>, thread: Handle, context: UserPtr<u8>) 
     Ok(NtStatus::SUCCESS)
 }
 
-/// `NtRaiseException`: an exception with these registers. The first time it goes to the process's handlers; the second
-/// time nobody has handled it, and the process ends with its code.
+/// `NtRaiseException`: an exception with these registers. It goes to the process's debugger; then, the first time, to the
+/// process's handlers. The second time nobody has handled it, and the process ends with its code.
 ///
 /// `STATUS_DATATYPE_MISALIGNMENT`, `STATUS_ACCESS_VIOLATION`, `STATUS_INVALID_PARAMETER`.
 fn nt_raise_exception(cx: &mut Cx<'_>, record: UserPtr<u8>, context: UserPtr<u8>, first_chance: bool) -> NtResult {
@@ -151,6 +151,9 @@ fn nt_raise_exception(cx: &mut Cx<'_>, record: UserPtr<u8>, context: UserPtr<u8>
     let record = ExceptionRecord::decode(&raw, width).ok_or(NtStatus::INVALID_PARAMETER)?;
     cx.continue_with(layout, &bytes, parts)?;
     let mut state = *cx.user_state()?;
+    if cx.kernel.tell_exception(&state, &record, first_chance) {
+        return Err(Unwind::Resume);
+    }
     if first_chance && cx.kernel.dispatch_exception(cx.ram, &mut state, &record).is_ok() {
         *cx.user_state()? = state;
         return Err(Unwind::Resume);

@@ -41,7 +41,8 @@ fn reason_of(on: &WaitOn) -> u8 {
         WaitOn::Again(_) => QUEUE,
         WaitOn::Key { .. } => KEYED_EVENT,
         WaitOn::Alert => ALERT_BY_ID,
-        WaitOn::Suspension => SUSPENDED,
+        // KernelMode, Executive
+        WaitOn::Debugger => 0,
     }
 }
 
@@ -51,7 +52,7 @@ impl Kernel {
         match thread {
             _ if thread.exit_status != NtStatus::PENDING => (TERMINATED, 0),
             _ if thread.id == self.ps.thread.id || thread.process.0 == 0 => (RUNNING, 0),
-            Thread { suspend_count: 1.., .. } => (WAITING, SUSPENDED),
+            thread if thread.is_held() => (WAITING, SUSPENDED),
             Thread { wait: Some(wait), .. } => (WAITING, reason_of(&wait.on)),
             _ => thread.about.waits.map_or((READY, 0), |reason| (WAITING, reason)),
         }

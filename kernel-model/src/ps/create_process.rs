@@ -15,7 +15,7 @@ use crate::service::{NtResult, Service, Support, Unwind, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtCreateUserProcess => nt_create_user_process,
-    Support::Partial("of the attributes no debug object, memory reserve, processors, mitigations, protection or child policy; no section handle is given back; not with --dispatch kernel")
+    Support::Partial("of the attributes no memory reserve, processors, mitigations, protection or child policy; no section handle is given back; not with --dispatch kernel")
 )];
 
 /// `PROCESS_CREATE_FLAGS_*`
@@ -80,6 +80,9 @@ fn nt_create_user_process(
     if cx.kernel.single_threaded {
         return Err(Unwind::unsupported("a second process with --dispatch kernel"));
     }
+    if cx.kernel.is_wine_root() {
+        return Err(Unwind::unsupported("a second process on Wine's DLLs"));
+    }
     let file = match cx.open_image(&request.image, info.file_access) {
         Ok(file) => file,
         Err(failed) => {
@@ -142,7 +145,9 @@ fn make(cx: &mut Cx<'_>, mut making: Making<'_>, image: Vec<u8>) -> NtResult {
     let parameters = std::mem::take(&mut making.parameters);
     let loaded = load(cx, thread, &NewProcess { image, path, parameters });
     let finished = match loaded {
-        Ok(()) | Err(LoadFailure::AtStart(_)) => finish(cx, &making, process, thread),
+        Ok(()) | Err(LoadFailure::AtStart(_)) => {
+            debug(cx, &making, process).and_then(|()| finish(cx, &making, process, thread))
+        }
         Err(LoadFailure::Status(status)) => Err(status.into()),
         Err(LoadFailure::Unsupported) => Err(Unwind::unsupported("a process on a machine without a loader")),
     };
@@ -178,6 +183,19 @@ fn hand_on(cx: &mut Cx<'_>, making: &mut Making<'_>, process: ProcessId) {
     }
     if let Some(mode) = request.error_mode {
         child.about.hard_error_mode = mode;
+    }
+}
+
+/// The debugger of the process: the one that is asked for, or the parent's, if children of that are debugged.
+fn debug(cx: &mut Cx<'_>, making: &Making<'_>, process: ProcessId) -> NtResult<()> {
+    let parent = cx.kernel.ps.get(making.request.parent).map(|parent| parent.debug);
+    let inherited = parent.filter(|debug| !debug.no_inherit).and_then(|debug| debug.port);
+    if let Some(child) = cx.kernel.ps.get_mut(process) {
+        child.debug.no_inherit = making.flags & NO_DEBUG_INHERIT != 0;
+    }
+    match making.request.debug.or(inherited) {
+        Some(object) => Ok(cx.set_debug_port(process, object)?),
+        None => Ok(()),
     }
 }
 

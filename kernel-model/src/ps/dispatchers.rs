@@ -9,6 +9,8 @@ pub struct UserEntries {
     pub exception: u64,
     /// `KiUserApcDispatcher`.
     pub apc: u64,
+    /// `KiRaiseUserExceptionDispatcher`.
+    pub raise: u64,
     /// `LdrInitializeThunk`
     pub loader: u64,
 }

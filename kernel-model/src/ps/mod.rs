@@ -8,7 +8,7 @@ mod context;
 mod counters;
 mod create_process;
 mod create_thread;
-mod debug_object;
+mod debug;
 mod dispatchers;
 mod execution_state;
 mod hard_error;
@@ -23,6 +23,7 @@ mod parameters;
 mod process;
 mod process_information;
 mod process_request;
+mod raise;
 mod system;
 mod system_image;
 mod teb;
@@ -30,6 +31,7 @@ mod terminate;
 mod thread_information;
 mod thread_name;
 mod thread_services;
+mod timer_apc;
 mod token;
 mod wow64;
 pub(crate) mod wow64_context;
@@ -40,7 +42,7 @@ pub use about::{
 };
 pub use bug_check::BugCheck;
 pub use counters::MemoryCounters;
-pub use debug_object::DebugObject;
+pub use debug::{DebugEvent, DebugMessage, DebugObject, Debugged, ThreadDebug};
 pub use dispatchers::{Dispatchers, UserEntries, is_64};
 pub use initial_context::{InitialContext, write_initial_context};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
@@ -59,9 +61,15 @@ use crate::service::Service;
 pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
     let information =
         [process_information::QUERY, process_information::SET, thread_information::QUERY, thread_information::SET];
-    let tables =
-        [execution_state::SERVICES, system::SERVICES, system::EXTENDED_SERVICES, terminate::SERVICES, next::SERVICES];
-    let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug_object::SERVICES];
+    let tables = [
+        execution_state::SERVICES,
+        system::SERVICES,
+        system::EXTENDED_SERVICES,
+        system::SET,
+        terminate::SERVICES,
+        next::SERVICES,
+    ];
+    let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug::SERVICES];
     let threads = [create_process::SERVICES, create_thread::SERVICES, thread_services::SERVICES];
     let errors = [context::SERVICES, hard_error::SERVICES];
     let tables = tables.into_iter().chain(information).chain(objects).chain(threads).chain(errors);

@@ -7,6 +7,7 @@ use guest::mem::Width;
 use guest::registers::UserState;
 
 use super::about::{ProcessAbout, ThreadAbout};
+use super::debug::{Debugged, ThreadDebug};
 use super::dispatchers::Dispatchers;
 use super::teb::TebSlots;
 use super::wow64::Wow64Ways;
@@ -59,6 +60,8 @@ pub struct Process {
     pub jobs: Vec<ObjectId>,
     /// Its primary token.
     pub token: ObjectId,
+    /// Who debugs it.
+    pub debug: Debugged,
     /// How it is protected from others.
     pub protection: Protection,
     /// Where its PEB is.
@@ -183,6 +186,8 @@ pub struct Thread {
     pub yielded: bool,
     /// `SuspendCount`.
     pub suspend_count: u8,
+    /// What its process's debugger has to do with it.
+    pub debug: ThreadDebug,
     /// `Alerted[UserMode]`
     pub alerted: bool,
     /// `NtAlertThreadByThreadId` came before the wait for it.
@@ -230,6 +235,7 @@ impl Thread {
             boost_disabled: false,
             yielded: false,
             suspend_count: 0,
+            debug: ThreadDebug::default(),
             alerted: false,
             alerted_by_id: false,
             apcs: VecDeque::new(),
@@ -244,6 +250,16 @@ impl Thread {
     /// Whether it has ended.
     pub fn has_ended(&self) -> bool {
         self.exit_status != NtStatus::PENDING
+    }
+
+    /// Whether it has ended, or only waits for its debugger to know.
+    pub fn is_ending(&self) -> bool {
+        self.has_ended() || self.debug.exiting.is_some()
+    }
+
+    /// Whether it is kept from running: suspended, or frozen for a debugger.
+    pub fn is_held(&self) -> bool {
+        self.suspend_count > 0 || self.debug.frozen > 0
     }
 }
 
@@ -332,7 +348,7 @@ impl Processes {
 
     /// Whether the running thread is the only one of its process that has not ended.
     pub fn is_last_thread(&self) -> bool {
-        !self.other_threads.values().any(|t| t.process == self.process.id && !t.has_ended())
+        !self.other_threads.values().any(|t| t.process == self.process.id && !t.is_ending())
     }
 
     /// Makes another thread the one that runs, and its process the one.

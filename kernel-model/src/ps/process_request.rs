@@ -7,6 +7,7 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::attribute_list::{PsAttribute, attribute};
 use super::create_thread::Outputs;
+use super::debug::{DebugObject, PROCESS_ASSIGN};
 use super::job::ASSIGN_PROCESS;
 use super::{Job, ProcessId, priority_class};
 use crate::cx::Cx;
@@ -45,6 +46,8 @@ impl StdHandles {
 pub(super) struct Request {
     pub parent: ProcessId,
     pub token: Option<ObjectId>,
+    /// The debug object that it is debugged with.
+    pub debug: Option<ObjectId>,
     /// The image's NT path.
     pub image: Vec<u16>,
     pub outputs: Outputs,
@@ -67,6 +70,7 @@ impl Request {
         let mut request = Self {
             parent: cx.kernel.ps.process.id,
             token: None,
+            debug: None,
             image: Vec::new(),
             outputs: Outputs::default(),
             image_info: None,
@@ -94,6 +98,10 @@ impl Request {
             attribute::PARENT_PROCESS => {
                 of_size(word)?;
                 self.parent = cx.process_of(Handle(value), access::CREATE_PROCESS)?;
+            }
+            attribute::DEBUG_OBJECT => {
+                of_size(word)?;
+                self.debug = Some(cx.reference_id::<DebugObject>(Handle(value), PROCESS_ASSIGN)?);
             }
             attribute::TOKEN => {
                 of_size(word)?;

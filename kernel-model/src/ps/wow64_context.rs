@@ -137,6 +137,21 @@ fn store(cx: &mut Cx<'_>, area: u64, state: &UserState) -> NtResult<()> {
 /// Has the calling thread, which is on its way back to 32-bit code, run an APC there first. The call that it is in returns
 /// `STATUS_USER_APC` afterwards.
 pub(crate) fn interrupt(cx: &mut Cx<'_>, words: [u64; 4]) -> NtResult<()> {
+    let (area, mut state) = returning_state(cx, NtStatus::USER_APC)?;
+    cx.put_narrow_apc(&mut state, words)?;
+    store(cx, area, &state)
+}
+
+/// Has the calling thread, whose call returns this status, raise it as an exception when it is back in 32-bit code.
+pub(crate) fn raise(cx: &mut Cx<'_>, status: NtStatus) -> NtResult<()> {
+    cx.user_state()?;
+    let (area, mut state) = returning_state(cx, status)?;
+    cx.kernel.raise_in(cx.ram, &mut state).ok_or(NtStatus::ACCESS_VIOLATION)?;
+    store(cx, area, &state)
+}
+
+/// The CPU area of the calling thread, and what it goes back to 32-bit code with.
+fn returning_state(cx: &mut Cx<'_>, status: NtStatus) -> NtResult<(u64, UserState)> {
     let id = cx.kernel.ps.thread.id;
     let area = cx.cpu_area(id)?;
     let mut bytes = vec![0; LAYOUT.size()];
@@ -148,8 +163,7 @@ pub(crate) fn interrupt(cx: &mut Cx<'_>, words: [u64; 4]) -> NtResult<()> {
     // A call that returns sets EAX alone; one that has set them all (NtContinue) has set that too.
     let flags = cx.mem().load(UserPtr::<u16>::new(area))?;
     if flags & RESET_STATE == 0 {
-        state.file.set(Reg::Rax, NtStatus::USER_APC.0.into());
+        state.file.set(Reg::Rax, status.0.into());
     }
-    cx.put_narrow_apc(&mut state, words)?;
-    store(cx, area, &state)
+    Ok((area, state))
 }

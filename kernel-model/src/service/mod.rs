@@ -9,6 +9,6 @@ mod table;
 pub use args::{Args, FromRaw, MAX_ARGS};
 pub(crate) use declare::service;
 pub use declare::{RawService, Service, ServiceFn, Support, arity};
-pub use information::{Information, class_name};
+pub use information::{Information, class_name, load_setting};
 pub use outcome::{NtResult, Unwind, Wait, WaitOn};
 pub use table::{Row, ServiceTable};

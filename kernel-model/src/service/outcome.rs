@@ -29,6 +29,8 @@ pub enum Unwind {
     ThreadExit(NtStatus),
     /// The process has ended with this status.
     ProcessExit(NtStatus),
+    /// The call returns this status by way of `KiRaiseUserExceptionDispatcher`, which raises it as an exception.
+    Raise(NtStatus),
     /// Nobody has handled this exception: the process ends.
     Unhandled(Box<ExceptionRecord>),
 }
@@ -79,8 +81,8 @@ pub enum WaitOn {
     },
     /// `NtAlertThreadByThreadId`.
     Alert,
-    /// The thread is suspended (`NtSuspendThread` on itself).
-    Suspension,
+    /// The debugger's answer.
+    Debugger,
 }
 
 /// A wait, as data.

@@ -8,7 +8,8 @@ use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 use super::{QUERY_INFORMATION, class, image, is_too_new, simple};
 use crate::cx::Cx;
 use crate::kernel::Kernel;
-use crate::ps::Process;
+use crate::ob::Attributes;
+use crate::ps::{Process, ProcessId};
 use crate::service::{Information, NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
@@ -82,6 +83,9 @@ fn nt_query_information_process(
     };
     let right = if right == access::QUERY_LIMITED_INFORMATION { cx.process_query() } else { right };
     let id = cx.process_of(process, right)?;
+    if class == class::DEBUG_OBJECT_HANDLE {
+        return debug_object(cx, id, &out);
+    }
     let process = cx.kernel.ps.get(id).ok_or(NtStatus::INVALID_HANDLE)?;
     if sizes.is_empty() {
         let bytes = long(cx.kernel, process, class, buffer.va);
@@ -89,9 +93,22 @@ fn nt_query_information_process(
     }
     let writer = StructWriter::new(size, width);
     let bytes = fixed(cx.kernel, process, class, size, input, writer)?;
-    let status = if class == class::DEBUG_OBJECT_HANDLE { NtStatus::PORT_NOT_SET } else { NtStatus::SUCCESS };
     out.write(cx, &bytes)?;
-    Ok(status)
+    Ok(NtStatus::SUCCESS)
+}
+
+/// `ProcessDebugObjectHandle`: a handle to the debug object, with all the rights that the caller may have to it; NULL where
+/// there is none.
+fn debug_object(cx: &mut Cx<'_>, id: ProcessId, out: &Information) -> NtResult {
+    let port = cx.kernel.ps.get(id).and_then(|process| process.debug.port);
+    let opened = match port {
+        Some(port) => cx.open_by_pointer(port, AccessMask::MAXIMUM_ALLOWED, Attributes::empty()),
+        None => Err(NtStatus::PORT_NOT_SET.into()),
+    };
+    let handle = opened.as_ref().copied().unwrap_or(Handle::NULL);
+    let width = cx.kernel.width();
+    out.write(cx, &StructWriter::new(width.bytes(), width).word(0, handle.0).finish())?;
+    opened.map(|_| NtStatus::SUCCESS)
 }
 
 /// Classes that there is nothing to ask of.
@@ -147,8 +164,9 @@ fn fixed(
         class::WOW64 => number(process.wow64_peb.unwrap_or(0)),
         class::LUID_DEVICE_MAPS => number(1),
         class::BREAK_ON_TERMINATION => number(about.critical.into()),
-        // EPROCESS.NoDebugInherit, negated: 1 means that nobody debugs it.
-        class::DEBUG_FLAGS => number(1),
+        class::DEBUG_PORT => number(if process.debug.port.is_some() { u64::MAX } else { 0 }),
+        // NoDebugInherit, negated.
+        class::DEBUG_FLAGS => number((!process.debug.no_inherit).into()),
         class::IO_PRIORITY => number(about.io_priority.into()),
         class::EXECUTE_FLAGS => number(simple::execute_flags(kernel, process).into()),
         class::COOKIE => number(about.cookie.into()),
@@ -160,7 +178,7 @@ fn fixed(
         class::PAGE_PRIORITY => number(about.page_priority.into()),
         class::MITIGATION_POLICY => return simple::mitigation(kernel, process, input),
         class::PROTECTION => number(process.protection.0.into()),
-        // I/O, pool, children, the Win32 subsystem, debug port: nothing is counted, forbidden or there.
+        // I/O, pool, children, the Win32 subsystem: nothing is counted, forbidden or there.
         _ => out.finish(),
     })
 }

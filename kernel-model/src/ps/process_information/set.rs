@@ -1,13 +1,12 @@
 //! `NtSetInformationProcess`.
 
-use guest::mem::Word;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::{SET_INFORMATION, class, is_too_new};
 use crate::cx::Cx;
 use crate::ps::{EXECUTE_PERMANENT, ProcessAbout, ProcessId, instrumentation, priority_class, token};
 use crate::se::Privilege;
-use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
+use crate::service::{NtResult, Service, Support, Unwind, class_name, load_setting, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtSetInformationProcess => nt_set_information_process,
@@ -81,16 +80,7 @@ fn nt_set_information_process(
     let word = cx.kernel.width().bytes() as u32;
     let size = size_of_class(class, word);
     let size = size.ok_or_else(|| Unwind::unsupported(format!("ProcessInformationClass {name}")))?;
-    if length != size {
-        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
-    }
-    let mut mem = cx.mem();
-    let value = match size {
-        1 => u64::from(mem.load::<u8>(buffer)?),
-        2 => u64::from(mem.load::<u16>(buffer.cast())?),
-        4 => u64::from(mem.load::<u32>(buffer.cast())?),
-        _ => mem.load::<Word>(buffer.cast())?.0,
-    };
+    let value = load_setting(cx, buffer, length, size)?;
     match class {
         class::ACCESS_TOKEN => return token::set_primary(cx, process, buffer),
         class::SESSION => return set_session(cx, process, value as u32),
@@ -114,6 +104,10 @@ fn nt_set_information_process(
     if class == class::MITIGATION_POLICY && value as u32 == SYSTEM_CALL_DISABLE {
         // What is off stays off.
         process.win32k_lockdown |= second & 1 != 0;
+    }
+    if class == class::DEBUG_FLAGS && value <= 1 {
+        // Whether children are debugged too.
+        process.debug.no_inherit = value == 0;
     }
     let before = process.about.base_priority;
     change(&mut process.about, class, value, second)?;
@@ -165,7 +159,7 @@ fn change(about: &mut ProcessAbout, class: u32, value: u64, second: u32) -> Resu
             let policy = about.mitigations.get_mut(number as usize).filter(|_| number != 0);
             *policy.ok_or(NtStatus::INVALID_PARAMETER)? |= second;
         }
-        // ProcessDebugFlags: whether children inherit the debugger that there is not.
+        // ProcessDebugFlags, which are not among these.
         class::DEBUG_FLAGS => valid(number <= 1)?,
         _ => return Err(NtStatus::INVALID_INFO_CLASS),
     }

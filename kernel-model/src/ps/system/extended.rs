@@ -9,7 +9,7 @@ use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQuerySystemInformationEx => nt_query_system_information_ex,
-    Support::Partial("SystemLogicalProcessorAndGroupInformation only, without caches")
+    Support::Partial("SystemLogicalProcessorAndGroupInformation only, without caches, and not for 32-bit programs on 64-bit kernels")
 )];
 
 /// `SystemLogicalProcessorAndGroupInformation`.
@@ -44,10 +44,13 @@ fn nt_query_system_information_ex(
     if class != PROCESSORS_AND_GROUPS {
         return Err(Unwind::unsupported(format!("SystemInformationClass {name}")));
     }
+    if cx.kernel.ps.process.wow64_peb.is_some() {
+        return Err(Unwind::unsupported("a 32-bit program's information of that kind"));
+    }
     if input_length != 4 {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
-    let relation = mem.load(UserPtr::<u32>::new(input))?;
+    let relation = cx.mem().load(UserPtr::<u32>::new(input))?;
     let bytes = relations(relation, cx.kernel.width())?;
     if let Some(pointer) = return_length {
         cx.mem().store(pointer, &(bytes.len() as u32))?;

@@ -8,6 +8,7 @@ mod modules;
 mod processes;
 mod security;
 mod session;
+mod set;
 
 use guest::mem::Width;
 use guest::{GuestMemory, NtStatus, UserPtr};
@@ -18,6 +19,7 @@ use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
 pub(crate) use extended::SERVICES as EXTENDED_SERVICES;
 pub(crate) use processes::thread_bytes;
+pub(crate) use set::SERVICES as SET;
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtQuerySystemInformation => nt_query_system_information,
@@ -165,7 +167,7 @@ fn reply(cx: &mut Cx<'_>, class: u32, place: Place) -> NtResult<Option<Reply>> {
         EMULATION_PROCESSOR => basic::processor(cx.kernel, guest::Arch::X86),
         LOGICAL_PROCESSOR => basic::logical_processor(width),
         RANGE_START => basic::range_start(cx.kernel, width),
-        FLAGS => Reply::exact(vec![0; 4]),
+        FLAGS => Reply::exact(cx.kernel.global_flags.to_le_bytes().to_vec()),
         PERFORMANCE => counters::performance(cx.kernel),
         PROCESSOR_PERFORMANCE => counters::processor(cx.kernel),
         FILE_CACHE => counters::file_cache(width),

@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::ps::thread_name::{NAME_INFORMATION, set_name};
 use crate::ps::{Thread, ThreadObject, token, wow64_context};
 use crate::se::Privilege;
-use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
+use crate::service::{NtResult, Service, Support, Unwind, class_name, load_setting, service};
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtSetInformationThread => nt_set_information_thread,
@@ -80,14 +80,7 @@ fn nt_set_information_thread(
     let word = cx.kernel.width().bytes() as u32;
     let size = size_of_class(class, word);
     let size = size.ok_or_else(|| Unwind::unsupported(format!("ThreadInformationClass {name}")))?;
-    if length != size {
-        return Err(NtStatus::INFO_LENGTH_MISMATCH.into());
-    }
-    let value = match size {
-        0 => 0,
-        4 => u64::from(cx.mem().load::<u32>(buffer.cast())?),
-        _ => cx.mem().load::<Word>(buffer.cast())?.0,
-    };
+    let value = load_setting(cx, buffer, length, size)?;
     match class {
         class::ZERO_TLS_CELL => return zero_tls_cell(cx, thread, value as u32),
         class::BREAK_ON_TERMINATION => cx.require_privilege(Privilege::DEBUG)?,
