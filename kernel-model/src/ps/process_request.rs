@@ -162,7 +162,7 @@ impl Request {
 /// Handles, one a word.
 fn list(cx: &mut Cx<'_>, size: u64, at: u64) -> NtResult<Vec<Handle>> {
     let word = cx.kernel.width().bytes() as u64;
-    if size == 0 || size % word != 0 || size / word > MAX_LIST {
+    if size == 0 || !size.is_multiple_of(word) || size / word > MAX_LIST {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
     let mut load = |n| Ok(Handle(cx.mem().load(UserPtr::<Word>::new(at.wrapping_add(n * word)))?.0));
