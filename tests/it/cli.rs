@@ -124,7 +124,7 @@ fn stubs_and_ssdt_as_text_and_json() {
     let rows = rows.as_array().expect("rows");
     assert_eq!(rows.len(), 473 + 1316);
     let close = rows.iter().find(|r| r["name"] == "NtClose").expect("a row");
-    assert_eq!((&close["number"], &close["args"], &close["support"]), (&15.into(), &1.into(), &"partial".into()));
+    assert_eq!((&close["number"], &close["args"], &close["support"]), (&15.into(), &1.into(), &"full".into()));
     let text = run(&["ssdt"]).stdout;
     assert!(text.lines().count() == 473 + 1316 + 2 && text.contains("NtUserGetMessage"));
 }

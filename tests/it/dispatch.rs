@@ -134,9 +134,13 @@ fn configs(fixture: &Fixture, profile: &'static Profile) -> Vec<Config> {
 
 /// Every fixture on some kinds of kernel; a third of them unwatched too, another third on each kind.
 fn every_fixture(kinds: &[&str], least: usize) {
-    // Those that never end or never start, those with threads, of which kernel dispatch has one, and what looks at lists in
-    // which the kernel's own addresses are.
-    let left_out = ["missing_import", "loop", "spin", "race", "thread_work", "win_apc", "win_threads", "win_processes"];
+    // Those that never end or never start, and what looks at lists in which the kernel's own addresses are. Then those with
+    // second threads or processes, of which kernel dispatch has none.
+    let alone = ["missing_import", "loop", "spin", "win_processes"];
+    let threads = ["race", "thread_work", "win_apc", "win_threads", "crt_threads", "debugger_nt", "storm"];
+    let processes = ["win_child", "win_family", "win_childcrash"];
+    let injected = ["inject_thread", "inject_apc", "inject_hijack", "inject_hollow"];
+    let left_out = [&alone[..], &threads, &processes, &injected].concat();
     let mut calls = 0;
     let fixtures = fixtures::all().iter().filter(|f| f.is_run() && !left_out.contains(&f.name));
     for (i, fixture) in fixtures.enumerate() {

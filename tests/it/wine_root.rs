@@ -24,6 +24,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("memory", "an address above user space: Windows' status, where Wine has another"),
     ("seh_debug", "NtSetContextThread on the calling thread returns with the context's own RAX, not a status"),
     ("win_child", "no second processes on a root"),
+    ("win_family", "no second processes on a root"),
     ("win_names", "a job is opened again with a right that Windows' jobs do not have here"),
     ("win_processes", "Wine's kernelbase takes the priority class from a field that is the priority on Windows"),
     ("win_reg", "a change without an event is not waited for by Wine's advapi32, but by the kernel"),

@@ -140,6 +140,15 @@ int lstrcmpiA(const char *a, const char *b) {
     for (; *a && lower(*a) == lower(*b); a++, b++) {}
     return (lower(*a) > lower(*b)) - (lower(*a) < lower(*b));
 }
+int lstrcmpW(const wchar_t *a, const wchar_t *b) {
+    for (; *a && *a == *b; a++, b++) {}
+    return (*a > *b) - (*a < *b);
+}
+static unsigned lower_unit(unsigned c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+int lstrcmpiW(const wchar_t *a, const wchar_t *b) {
+    for (; *a && lower_unit(*a) == lower_unit(*b); a++, b++) {}
+    return (lower_unit(*a) > lower_unit(*b)) - (lower_unit(*a) < lower_unit(*b));
+}
 char *lstrcpyA(char *to, const char *from) {
     char *at = to;
     while ((*at++ = *from++)) {}
