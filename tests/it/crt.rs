@@ -210,7 +210,7 @@ fn ordinary_c_programs_run() {
         assert!(machine.stats().missing.is_empty(), "{}: {:?}", fixture.name, machine.stats().missing);
         ran += 1;
     }
-    assert_eq!(ran, 8);
+    assert_eq!(ran, 9);
 }
 
 #[test]

@@ -134,9 +134,9 @@ fn configs(fixture: &Fixture, profile: &'static Profile) -> Vec<Config> {
 
 /// Every fixture on some kinds of kernel; a third of them unwatched too, another third on each kind.
 fn every_fixture(kinds: &[&str], least: usize) {
-    // Those that never end or never start, and what looks at lists in which the kernel's own addresses are. Then those with
-    // second threads or processes, of which kernel dispatch has none.
-    let alone = ["missing_import", "loop", "spin", "win_processes"];
+    // Those that never end or never start, and what looks at lists in which the kernel's own addresses are. Those whose waits
+    // APCs end, which kernel dispatch does not deliver. Then those with second threads or processes, of which it has none.
+    let alone = ["missing_import", "loop", "spin", "win_processes", "win_timer_apc", "win_timer_apc_nt"];
     let threads = ["race", "thread_work", "win_apc", "win_threads", "crt_threads", "debugger_nt", "storm"];
     let processes = ["win_child", "win_family", "win_childcrash"];
     let injected = ["inject_thread", "inject_apc", "inject_hijack", "inject_hollow"];

@@ -39,11 +39,11 @@ typedef struct {
     ULONG ExitStatus, TebBaseAddress, UniqueProcess, UniqueThread, AffinityMask, Priority, BasePriority;
 } THREAD_BASIC_INFORMATION32;
 typedef struct {
-    ULONG fixed[6];
+    ULONG fixed[7];
     ULONG64 words[4];
 } SYSTEM_BASIC_INFORMATION64;
 typedef struct {
-    ULONG fixed[6];
+    ULONG fixed[7];
     ULONG words[3], NumberOfProcessors;
 } SYSTEM_BASIC_INFORMATION32;
 
@@ -188,7 +188,7 @@ static NTSTATUS query_system(CALL *call) {
     if (call->slots[2] != sizeof out) return STATUS_INFO_LENGTH_MISMATCH;
     NTSTATUS status = Wow64pWithBuffer(call, 1, &in, sizeof in, 0);
     if (!NT_SUCCESS(status)) return status;
-    for (int i = 0; i < 6; i++) out.fixed[i] = in.fixed[i];
+    for (int i = 0; i < 7; i++) out.fixed[i] = in.fixed[i];
     out.words[0] = (ULONG)in.words[0];
     out.words[1] = HIGHEST_USER_ADDRESS;
     out.words[2] = (ULONG)in.words[2];

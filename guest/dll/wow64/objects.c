@@ -2,8 +2,7 @@
 #include "wow64.h"
 
 /* The codes of guest/data/wow64_services.csv. */
-enum { SET_TIMER = 25, QUERY_DIRECTORY, QUERY_SECTION, WAIT_FOR_DEBUG_EVENT };
-
+enum { SET_TIMER = 25, QUERY_DIRECTORY, QUERY_SECTION, WAIT_FOR_DEBUG_EVENT, REMOVE_COMPLETIONS };
 
 static NTSTATUS service(const CALL *call) { return Wow64pSystemService(call->number, call->count, call->native); }
 
@@ -98,6 +97,24 @@ static NTSTATUS query_section(CALL *call) {
     return status;
 }
 
+/* FILE_IO_COMPLETION_INFORMATION: key, context, status, information. No more than MOST are taken at a time. */
+static NTSTATUS remove_completions(CALL *call) {
+    enum { MOST = 64, WORDS = 4 };
+    ULONG64 native[WORDS * MOST];
+    ULONG small[WORDS * MOST], count;
+    if (call->slots[2] > MOST) call->native[2] = MOST;
+    /* The program's place must be good before a packet is taken. */
+    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[1]), call->slots[2] ? WORDS * sizeof *small : 0);
+    if (NT_SUCCESS(status)) status = Wow64pCopy(pointer(call->slots[1]), small, call->slots[2] ? WORDS * sizeof *small : 0);
+    if (!NT_SUCCESS(status)) return status;
+    call->native[1] = (ULONG64)native;
+    status = service(call);
+    if (status != STATUS_SUCCESS) return status;
+    NTSTATUS fault = Wow64pCopy(&count, pointer(call->slots[3]), sizeof count);
+    for (ULONG i = 0; NT_SUCCESS(fault) && i < count * WORDS; i++) small[i] = (ULONG)native[i];
+    return NT_SUCCESS(fault) ? Wow64pCopy(pointer(call->slots[1]), small, count * WORDS * sizeof *small) : fault;
+}
+
 /* DBGUI_WAIT_STATE_CHANGE: what follows the client id depends on the state. */
 static const char *debug_format(ULONG state) {
     switch (state) {
@@ -137,6 +154,7 @@ NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call) {
     case SET_TIMER: return set_timer(call);
     case QUERY_DIRECTORY: return query_directory(call);
     case QUERY_SECTION: return query_section(call);
+    case REMOVE_COMPLETIONS: return remove_completions(call);
     case WAIT_FOR_DEBUG_EVENT: return wait_for_debug_event(call);
     default: return service(call);
     }

@@ -189,7 +189,8 @@ fn nt_device_io_control_file(
         begin(cx, file, event, apc_routine, context, iosb, code, (input, input_length), (output, output_length))?;
     let target = cx.file(control.op.file)?.target;
     if (target, control.code) == (Target::Random, code::KSEC_RANDOM_FILL_BUFFER) {
-        return random_bytes(cx, &control);
+        cx.random_bytes(control.output, control.output_length)?;
+        return control.op.finish(cx, NtStatus::SUCCESS, control.output_length.into());
     }
     let Target::Volume(volume) = target else { return Err(NtStatus::INVALID_DEVICE_REQUEST.into()) };
     let capacity = cx.kernel.io.volume(volume)?.capacity;
@@ -206,15 +207,19 @@ fn nt_device_io_control_file(
     }
 }
 
-/// Fills the buffer, however large it is, a piece at a time.
-fn random_bytes(cx: &mut Cx<'_>, control: &Control) -> NtResult {
-    let (mut at, end) = (0, u64::from(control.output_length));
-    while at < end {
-        let bytes = cx.kernel.io.random.bytes((end - at).min(0x1_0000) as usize);
-        cx.mem().write(control.output.wrapping_add(at), &bytes)?;
-        at += bytes.len() as u64;
+impl Cx<'_> {
+    /// Fills a buffer with random bytes, however large it is, a piece at a time.
+    ///
+    /// `STATUS_ACCESS_VIOLATION`.
+    pub(crate) fn random_bytes(&mut self, buffer: u64, length: u32) -> NtResult<()> {
+        let (mut at, end) = (0, u64::from(length));
+        while at < end {
+            let bytes = self.kernel.io.random.bytes((end - at).min(0x1_0000) as usize);
+            self.mem().write(buffer.wrapping_add(at), &bytes)?;
+            at += bytes.len() as u64;
+        }
+        Ok(())
     }
-    control.op.finish(cx, NtStatus::SUCCESS, end)
 }
 
 /// `NtFlushBuffersFile`: writes what is not on the disk yet; for a pipe, waits until the other end has read everything.

@@ -62,8 +62,17 @@ fn refuse(_: &mut Cx<'_>, _: &Args) -> NtResult {
     Ok(NtStatus::NOT_SUPPORTED)
 }
 
+/// `SystemInterruptInformation`.
+const INTERRUPT_INFORMATION: u32 = 23;
+
 /// `RtlGetNativeSystemInformation`: `NtQuerySystemInformation` as a native program has it.
 fn native_system_information(cx: &mut Cx<'_>, args: &Args) -> NtResult {
+    if u32::from_raw(args.get(0)) == INTERRUPT_INFORMATION {
+        // Its random bytes come so.
+        let (buffer, length) = (args.get(1), u32::from_raw(args.get(2)));
+        cx.mem().probe_write(buffer, length.into())?;
+        return cx.random_bytes(buffer, length).map(|()| NtStatus::SUCCESS);
+    }
     let service = crate::kernel::services().find(|service| service.name == "NtQuerySystemInformation");
     service.map_or(Ok(NtStatus::NOT_IMPLEMENTED), |service| (service.run)(cx, args))
 }

@@ -36,7 +36,8 @@ fn shape(class: u32, width: Width) -> Option<(&'static [usize], AccessMask)> {
         class::POOLED_USAGE => (by_width(&[0x1c], &[0x38]), QUERY_INFORMATION),
         class::PRIORITY_CLASS => (&[2], limited),
         class::HANDLE_COUNT => (&[4, 8], limited),
-        class::AFFINITY_MASK => (by_width(&[0xc], &[0x10]), limited),
+        // KAFFINITY, or GROUP_AFFINITY.
+        class::AFFINITY_MASK => (by_width(&[4, 0xc], &[8, 0x10]), limited),
         class::DEFAULT_HARD_ERROR_MODE | class::PRIORITY_BOOST | class::SESSION | class::SUBSYSTEM => (&[4], limited),
         class::LUID_DEVICE_MAPS | class::BREAK_ON_TERMINATION | class::DEBUG_FLAGS => (&[4], QUERY_INFORMATION),
         class::IO_PRIORITY | class::EXECUTE_FLAGS | class::COOKIE | class::PAGE_PRIORITY => (&[4], QUERY_INFORMATION),
