@@ -93,8 +93,7 @@ fn every_seed_gives_the_same_where_processes_wait_for_each_other() {
 fn calls(name: &str) -> Vec<CallRecord> {
     let mut machine = Machine::new(&fixture_config(fixtures::get(name).expect("the fixture"))).expect("a machine");
     let (_, records) = record(&mut machine, Wants::default());
-    let calls = records.borrow().calls.clone();
-    calls
+    std::mem::take(&mut records.borrow_mut().calls)
 }
 
 /// Whether some calls come in this order: the service's name, and whether the parent or the child makes it.

@@ -43,6 +43,7 @@ mod readme;
 mod registry;
 mod registry_files;
 mod registry_fuzz;
+mod report;
 mod returns;
 mod ring0;
 mod ring0_fuzz;
