@@ -6,7 +6,6 @@ mod watcher;
 
 use std::collections::BTreeMap;
 
-use guest::NtStatus;
 use serde::Serialize;
 
 use crate::machine::{End, Machine};
@@ -139,11 +138,6 @@ pub struct DirectPart {
     pub number: u32,
     /// How often.
     pub calls: u64,
-}
-
-/// A status as lists show it.
-fn status_text(status: NtStatus) -> String {
-    status.to_string()
 }
 
 /// How a run ended, in words.

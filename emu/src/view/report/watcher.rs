@@ -7,7 +7,7 @@ use std::rc::Rc;
 use guest::NtStatus;
 
 use super::timeline::{Kind, Timeline};
-use super::{DirectPart, ModulePart, ProcessPart, Raised, Report, ServicePart, Touched, status_text};
+use super::{DirectPart, ModulePart, ProcessPart, Raised, Report, ServicePart, Touched};
 use crate::machine::{Crash, End, trap_address};
 use crate::trace::{CallEnd, CallStart, Observer, View};
 
@@ -140,7 +140,7 @@ impl Watched {
                 services: seen.services.iter().copied().collect(),
                 calls: seen.calls,
                 failed: seen.failed,
-                last: seen.last.map_or_else(|| "does not return".into(), status_text),
+                last: seen.last.map_or_else(|| "does not return".into(), |status| status.to_string()),
             };
             match list {
                 List::Files => report.files.push(touched),
@@ -163,7 +163,7 @@ impl Watched {
 }
 
 fn service_part(service: Option<&'static str>, count: &Count) -> ServicePart {
-    let mut statuses: Vec<_> = count.statuses.iter().map(|(s, n)| (status_text(NtStatus(*s)), *n)).collect();
+    let mut statuses: Vec<_> = count.statuses.iter().map(|(s, n)| (NtStatus(*s).to_string(), *n)).collect();
     statuses.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     ServicePart { service, calls: count.calls, failed: count.failed, statuses }
 }
