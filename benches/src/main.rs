@@ -20,8 +20,32 @@ mod subject;
 mod threads;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use measure::Figure;
+
+/// The figures, by what they are about, in the order of the table.
+const GROUPS: &[(&str, fn() -> Vec<Figure>)] = &[
+    ("rates of calls", subject::call_rates),
+    ("gates", gates::gate_rates),
+    ("rates of instructions", subject::instruction_rates),
+    ("objects and handles", objects::figures),
+    ("files", files::figures),
+    ("threads", threads::figures),
+    ("exceptions", || vec![exceptions::round_trips()]),
+    ("creation of a machine", || vec![subject::creation()]),
+    ("start on Wine's DLLs", || roots::wine_start().into_iter().collect()),
+    ("resident memory", || vec![memory::resident()]),
+];
+
+/// Measures one thing, and tells on stderr what and how long it took: the tables come at the end.
+fn announced<T>(about: &str, measure: impl FnOnce() -> T) -> T {
+    eprint!("bench: {about}");
+    let start = Instant::now();
+    let measured = measure();
+    eprintln!(" ({:.1} s)", start.elapsed().as_secs_f64());
+    measured
+}
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -41,19 +65,12 @@ fn main() -> ExitCode {
         }
     };
     let mut figures = Vec::new();
-    figures.extend(subject::call_rates());
-    figures.extend(gates::gate_rates());
-    figures.extend(subject::instruction_rates());
-    figures.extend(objects::figures());
-    figures.extend(files::figures());
-    figures.extend(threads::figures());
-    figures.push(exceptions::round_trips());
-    figures.push(subject::creation());
-    figures.extend(roots::wine_start());
-    figures.push(memory::resident());
-    let services = subject::instructions_per_call();
-    let styles = gates::styles();
-    let paths = kernel::paths();
+    for (about, measure) in GROUPS {
+        figures.extend(announced(about, *measure));
+    }
+    let services = announced("instructions per call", subject::instructions_per_call);
+    let styles = announced("styles of stubs", gates::styles);
+    let paths = announced("kernel dispatch", kernel::paths);
     let text = format!(
         "{}\nA call of NtClose by each style of stub, from its first byte until the program goes on:\n\n{}\n\
          NtClose of a bad handle with the dispatcher as guest code (`--dispatch kernel`) beside the direct one, \
