@@ -3,7 +3,7 @@
 //! The floor of a system-call loop is raw Unicorn running the same bytes with a hook that reads six registers and
 //! writes RAX. Floor and figure are taken in turns, nine times, and the pair with the median ratio is shown.
 //! `--json FILE` writes the figures as data; `--readme FILE` puts the tables between the file's marks; `--kernel`
-//! measures kernel dispatch alone.
+//! measures kernel dispatch alone, `--only PART` the figures about one thing.
 
 mod code;
 mod desk;
@@ -47,6 +47,13 @@ fn announced<T>(about: &str, measure: impl FnOnce() -> T) -> T {
     measured
 }
 
+fn usage() -> ExitCode {
+    let about: Vec<&str> = GROUPS.iter().map(|group| group.0).collect();
+    eprintln!("usage: trapgate-bench [--json FILE | --readme FILE | --kernel | --only PART]");
+    eprintln!("PART is in one of: {}", about.join(", "));
+    ExitCode::from(2)
+}
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -57,12 +64,15 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         [] => (None, None),
+        ["--only", about] => {
+            let chosen = GROUPS.iter().filter(|(name, _)| name.contains(about));
+            let figures: Vec<Figure> = chosen.flat_map(|(name, measure)| announced(name, *measure)).collect();
+            print!("{}", measure::table(&figures));
+            return if figures.is_empty() { usage() } else { ExitCode::SUCCESS };
+        }
         ["--json", file] => (Some((*file).to_string()), None),
         ["--readme", file] => (None, Some((*file).to_string())),
-        _ => {
-            eprintln!("usage: trapgate-bench [--json FILE | --readme FILE | --kernel]");
-            return ExitCode::from(2);
-        }
+        _ => return usage(),
     };
     let mut figures = Vec::new();
     for (about, measure) in GROUPS {
