@@ -8,16 +8,16 @@ use std::time::Instant;
 use guest::Arch;
 
 use super::args::{
-    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, Root, RunOptions, SsdtOptions,
+    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, RunOptions, SsdtOptions,
     TraceOptions,
 };
 use super::names;
 use super::pages::print;
 use super::registry;
+use super::root_choice::RootChoice;
 use crate::cpu::RegisterFile;
 use crate::loader::{Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
-use crate::root::{SystemRoot, WineFolders};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Live, Paint, ReportWatcher, Snapshot};
 
@@ -36,14 +36,11 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
-    if let Root::Wine = options.root {
+    if options.root != RootChoice::Builtin {
         if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
             return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
         }
-        if profile.arch != Arch::X64 {
-            return Err(format!("--root wine runs on 64-bit profiles alone so far, and {} is none", profile.name));
-        }
-        config.root = SystemRoot::Wine(WineFolders::find(profile.arch)?);
+        config.root = options.root.find(profile.arch)?;
     }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();

@@ -41,7 +41,7 @@ const LIBRARIES: &[&str] = &[
     "/opt/wine-devel/lib/wine",
 ];
 /// The same for its tables.
-const TABLES: &[&str] = &["/usr/share/wine/nls", "/opt/wine-stable/share/wine/nls", "/opt/wine-devel/share/wine/nls"];
+const TABLES: [&str; 3] = ["/usr/share/wine/nls", "/opt/wine-stable/share/wine/nls", "/opt/wine-devel/share/wine/nls"];
 
 /// The folder of the DLLs for an architecture.
 const fn folder(arch: Arch) -> &'static str {
@@ -59,6 +59,14 @@ const fn packages(arch: Arch) -> &'static str {
     }
 }
 
+/// Where a folder that somebody names may have the DLLs: an unpacked package, Wine's library folder, the folder itself.
+fn dlls_below(folder: &Path, arch: Arch) -> Option<PathBuf> {
+    let packages =
+        LIBRARIES.iter().map(|library| folder.join(library.trim_start_matches('/')).join(self::folder(arch)));
+    let own = [folder.join("lib/wine").join(self::folder(arch)), folder.join(self::folder(arch)), folder.to_path_buf()];
+    packages.chain(own).find(|dlls| dlls.join("ntdll.dll").is_file())
+}
+
 impl WineFolders {
     /// Finds the Wine that is installed.
     ///
@@ -66,15 +74,38 @@ impl WineFolders {
     pub fn find(arch: Arch) -> Result<Self, String> {
         let libraries = LIBRARIES.iter().map(Path::new);
         let dlls = libraries.map(|library| library.join(folder(arch))).find(|dlls| dlls.join("ntdll.dll").is_file());
-        let nls = TABLES.iter().map(PathBuf::from).find(|nls| nls.join("l_intl.nls").is_file());
-        match (dlls, nls) {
-            (Some(dlls), Some(nls)) => Ok(Self { dlls, nls }),
-            _ => Err(format!(
-                "--root wine: Wine's DLLs for {} are not installed (looked in {} and others); on Debian or Ubuntu: {}",
+        let dlls = dlls.ok_or_else(|| {
+            format!(
+                "--root wine: Wine's DLLs for {} are not installed (looked in {} and others); on Debian or Ubuntu: {}{}",
                 arch.name(),
                 Path::new(LIBRARIES[0]).join(folder(arch)).display(),
-                packages(arch)
-            )),
-        }
+                packages(arch),
+                if arch == Arch::X86 { ", or --root wine=FOLDER with the package unpacked there" } else { "" }
+            )
+        })?;
+        Ok(Self { dlls, nls: Self::tables(None)? })
+    }
+
+    /// Those in a folder.
+    ///
+    /// What is missing there.
+    pub fn below(folder: &Path, arch: Arch) -> Result<Self, String> {
+        let missing = || format!("--root wine={}: no ntdll.dll for {} in it", folder.display(), arch.name());
+        let dlls = dlls_below(folder, arch).ok_or_else(missing)?;
+        Ok(Self { dlls, nls: Self::tables(Some(folder))? })
+    }
+
+    /// The national-language tables, of a folder or of the package that is installed.
+    fn tables(folder: Option<&Path>) -> Result<PathBuf, String> {
+        let below = |folder: &Path| TABLES.map(|nls| folder.join(nls.trim_start_matches('/')));
+        let own = folder.into_iter().flat_map(|folder| below(folder).into_iter().chain([folder.join("nls")]));
+        let installed = TABLES.iter().map(PathBuf::from);
+        let found = own.chain(installed).find(|nls| nls.join("l_intl.nls").is_file());
+        found.ok_or_else(|| {
+            format!(
+                "--root wine: Wine's tables (l_intl.nls) are not in {}; on Debian or Ubuntu: apt-get install libwine",
+                TABLES[0]
+            )
+        })
     }
 }

@@ -5,7 +5,7 @@ use guest::pe::PeImage;
 use guest::types::{ObjectAttributes, StructWriter};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::process_request::{CreateInfo, Request, State};
+use super::process_request::{CreateInfo, IMAGE_FILE_DLL, Request, State};
 use super::{LoadFailure, NewProcess, ProcessId, ProcessParameters, ThreadId, ThreadStart};
 use super::{attribute_list, create_thread, job, priority_class};
 use crate::cx::Cx;
@@ -26,8 +26,6 @@ const SUSPENDED: u32 = 0x200;
 const KNOWN_FLAGS: u32 = 0x3_ffff;
 /// `THREAD_CREATE_FLAGS_CREATE_SUSPENDED`
 const THREAD_SUSPENDED: u32 = 1;
-/// `IMAGE_FILE_DLL`
-const IMAGE_FILE_DLL: u16 = 0x2000;
 
 /// A process that is being made.
 struct Making<'a> {
@@ -96,7 +94,8 @@ fn nt_create_user_process(
         make(cx, making, bytes)
     });
     // What is told of as a file stays open.
-    if result.is_err() && !matches!(result, Err(Unwind::Status(NtStatus::INVALID_IMAGE_NOT_MZ))) {
+    let told = matches!(result, Ok(_) | Err(Unwind::Status(NtStatus::INVALID_IMAGE_NOT_MZ)));
+    if !(told && info.is_told()) {
         cx.close_image(file);
     }
     result

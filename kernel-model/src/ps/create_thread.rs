@@ -199,7 +199,7 @@ fn prepare(cx: &mut Cx<'_>, new: &NewThread, id: ThreadId, tebs: &mut super::Teb
     let process = cx.kernel.ps.get(new.process).ok_or(NtStatus::PROCESS_IS_TERMINATING)?;
     let highest = process.highest;
     let teb = match (process.wow64_ways, cx.kernel.profile.arch) {
-        (None, Arch::X86) => tebs.take_below(&mut cx.kernel.mm, process.peb)?,
+        (None, Arch::X86) if !cx.kernel.is_wine_root() => tebs.take_below(&mut cx.kernel.mm, process.peb)?,
         _ => tebs.take(&mut cx.kernel.mm, highest)?,
     };
     let mut stacks = Vec::new();

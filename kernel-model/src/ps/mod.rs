@@ -46,7 +46,7 @@ pub use dispatchers::{Dispatchers, UserEntries, is_64};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
 pub use loading::{LoadFailure, NewProcess};
-pub use parameters::{NUMBERS, ProcessParameters, STANDARD, TEXTS};
+pub use parameters::{NUMBERS, ProcessParameters, RUNTIME, STANDARD, TEXTS};
 pub use process::{
     Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState,
 };

@@ -33,6 +33,7 @@ pub fn service_info(name: &str) -> Option<&'static ServiceInfo> {
 
 /// The name of the service that code of DLLs for their other halves comes in by.
 pub const UNIX_CALL: &str = private::UNIX_CALL;
+pub use private::UNIX_CALL_SLOTS;
 
 impl Kernel {
     /// Has the kernel answer the numbers of a root.

@@ -2,7 +2,7 @@
 //! server or its other halves would do has nobody to do it here, and is answered with a failure.
 
 use guest::mem::Word;
-use guest::services::{ServiceInfo, ServiceTableId};
+use guest::services::{ArgInfo, Direction, LenUnit, ServiceInfo, ServiceTableId, Widening};
 use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::cx::Cx;
@@ -13,13 +13,28 @@ const fn info(name: &'static str, args: u32) -> ServiceInfo {
     ServiceInfo { name, table: ServiceTableId::Nt, arg_count: Some(args), ret: "NTSTATUS", args: &[] }
 }
 
+const fn arg(name: &'static str, widening: Widening) -> ArgInfo {
+    let (dir, len_unit) = (Direction::In, LenUnit::Bytes);
+    ArgInfo { name, ty: "ULONG", dir, optional: true, len: None, len_unit, widening }
+}
+
+/// 4-byte slots of a unix call.
+pub const UNIX_CALL_SLOTS: u32 = 4;
+
 /// The name under which a unix call comes in: its thunk is the loader's.
 pub(super) const UNIX_CALL: &str = "__wine_unix_call";
 
 /// What a table of numbers has beside Windows' services.
 pub(super) static INFOS: &[ServiceInfo] = &[
     info("RtlGetNativeSystemInformation", 4),
-    info(UNIX_CALL, 3),
+    ServiceInfo {
+        args: &[
+            arg("handle", Widening::TwoSlots),
+            arg("code", Widening::Zero),
+            ArgInfo { dir: Direction::InOut, ..arg("args", Widening::Zero) },
+        ],
+        ..info(UNIX_CALL, 3)
+    },
     info("__wine_dbg_write", 2),
     info("__wine_unix_spawnvp", 2),
     info("wine_nt_to_unix_file_name", 4),
