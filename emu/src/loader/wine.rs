@@ -4,10 +4,11 @@
 use guest::layout::{Side, StructBuilder};
 use guest::mem::PAGE_SIZE;
 use guest::pe::PeImage;
+use guest::registers::{Segments, UserState};
 use guest::stub::StubService;
 use guest::{Arch, NtStatus};
 use kernel_model::mm::{Protect, StackRequest, UserStack};
-use kernel_model::ps::{Dispatchers, InitialContext, Teb, TebSlots, UserEntries, write_initial_context, write_teb};
+use kernel_model::ps::{Dispatchers, Teb, TebSlots, UserEntries, write_teb};
 use kernel_model::wine::{UNIX_CALL, service_info};
 
 use super::lists::parameters;
@@ -42,22 +43,29 @@ pub(crate) fn load(
     if image.arch != profile.arch {
         return Err(LoadError::RootArch { file: config.name.clone(), arch: image.arch, profile: profile.name });
     }
-    // From here on the kernel knows whose DLLs these are.
-    target.kernel.use_wine_table(&[]);
+    let path = match &target.child {
+        Some(child) => child.new.path.clone(),
+        None => {
+            // From here on the kernel knows whose DLLs these are.
+            target.kernel.use_wine_table(&[]);
+            format!("C:\\{}", super::base_name(&config.name))
+        }
+    };
     kuser::map(target).map_err(map_error)?;
-    let path = format!("C:\\{}", super::base_name(&config.name));
     let program = map(target, &path).map_err(map_error)?;
     let ntdll = map(target, "C:\\Windows\\System32\\ntdll.dll").map_err(map_error)?;
-    let unix_call = number(target, root, &ntdll)?;
+    if target.child.is_none() {
+        number(target, root, &ntdll)?;
+    }
     let modules = Modules::of(vec![program, ntdll]);
     target.kernel.mm.space.no_execute = true;
-    let start = create(target, config, root, &modules, unix_call).map_err(map_error)?;
+    let start = create(target, config, root, &modules).map_err(map_error)?;
     about::tell(target, config, &modules);
     Ok((modules, start))
 }
 
-/// Has the kernel answer the numbers of the root's stubs; the number that is left for unix calls.
-fn number(target: &mut Target<'_>, root: &WineFolders, ntdll: &Module) -> Result<u32, LoadError> {
+/// Has the kernel answer the numbers of the root's stubs, and that which is left for unix calls.
+fn number(target: &mut Target<'_>, root: &WineFolders, ntdll: &Module) -> Result<(), LoadError> {
     let mut stubs = Stubs::default();
     if let Some(image) = &ntdll.image {
         scan(image, &mut stubs);
@@ -70,10 +78,13 @@ fn number(target: &mut Target<'_>, root: &WineFolders, ntdll: &Module) -> Result
         stubs.services.push(StubService { info, number: unix_call, args, slots: args, turbo: 0 });
     }
     target.kernel.use_wine_table(&stubs.services);
-    Ok(unix_call)
+    if let Some(wine) = &mut target.kernel.wine {
+        (wine.unix_call, wine.ntdll) = (unix_call, ntdll.base);
+    }
+    Ok(())
 }
 
-/// Maps an image of the guest's C:.
+/// Maps an image of the guest's.
 fn map(target: &mut Target<'_>, path: &str) -> Result<Module, NtStatus> {
     let (base, image) = target.kernel.map_image_of(target.ram, path)?;
     Ok(Module::of_section(base, &image, path))
@@ -81,14 +92,14 @@ fn map(target: &mut Target<'_>, path: &str) -> Result<Module, NtStatus> {
 
 /// Makes what the kernel makes of a process, and says where it starts.
 fn create(
-    target: &mut Target<'_>, config: &ProcessConfig, root: &WineFolders, modules: &Modules, unix_call: u32,
+    target: &mut Target<'_>, config: &ProcessConfig, root: &WineFolders, modules: &Modules,
 ) -> Result<Start, NtStatus> {
     let arch = target.profile().arch;
     let side = Side::new(target.profile(), arch);
     let ntdll = modules.by_name("ntdll.dll", arch).ok_or(NtStatus::DLL_NOT_FOUND)?;
     let symbol = |name: &str| ntdll.symbol(name).ok_or(NtStatus::ENTRYPOINT_NOT_FOUND);
     let (thunk, thread_start) = (symbol("LdrInitializeThunk")?, symbol("RtlUserThreadStart")?);
-    let gate = unix_gate(target, unix_call)?;
+    let gate = unix_gate(target)?;
     target.write(symbol("__wine_unix_call_dispatcher")?, &gate.to_le_bytes())?;
 
     let region = reserve_near(target, Some(PEB_REGION), PEB_REGION_SIZE / PAGE_SIZE)?;
@@ -108,30 +119,47 @@ fn create(
     write_teb(&mut target.kernel.mm, target.ram, &side, &Teb { at: teb, peb, stack, ids, tls: 0 })?;
 
     let entry = modules.program().map_or(0, Module::entry);
-    let initial = InitialContext { arch, stack_base: stack.base, start: thread_start, words: [entry, peb] };
-    let (context, rsp) = write_initial_context(&mut target.kernel.mm, target.ram, &initial)?;
-    if let Some(wine) = &mut target.kernel.wine {
-        (wine.ntdll, wine.user_thread_start) = (ntdll.base, thread_start);
-    }
     let process = &mut target.kernel.ps.process;
-    (process.peb, process.thread_start, process.highest) = (peb, thunk, target.highest);
+    (process.peb, process.thread_start, process.highest) = (peb, thread_start, target.highest);
     process.tebs = TebSlots::new(teb + TEB_SIZE, peb + PEB_REGION_SIZE, TEB_SIZE);
     let entries = |name: &str| ntdll.symbol(name).unwrap_or(0);
-    // Threads of this root get their CONTEXT when they are made.
     let native = UserEntries {
         exception: entries("KiUserExceptionDispatcher"),
         apc: entries("KiUserApcDispatcher"),
         raise: entries("KiRaiseUserExceptionDispatcher"),
-        loader: 0,
+        loader: thunk,
     };
     process.dispatchers = Dispatchers { native, wow64: UserEntries::default(), instrumentation: 0 };
     let thread = &mut target.kernel.ps.thread;
     (thread.teb, thread.start_address, thread.stacks) = (teb, entry, vec![stack]);
-    Ok(Start {
-        registers: vec![(Reg::Rip, thunk), (Reg::Rcx, context), (Reg::Rdx, ntdll.base), (Reg::Rsp, rsp)],
-        gs_base: teb,
-        fs_base: 0,
+    let registers = first_registers(target, &stack, thread_start, [entry, peb])?;
+    Ok(match arch {
+        Arch::X64 => Start { registers, gs_base: teb, fs_base: 0 },
+        Arch::X86 => Start { registers, gs_base: 0, fs_base: teb as u32 },
     })
+}
+
+/// What the first thread goes on with after the loader; in the first process, which has begun, what the loader starts with.
+fn first_registers(
+    target: &mut Target<'_>, stack: &UserStack, start: u64, words: [u64; 2],
+) -> Result<Vec<(Reg, u64)>, NtStatus> {
+    let arch = target.profile().arch;
+    // As after a call: the stack is 8 below a multiple of 16, and there is home space above.
+    let (first, second, below) = match arch {
+        Arch::X64 => (Reg::Rcx, Reg::Rdx, 0x28),
+        Arch::X86 => (Reg::Rax, Reg::Rbx, 0x10),
+    };
+    let [entry, peb] = words;
+    let registers = vec![(Reg::Rip, start), (Reg::Rsp, stack.base - below), (first, entry), (second, peb)];
+    if target.child.is_some() {
+        return Ok(registers);
+    }
+    let mut state = UserState { segments: Segments::of(arch), ..UserState::default() };
+    state.file.set(Reg::Rflags, 0x202);
+    registers.into_iter().for_each(|(register, value)| state.file.set(register, value));
+    target.kernel.put_start(target.ram, &mut state).ok_or(NtStatus::NO_MEMORY)?;
+    let changed = [Reg::Rip, Reg::Rsp, first, second, Reg::Rcx];
+    Ok(changed.map(|register| (register, state.file.get(register))).to_vec())
 }
 
 /// The first thread's stack: what the program asks for, and what the loader needs beside it.
@@ -152,8 +180,8 @@ fn stack(target: &mut Target<'_>, modules: &Modules, side: &Side, teb: u64) -> R
 }
 
 /// The code that `__wine_unix_call_dispatcher` points to: a service call like any other.
-fn unix_gate(target: &mut Target<'_>, number: u32) -> Result<u64, NtStatus> {
-    let [a, b, c, d] = number.to_le_bytes();
+fn unix_gate(target: &mut Target<'_>) -> Result<u64, NtStatus> {
+    let [a, b, c, d] = target.kernel.wine.as_ref().map_or(0, |wine| wine.unix_call).to_le_bytes();
     let code: &[u8] = match target.profile().arch {
         // mov r10, rcx; mov eax, N; syscall; ret
         Arch::X64 => &[0x49, 0x89, 0xca, 0xb8, a, b, c, d, 0x0f, 0x05, 0xc3],

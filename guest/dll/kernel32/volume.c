@@ -49,14 +49,6 @@ ULONG NTAPI QueryDosDeviceA(const char *name, char *to, ULONG room) {
     return length;
 }
 
-/* `CancelIoEx`. */
-typedef NTSTATUS NTAPI CANCEL_EX(HANDLE, PVOID, IO_STATUS_BLOCK *);
-BOOL NTAPI CancelIoEx(HANDLE file, PVOID overlapped) {
-    IO_STATUS_BLOCK io;
-    CANCEL_EX *cancel = BasepNewer("NtCancelIoFileEx");
-    return cancel && BasepStatus(cancel(file, overlapped, &io));
-}
-
 /* `SetFileCompletionNotificationModes`: FileIoCompletionNotificationInformation. */
 BOOL NTAPI SetFileCompletionNotificationModes(HANDLE file, UCHAR flags) {
     IO_STATUS_BLOCK io;
@@ -100,21 +92,4 @@ BOOL NTAPI GetProcessWorkingSetSize(HANDLE process, SIZE_T *least, SIZE_T *most)
 BOOL NTAPI GetProcessWorkingSetSizeEx(HANDLE process, SIZE_T *least, SIZE_T *most, ULONG *flags) {
     *flags = 0;
     return GetProcessWorkingSetSize(process, least, most);
-}
-
-/* `ReadDirectoryChangesW`: waits, or completes later where the caller says so. */
-typedef NTSTATUS NTAPI NOTIFY_CHANGE(HANDLE, HANDLE, PVOID, PVOID, IO_STATUS_BLOCK *, PVOID, ULONG, ULONG, BOOLEAN);
-BOOL NTAPI ReadDirectoryChangesW(HANDLE folder, PVOID to, ULONG size, BOOL below, ULONG filter, ULONG *returned, OVERLAPPED *o, PVOID routine) {
-    NOTIFY_CHANGE *notify = BasepNewer("NtNotifyChangeDirectoryFile");
-    IO_STATUS_BLOCK io = {.Status = STATUS_PENDING};
-    if (!notify) return FALSE;
-    if (routine) return BasepFail(ERROR_NOT_SUPPORTED);
-    if (o) {
-        o->Internal = STATUS_PENDING;
-        NTSTATUS status = notify(folder, o->hEvent, NULL, (ULONG_PTR)o->hEvent & 1 ? NULL : o, (IO_STATUS_BLOCK *)o, to, size, filter, (BOOLEAN)below);
-        return status < 0 ? BasepStatus(status) : TRUE;
-    }
-    NTSTATUS status = BasepWait(folder, notify(folder, NULL, NULL, NULL, &io, to, size, filter, (BOOLEAN)below), &io);
-    if (returned) *returned = (ULONG)io.Information;
-    return BasepStatus(status);
 }

@@ -80,9 +80,6 @@ fn nt_create_user_process(
     if cx.kernel.single_threaded {
         return Err(Unwind::unsupported("a second process with --dispatch kernel"));
     }
-    if cx.kernel.is_wine_root() {
-        return Err(Unwind::unsupported("a second process on Wine's DLLs"));
-    }
     let file = match cx.open_image(&request.image, info.file_access) {
         Ok(file) => file,
         Err(failed) => {
@@ -118,6 +115,9 @@ fn check(cx: &mut Cx<'_>, bytes: &[u8], info: &CreateInfo, file: Handle) -> NtRe
     }
     if image.is_dll || image.is_managed() {
         return Err(Unwind::unsupported(if image.is_dll { "a DLL as a process" } else { "managed code (.NET)" }));
+    }
+    if cx.kernel.is_wine_root() && image.arch != cx.kernel.profile.arch {
+        return Err(Unwind::unsupported("a process of another architecture on a root of one"));
     }
     if cx.kernel.profile.stub_style_for(image.arch).is_none() {
         let wide = image.arch == Arch::X64;
@@ -169,6 +169,10 @@ fn hand_on(cx: &mut Cx<'_>, making: &mut Making<'_>, process: ProcessId) {
     let (request, own) = (&making.request, cx.kernel.ps.process.id);
     if making.flags & INHERIT_HANDLES != 0 {
         cx.kernel.inherit_handles(request.parent, process, request.handles.as_deref());
+    } else if cx.kernel.is_wine_root() {
+        // Its kernelbase leaves the standard handles to the kernel, at their values.
+        let standard = making.parameters.standard.map(Handle);
+        cx.kernel.inherit_handles(request.parent, process, Some(&standard));
     }
     for (index, standard) in making.parameters.standard.iter_mut().enumerate() {
         if *standard != 0 && request.std_handles.copies(index, making.image.subsystem) {
@@ -205,7 +209,7 @@ fn load(cx: &mut Cx<'_>, thread: ThreadId, new: &NewProcess) -> Result<(), LoadF
     cx.kernel.as_thread(thread, |kernel| {
         let user = ram.load_process(kernel, new)?;
         kernel.ps.thread.user = user;
-        kernel.ps.thread.start = ThreadStart::Plain;
+        kernel.ps.thread.start = ThreadStart::of_new(kernel.is_wine_root());
         Ok(())
     })
 }

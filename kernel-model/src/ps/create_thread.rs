@@ -8,7 +8,6 @@ use guest::types::{ClientId, ObjectAttributes};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::attribute_list::{self, PsAttribute, attribute};
-use super::initial_context::{InitialContext, write_initial_context};
 use super::teb::{Teb, write_teb};
 use super::wow64::{WOW_TEB_OFFSET, WOW64_STACK, Wow64Start, write_wow64};
 use super::{ProcessId, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState};
@@ -178,7 +177,7 @@ impl Cx<'_> {
             wow64_teb,
             stacks,
             start_address: new.start[0],
-            start: ThreadStart::Plain,
+            start: ThreadStart::of_new(self.kernel.is_wine_root()),
             suspend_count: new.suspended.into(),
             ..Thread::new(id, new.process, object)
         };
@@ -264,13 +263,6 @@ fn fill(
             set(first, routine);
             set(second, argument);
             set(Reg::Rsp, stack.base - below);
-            if let Some(start) = cx.kernel.wine.as_ref().map(|root| root.user_thread_start) {
-                // Its loader comes first, and goes on with a context.
-                let initial = InitialContext { arch: profile.arch, stack_base: stack.base, start, words: new.start };
-                let (context, rsp) = write_initial_context(&mut cx.kernel.mm, cx.ram, &initial)?;
-                set(Reg::Rcx, context);
-                set(Reg::Rsp, rsp);
-            }
         }
     }
     Ok(Prepared { user, teb, wow64_teb, stacks: std::mem::take(stacks) })

@@ -20,8 +20,8 @@ use crate::service::{Service, ServiceTable, Unwind};
 pub struct WineRoot {
     /// Where the root's ntdll is.
     pub ntdll: u64,
-    /// `RtlUserThreadStart`, where a thread goes on after the loader.
-    pub user_thread_start: u64,
+    /// The number by which unix calls come in.
+    pub unix_call: u32,
     /// What user32 has told of itself.
     pub client_functions: [u64; 4],
 }
@@ -42,14 +42,13 @@ impl Kernel {
         self.wine = Some(Box::default());
     }
 
-    /// Maps an image of C: into the process, before it runs; where, and what it is.
+    /// Maps an image (`C:\folder\name`) into the process, before it runs; where, and what it is.
     ///
     /// The statuses of opening it, and of images that are none.
     pub fn map_image_of(
         &mut self, outside: &mut dyn Outside, path: &str,
     ) -> Result<(u64, Arc<SectionImage>), NtStatus> {
         let mut cx = Cx { kernel: self, ram: outside };
-        let path = path.strip_prefix("C:").unwrap_or(path);
         let mapped = cx.file_at(path).and_then(|file| cx.map_image(file));
         mapped.map_err(|failed| match failed {
             Unwind::Status(status) => status,
