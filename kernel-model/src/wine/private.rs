@@ -56,7 +56,12 @@ const fn service(
 /// The services, and those of Windows' that a root asks for more of.
 pub(super) static SERVICES: &[Service] = &[
     service("RtlGetNativeSystemInformation", Support::Full, native_system_information, 4),
-    service(UNIX_CALL, Support::Partial("of ntdll's own calls the time; no other DLL's"), unix_call, 3),
+    service(
+        UNIX_CALL,
+        Support::Partial("of ntdll's own calls the time; ws2_32 finds no host; no other DLL's"),
+        unix_call,
+        3,
+    ),
     service("__wine_dbg_write", Support::Full, debug_write, 2),
     service("__wine_unix_spawnvp", NO_UNIX, refuse, 2),
     service("wine_nt_to_unix_file_name", NO_UNIX, refuse, 4),
@@ -66,7 +71,7 @@ pub(super) static SERVICES: &[Service] = &[
     service("wine_unix_to_nt_file_name", NO_UNIX, refuse, 3),
     service(
         "NtQueryVirtualMemory",
-        Support::Partial("as for Windows' ntdll, and MemoryWineUnixFuncs of ntdll"),
+        Support::Partial("as for Windows' ntdll, and MemoryWineUnixFuncs of ntdll and ws2_32"),
         query_virtual_memory,
         6,
     ),
@@ -109,8 +114,10 @@ fn debug_write(cx: &mut Cx<'_>, args: &Args) -> NtResult {
 const UNIX_FUNCTIONS: u32 = 1000;
 /// The handle that unix calls of ntdll name.
 const NTDLL_HANDLE: u64 = 1;
+/// Those of ws2_32.
+const SOCKETS_HANDLE: u64 = 2;
 
-/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll alone has one.
+/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll and ws2_32 have one.
 ///
 /// As `NtQueryVirtualMemory`; `STATUS_DLL_NOT_FOUND` for a DLL without another half.
 fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
@@ -125,15 +132,25 @@ fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     }
     let pointer = UserPtr::<u64>::new(buffer);
     cx.mem().probe(pointer)?;
-    if cx.kernel.wine.as_ref().is_none_or(|root| root.ntdll != base) {
-        return Err(NtStatus::DLL_NOT_FOUND.into());
-    }
-    cx.mem().store(pointer, &NTDLL_HANDLE)?;
+    let handle = match cx.kernel.wine.as_ref().is_some_and(|root| root.ntdll == base) {
+        true => NTDLL_HANDLE,
+        false => sockets_handle(cx, base).ok_or(NtStatus::DLL_NOT_FOUND)?,
+    };
+    cx.mem().store(pointer, &handle)?;
     if let Some(returned) = Option::<UserPtr<Word>>::from_raw(returned) {
         cx.mem().store(returned, &Word(8))?;
     }
     Ok(NtStatus::SUCCESS)
 }
+
+/// The handle that unix calls of ws2_32 name; `None`: another DLL is there, whose other half nobody does.
+fn sockets_handle(cx: &Cx<'_>, base: u64) -> Option<u64> {
+    let path = cx.kernel.mm.image_path_at(base)?;
+    path.to_ascii_lowercase().ends_with("\\ws2_32.dll").then_some(SOCKETS_HANDLE)
+}
+
+/// ws2_32's other half looks names up, and there is nobody to ask: `WSAHOST_NOT_FOUND`, which is what its calls return.
+const HOST_NOT_FOUND: NtStatus = NtStatus(11001);
 
 /// Codes of ntdll's unix calls.
 const LOAD_SO_DLL: u32 = 0;
@@ -152,6 +169,7 @@ fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
             cx.mem().store(UserPtr::<u64>::new(args.get(2)), &now)?;
             Ok(NtStatus::SUCCESS)
         }
+        (SOCKETS_HANDLE, _) => Ok(HOST_NOT_FOUND),
         _ => Ok(NtStatus::NOT_SUPPORTED),
     }
 }
