@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the programs that tests/it/real.rs runs, as their vendors ship them, by version and checksum, with the registries'
+# Fetches the programs that tests/it/wine_root.rs runs, as their vendors ship them, by version and checksum, with the registries'
 # own clients. What is there already is not fetched again. The last line is the folder they are in.
 #   7za.exe    7-Zip, from npm's 7zip-bin (Microsoft's compiler)
 #   ninja.exe  Ninja, from PyPI's ninja (Microsoft's compiler, static run time)

@@ -13,6 +13,8 @@ typedef struct {
 } LDRP_THREAD;
 
 static LIST_ENTRY LdrpThreads = {&LdrpThreads, &LdrpThreads};
+/* The process's first thread, for which nothing need be allocated. */
+static LDRP_THREAD LdrpFirstThread;
 /* Which indexes are taken; the process's first modules have the first. */
 static UCHAR LdrpTlsTaken[LDRP_TLS_MODULES];
 static BOOLEAN LdrpTlsCounted;
@@ -60,13 +62,17 @@ static PVOID LdrpTlsBlock(const IMAGE_TLS_DIRECTORY *tls) {
 /* A thread begins: it is to be found when a module with static TLS comes. */
 void LdrpThreadBegins(void) {
     TEB *teb = NtCurrentTeb();
-    LDRP_THREAD *thread = RtlAllocateHeap(NtCurrentPeb()->ProcessHeap, 0, sizeof *thread);
-    if (!thread || !NtCurrentPeb()->Ldr) return;
+    LDRP_THREAD *thread = &LdrpFirstThread;
+    if (!NtCurrentPeb()->Ldr) return;
+    if (thread->Teb && !(thread = RtlAllocateHeap(NtCurrentPeb()->ProcessHeap, 0, sizeof *thread))) return;
     LdrpCountTls();
     thread->Teb = teb;
-    thread->ClientId = teb->ClientId;
+    /* Word by word: the program begins with its vector registers as the kernel sets them. */
+    thread->ClientId.UniqueProcess = teb->ClientId.UniqueProcess;
+    thread->ClientId.UniqueThread = teb->ClientId.UniqueThread;
     thread->Room = teb->ThreadLocalStoragePointer ? LdrpTlsRoom() : 0;
-    thread->Links = (LIST_ENTRY){&LdrpThreads, LdrpThreads.Blink};
+    thread->Links.Flink = &LdrpThreads;
+    thread->Links.Blink = LdrpThreads.Blink;
     LdrpThreads.Blink->Flink = &thread->Links;
     LdrpThreads.Blink = &thread->Links;
 }
@@ -74,7 +80,7 @@ void LdrpThreadBegins(void) {
 static void LdrpForgetThread(LDRP_THREAD *thread) {
     thread->Links.Blink->Flink = thread->Links.Flink;
     thread->Links.Flink->Blink = thread->Links.Blink;
-    RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, thread);
+    if (thread != &LdrpFirstThread) RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, thread);
 }
 
 void LdrpThreadEnds(void) {
