@@ -23,6 +23,9 @@ use crate::view::{self, FlowFinder, Live, Paint, ReportWatcher, Snapshot};
 
 pub(super) type Outcome = Result<u8, String>;
 
+/// The first build whose process parameters are what Wine's ntdll reads: Vista.
+const FIRST_FOR_WINE: (u32, u32, u32) = (6, 0, 0);
+
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
     let profile = names::profile(&options.profile.profile)?;
     let mut config = Config::open(image).map_err(|e| e.to_string())?;
@@ -39,6 +42,9 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     if options.root != RootChoice::Builtin {
         if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
             return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
+        }
+        if profile.version < FIRST_FOR_WINE {
+            return Err(format!("--root wine needs Windows Vista or later, and {} is none", profile.name));
         }
         config.root = options.root.find(profile.arch)?;
     }

@@ -106,7 +106,11 @@ fn create(
     let pointer = |gate: u64| gate.to_le_bytes().into_iter().take(width).collect::<Vec<u8>>();
     target.write(symbol("__wine_unix_call_dispatcher")?, &pointer(gates.unix_call))?;
     if let Some(gate) = gates.system_call {
-        target.write(symbol("__wine_syscall_dispatcher")?, &pointer(gate))?;
+        let at = symbol("__wine_syscall_dispatcher")?;
+        target.write(at, &pointer(gate))?;
+        if let Some(wine) = &mut target.kernel.wine {
+            wine.system_call = at;
+        }
     }
 
     let place = if arch == Arch::X64 { PEB_REGION } else { X86_PEB_REGION };

@@ -83,6 +83,12 @@ impl Memory {
         }
     }
 
+    /// The path of the image that lies at an address, in small letters.
+    pub(crate) fn image_at(&self, va: u64) -> Option<String> {
+        let vad = self.space.vad(va / PAGE_SIZE)?;
+        Some(self.image_path(vad)?.to_lowercase())
+    }
+
     /// The last page of the allocation that a region is part of.
     pub(super) fn allocation_end(&self, base: u64) -> u64 {
         self.space.vads().filter(|v| v.base == base).map(|v| v.last).max().unwrap_or(base)

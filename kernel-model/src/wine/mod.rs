@@ -20,6 +20,8 @@ use crate::service::{Service, ServiceTable, Unwind};
 pub struct WineRoot {
     /// Where the root's ntdll is.
     pub ntdll: u64,
+    /// Where the root's ntdll has the gate that 32-bit stubs jump to.
+    pub system_call: u64,
     /// The number by which unix calls come in.
     pub unix_call: u32,
     /// What user32 has told of itself.

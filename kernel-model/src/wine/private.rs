@@ -1,7 +1,7 @@
 //! The services that Wine's DLLs have beside Windows'. Their names and arguments are those of the root's exports; what Wine's
 //! server or its other halves would do has nobody to do it here, and is answered with a failure.
 
-use guest::mem::Word;
+use guest::mem::{Width, Word};
 use guest::services::{ArgInfo, Direction, LenUnit, ServiceInfo, ServiceTableId, Widening};
 use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
@@ -56,7 +56,12 @@ const fn service(
 /// The services, and those of Windows' that a root asks for more of.
 pub(super) static SERVICES: &[Service] = &[
     service("RtlGetNativeSystemInformation", Support::Full, native_system_information, 4),
-    service(UNIX_CALL, Support::Partial("of ntdll's own calls the time; no other DLL's"), unix_call, 3),
+    service(
+        UNIX_CALL,
+        Support::Partial("of ntdll's own calls the time, of win32u's the gate; no other DLL's"),
+        unix_call,
+        3,
+    ),
     service("__wine_dbg_write", Support::Full, debug_write, 2),
     service("__wine_unix_spawnvp", NO_UNIX, refuse, 2),
     service("wine_nt_to_unix_file_name", NO_UNIX, refuse, 4),
@@ -107,10 +112,12 @@ fn debug_write(cx: &mut Cx<'_>, args: &Args) -> NtResult {
 
 /// `MemoryWineUnixFuncs`.
 const UNIX_FUNCTIONS: u32 = 1000;
-/// The handle that unix calls of ntdll name.
+/// The handles that unix calls name: of ntdll, and of the 32-bit win32u, which asks for the gate of its stubs so.
 const NTDLL_HANDLE: u64 = 1;
+const WIN32U_HANDLE: u64 = 2;
 
-/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll alone has one.
+/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll has one, and what is needed of win32u's
+/// where its stubs are 32-bit.
 ///
 /// As `NtQueryVirtualMemory`; `STATUS_DLL_NOT_FOUND` for a DLL without another half.
 fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
@@ -125,18 +132,23 @@ fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     }
     let pointer = UserPtr::<u64>::new(buffer);
     cx.mem().probe(pointer)?;
-    if cx.kernel.wine.as_ref().is_none_or(|root| root.ntdll != base) {
-        return Err(NtStatus::DLL_NOT_FOUND.into());
-    }
-    cx.mem().store(pointer, &NTDLL_HANDLE)?;
+    let narrow = cx.kernel.width() == Width::W32;
+    let found = match cx.kernel.wine.as_ref().is_some_and(|root| root.ntdll == base) {
+        true => Some(NTDLL_HANDLE),
+        false => {
+            cx.kernel.mm.image_at(base).filter(|path| narrow && path.ends_with("win32u.dll")).map(|_| WIN32U_HANDLE)
+        }
+    };
+    cx.mem().store(pointer, &found.ok_or(NtStatus::DLL_NOT_FOUND)?)?;
     if let Some(returned) = Option::<UserPtr<Word>>::from_raw(returned) {
         cx.mem().store(returned, &Word(8))?;
     }
     Ok(NtStatus::SUCCESS)
 }
 
-/// Codes of ntdll's unix calls.
+/// Codes of ntdll's unix calls, and of win32u's.
 const LOAD_SO_DLL: u32 = 0;
+const INIT: u32 = 0;
 const SYSTEM_TIME_PRECISE: u32 = 2;
 
 /// A unix call: handle, code, pointer to arguments.
@@ -145,6 +157,12 @@ const SYSTEM_TIME_PRECISE: u32 = 2;
 fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     let code = u32::from_raw(args.get(1));
     match (args.get(0), code) {
+        (WIN32U_HANDLE, INIT) => {
+            let gate = cx.kernel.wine.as_ref().map_or(0, |root| root.system_call);
+            let gate: u32 = cx.mem().load(UserPtr::new(gate))?;
+            cx.mem().store(UserPtr::new(args.get(2)), &gate)?;
+            Ok(NtStatus::SUCCESS)
+        }
         (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::DLL_NOT_FOUND),
         (NTDLL_HANDLE, SYSTEM_TIME_PRECISE) => {
             let clock = &cx.kernel.clock;
