@@ -488,3 +488,84 @@ fn a_folder_of_a_thousand_files_is_packed_and_unpacked() {
     assert_eq!(code, Some(0), "{said:?}");
     assert!(files_of(&both.work.join("back")) == files_of(&input), "files differ");
 }
+
+#[test]
+fn truncated_and_lying_dlls_are_refused_as_under_wine() {
+    let scratch = Scratch::new("lies");
+    let Some(both) = Both::new(&scratch) else { return };
+    let image = |name: &str| fs::read(fixtures::path("chain").with_file_name(name)).expect("an image");
+    for name in ["chain.exe", "chainend.dll"] {
+        fs::write(both.work.join(name), image(name)).expect("a file");
+    }
+    let whole = image("chainlib.dll");
+    let word = |at: usize| u32::from_le_bytes(whole[at..at + 4].try_into().expect("four")) as usize;
+    let header = word(0x3c);
+    let optional = header + 24;
+    let section = optional + (word(header + 20) & 0xffff);
+    let cut = |length: usize| whole[..length].to_vec();
+    let put = |at: usize, bytes: &[u8]| {
+        let mut changed = whole.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        changed
+    };
+    let far = 0x7fff_f000_u32.to_le_bytes();
+    let program = both.work.join("chain.exe").display().to_string();
+    for (what, bytes) in [
+        ("whole", whole.clone()),
+        ("empty", cut(0)),
+        ("two bytes", cut(2)),
+        ("the DOS header alone", cut(0x40)),
+        ("headers cut short", cut(header + 8)),
+        ("half", cut(whole.len() / 2)),
+        ("without its last sector", cut(whole.len() - 512)),
+        ("no MZ", put(0, b"ZM")),
+        ("no PE", put(header, &[0; 4])),
+        ("a PE header far away", put(0x3c, &far)),
+        ("for ARM", put(header + 4, &[0x64, 0xaa])),
+        ("another magic", put(optional, &[7, 1])),
+        ("very many sections", put(header + 6, &[0xff; 2])),
+        ("no optional header", put(header + 20, &[0; 2])),
+        ("a size smaller than it is", put(optional + 56, &0x1000_u32.to_le_bytes())),
+        ("bytes far away in the file", put(section + 20, &far)),
+        ("a section far away", put(section + 12, &far)),
+        ("relocations far away", put(optional + 152, &far)),
+        ("no DLL", put(header + 22, &[0x22, 0])),
+    ] {
+        fs::write(both.work.join("chainlib.dll"), bytes).expect("a file");
+        let (theirs, ours) = (both.under_wine(&program, &[]), both.here(&program, &[], &[]));
+        assert_eq!((ours.0, &ours.1[0]), (theirs.0, &theirs.1[0]), "{what}");
+    }
+}
+
+#[test]
+fn a_windows_folder_is_a_root_too() {
+    let Some(folders) = folders() else { return };
+    let scratch = Scratch::new("windows");
+    let run = |folder: &Path, profile: &str| {
+        let root = format!("windows={}", folder.display());
+        let args = ["run", "--quiet", "--root", &root, "--profile", profile];
+        let out = trapgate().args(args).arg(fixtures::path("hello")).output().expect("trapgate starts");
+        let [stdout, stderr] = [&out.stdout, &out.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        (out.status.code(), stdout, stderr)
+    };
+    // Laid out as Windows', of Wine's DLLs.
+    let own = scratch.folder("own");
+    std::os::unix::fs::symlink(&folders.dlls, own.join("System32")).expect("a link");
+    fs::create_dir_all(own.join("Globalization")).expect("a folder");
+    std::os::unix::fs::symlink(&folders.nls, own.join("Globalization/Sorting")).expect("a link");
+    let (code, stdout, stderr) = run(&own, "win10-22h2-x64");
+    assert_eq!((code, stdout.as_str()), (Some(0), "Hello from Windows code on an emulated CPU.\n"), "{stderr}");
+    assert!(stderr.contains("was never tried with Windows' own files"), "{stderr}");
+    // With the numbers of a build, which are not those of another.
+    let system = scratch.folder("build/System32");
+    let made = trapgate().args(["stubs", "--all", "--profile", "win81-x64", "-o"]).arg(&system).output();
+    assert!(made.is_ok_and(|out| out.status.success()));
+    let ntdll = files_of(&system).into_iter().find(|(name, _)| name.ends_with("ntdll.dll")).expect("ntdll");
+    fs::write(system.join("ntdll.dll"), ntdll.1).expect("a file");
+    let (code, _, stderr) = run(&scratch.0.join("build"), "win10-22h2-x64");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("has the service numbers of win8"), "{stderr}");
+    let (code, _, stderr) = run(&scratch.0, "win10-22h2-x64");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("no System32"), "{stderr}");
+}

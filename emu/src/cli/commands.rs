@@ -43,10 +43,17 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
             return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
         }
-        if profile.version < FIRST_FOR_WINE {
+        let is_windows = matches!(options.root, RootChoice::Windows(_));
+        if profile.version < FIRST_FOR_WINE && !is_windows {
             return Err(format!("--root wine needs Windows Vista or later, and {} is none", profile.name));
         }
         config.root = options.root.find(profile.arch)?;
+        if is_windows {
+            let of = profile.name;
+            eprintln!(
+                "trapgate: --root windows rests on the tables of {of}, and was never tried with Windows' own files"
+            );
+        }
     }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();

@@ -43,6 +43,7 @@ impl Kernel {
         let services = crate::kernel::services().chain(Self::private_services());
         self.services = Arc::new(ServiceTable::of_root(self.profile, numbers, services));
         self.wine = Some(Box::default());
+        self.own_loader = true;
     }
 
     /// Maps an image (`C:\folder\name`) into the process, before it runs; where, and what it is.
