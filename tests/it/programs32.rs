@@ -56,7 +56,7 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         // NtCreateThreadEx
         "win_threads" | "win_apc" | "thread_work" | "crt_threads" | "win_timer_apc_nt" => (6, 0, 0),
         // NtRemoveIoCompletionEx
-        "win_system" => (6, 0, 0),
+        "win_system" | "win_async" => (6, 0, 0),
         // NtSetTimerEx
         "win_timer_apc" => (6, 1, 0),
         // NtCreateUserProcess

@@ -4,7 +4,7 @@
 //! the first instruction; initialisers (TLS callbacks, `DllMain`) run as guest code afterwards.
 
 mod about;
-mod builtin;
+pub(crate) mod builtin;
 mod children;
 mod environment;
 mod kuser;

@@ -298,7 +298,11 @@ impl Modules {
         if image.arch != arch {
             return Err(LoadError::Mixed { file, arch: image.arch, importer: importer.to_string() });
         }
-        self.map(loading, &name, image, Vec::new())
+        let index = self.map(loading, &name, image, Vec::new())?;
+        if let Some(module) = self.list.get_mut(index) {
+            module.path = guest_path(&module.name, true, false);
+        }
+        Ok(index)
     }
 
     /// The same for a DLL in the guest's folder that a child's image is in.
@@ -481,9 +485,8 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<PeImage, LoadError> {
 
 /// A DLL's name with its extension, an API set's name replaced by its host's.
 fn canonical(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    if lower.starts_with("api-ms-win-core-") {
-        return "kernel32.dll".into();
+    if let Some(host) = guest::api_sets::host(name) {
+        return host.into();
     }
     if base_name(name).contains('.') { name.to_string() } else { format!("{name}.dll") }
 }

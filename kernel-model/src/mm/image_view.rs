@@ -83,10 +83,9 @@ impl Memory {
         }
     }
 
-    /// The path of the image that lies at an address, in small letters.
-    pub(crate) fn image_at(&self, va: u64) -> Option<String> {
-        let vad = self.space.vad(va / PAGE_SIZE)?;
-        Some(self.image_path(vad)?.to_lowercase())
+    /// The path of the image that is at an address.
+    pub(crate) fn image_path_at(&self, va: u64) -> Option<String> {
+        self.image_path(self.space.vad(va / PAGE_SIZE)?)
     }
 
     /// The last page of the allocation that a region is part of.

@@ -58,7 +58,7 @@ pub(super) static SERVICES: &[Service] = &[
     service("RtlGetNativeSystemInformation", Support::Full, native_system_information, 4),
     service(
         UNIX_CALL,
-        Support::Partial("of ntdll's own calls the time, of win32u's the gate; no other DLL's"),
+        Support::Partial("of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host; no other DLL's"),
         unix_call,
         3,
     ),
@@ -71,7 +71,7 @@ pub(super) static SERVICES: &[Service] = &[
     service("wine_unix_to_nt_file_name", NO_UNIX, refuse, 3),
     service(
         "NtQueryVirtualMemory",
-        Support::Partial("as for Windows' ntdll, and MemoryWineUnixFuncs of ntdll"),
+        Support::Partial("as for Windows' ntdll, and MemoryWineUnixFuncs of ntdll and ws2_32"),
         query_virtual_memory,
         6,
     ),
@@ -114,10 +114,12 @@ fn debug_write(cx: &mut Cx<'_>, args: &Args) -> NtResult {
 const UNIX_FUNCTIONS: u32 = 1000;
 /// The handles that unix calls name: of ntdll, and of the 32-bit win32u, which asks for the gate of its stubs so.
 const NTDLL_HANDLE: u64 = 1;
-const WIN32U_HANDLE: u64 = 2;
+/// That of ws2_32.
+const SOCKETS_HANDLE: u64 = 2;
+const WIN32U_HANDLE: u64 = 3;
 
-/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll has one, and what is needed of win32u's
-/// where its stubs are 32-bit.
+/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll and ws2_32 have one, and what is needed of
+/// win32u's where its stubs are 32-bit.
 ///
 /// As `NtQueryVirtualMemory`; `STATUS_DLL_NOT_FOUND` for a DLL without another half.
 fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
@@ -132,19 +134,29 @@ fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     }
     let pointer = UserPtr::<u64>::new(buffer);
     cx.mem().probe(pointer)?;
-    let narrow = cx.kernel.width() == Width::W32;
-    let found = match cx.kernel.wine.as_ref().is_some_and(|root| root.ntdll == base) {
-        true => Some(NTDLL_HANDLE),
-        false => {
-            cx.kernel.mm.image_at(base).filter(|path| narrow && path.ends_with("win32u.dll")).map(|_| WIN32U_HANDLE)
-        }
+    let handle = match cx.kernel.wine.as_ref().is_some_and(|root| root.ntdll == base) {
+        true => NTDLL_HANDLE,
+        false => other_handle(cx, base).ok_or(NtStatus::DLL_NOT_FOUND)?,
     };
-    cx.mem().store(pointer, &found.ok_or(NtStatus::DLL_NOT_FOUND)?)?;
+    cx.mem().store(pointer, &handle)?;
     if let Some(returned) = Option::<UserPtr<Word>>::from_raw(returned) {
         cx.mem().store(returned, &Word(8))?;
     }
     Ok(NtStatus::SUCCESS)
 }
+
+/// The handle that unix calls of a DLL beside ntdll name; `None`: another is there, whose other half nobody does.
+fn other_handle(cx: &Cx<'_>, base: u64) -> Option<u64> {
+    let path = cx.kernel.mm.image_path_at(base)?.to_ascii_lowercase();
+    match path.rsplit('\\').next()? {
+        "ws2_32.dll" => Some(SOCKETS_HANDLE),
+        "win32u.dll" if cx.kernel.width() == Width::W32 => Some(WIN32U_HANDLE),
+        _ => None,
+    }
+}
+
+/// ws2_32's other half looks names up, and there is nobody to ask: `WSAHOST_NOT_FOUND`, which is what its calls return.
+const HOST_NOT_FOUND: NtStatus = NtStatus(11001);
 
 /// Codes of ntdll's unix calls, and of win32u's.
 const LOAD_SO_DLL: u32 = 0;
@@ -170,6 +182,7 @@ fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
             cx.mem().store(UserPtr::<u64>::new(args.get(2)), &now)?;
             Ok(NtStatus::SUCCESS)
         }
+        (SOCKETS_HANDLE, _) => Ok(HOST_NOT_FOUND),
         _ => Ok(NtStatus::NOT_SUPPORTED),
     }
 }
