@@ -140,8 +140,9 @@ pub struct ProfileOption {
 pub struct MachineOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
-    /// Where the guest's system DLLs come from: builtin (assembled by Trapgate), wine (the installed package) or
-    /// wine=FOLDER (an unpacked package, or the folder of its DLLs)
+    /// Where the guest's system DLLs come from: builtin (assembled by Trapgate), wine (the installed package),
+    /// wine=FOLDER (an unpacked package, or the folder of its DLLs) or windows=FOLDER (a Windows folder of yours; never
+    /// tried with real files)
     #[arg(long, value_name = "R", default_value = "builtin", value_parser = RootChoice::parse)]
     pub root: RootChoice,
     /// The file is not a PE image but code

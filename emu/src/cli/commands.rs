@@ -23,6 +23,9 @@ use crate::view::{self, FlowFinder, Live, Paint, ReportWatcher, Snapshot};
 
 pub(super) type Outcome = Result<u8, String>;
 
+/// The first build whose process parameters are what Wine's ntdll reads: Vista.
+const FIRST_FOR_WINE: (u32, u32, u32) = (6, 0, 0);
+
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
     let profile = names::profile(&options.profile.profile)?;
     let mut config = Config::open(image).map_err(|e| e.to_string())?;
@@ -40,7 +43,17 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
             return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
         }
+        let is_windows = matches!(options.root, RootChoice::Windows(_));
+        if profile.version < FIRST_FOR_WINE && !is_windows {
+            return Err(format!("--root wine needs Windows Vista or later, and {} is none", profile.name));
+        }
         config.root = options.root.find(profile.arch)?;
+        if is_windows {
+            let of = profile.name;
+            eprintln!(
+                "trapgate: --root windows rests on the tables of {of}, and was never tried with Windows' own files"
+            );
+        }
     }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();

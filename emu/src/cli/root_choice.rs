@@ -13,10 +13,12 @@ pub enum RootChoice {
     Builtin,
     /// Wine's own: of the installed package, or of a folder.
     Wine(Option<PathBuf>),
+    /// Those of a Windows folder of the user's own.
+    Windows(PathBuf),
 }
 
 impl RootChoice {
-    /// Reads `builtin`, `wine` or `wine=FOLDER`.
+    /// Reads `builtin`, `wine`, `wine=FOLDER` or `windows=FOLDER`.
     ///
     /// What it may be.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -24,7 +26,8 @@ impl RootChoice {
             None if text == "builtin" => Ok(Self::Builtin),
             None if text == "wine" => Ok(Self::Wine(None)),
             Some(("wine", folder)) if !folder.is_empty() => Ok(Self::Wine(Some(folder.into()))),
-            _ => Err("it is builtin, wine or wine=FOLDER".into()),
+            Some(("windows", folder)) if !folder.is_empty() => Ok(Self::Windows(folder.into())),
+            _ => Err("it is builtin, wine, wine=FOLDER or windows=FOLDER".into()),
         }
     }
 
@@ -35,6 +38,7 @@ impl RootChoice {
         Ok(match self {
             Self::Builtin => SystemRoot::Builtin,
             Self::Wine(None) => SystemRoot::Wine(WineFolders::find(arch)?),
+            Self::Windows(folder) => SystemRoot::Wine(WineFolders::windows(folder)?),
             Self::Wine(Some(folder)) => SystemRoot::Wine(WineFolders::below(folder, arch)?),
         })
     }

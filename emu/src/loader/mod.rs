@@ -144,6 +144,17 @@ pub enum LoadError {
         /// The machine.
         profile: &'static str,
     },
+    /// A root of Windows' own DLLs that are of another build than the machine.
+    #[error("--root windows: ntdll.dll there has the service numbers of {}, not those of {profile}", match offer {
+        Some(offer) => format!("{offer} (--profile {offer})"),
+        None => "no build that Trapgate knows".to_string(),
+    })]
+    RootNumbers {
+        /// The machine.
+        profile: &'static str,
+        /// The one that it is of.
+        offer: Option<&'static str>,
+    },
     /// A program of .NET.
     #[error("{file}: has managed code (.NET), whose run time is not there")]
     Managed {

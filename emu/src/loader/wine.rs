@@ -6,7 +6,7 @@ use guest::mem::PAGE_SIZE;
 use guest::pe::PeImage;
 use guest::registers::{Segments, UserState};
 use guest::stub::StubService;
-use guest::{Arch, NtStatus};
+use guest::{Arch, NtStatus, Profile};
 use kernel_model::mm::{Protect, StackRequest, UserStack};
 use kernel_model::ps::{Dispatchers, Teb, TebSlots, UserEntries, write_teb};
 use kernel_model::wine::{UNIX_CALL, UNIX_CALL_SLOTS, service_info};
@@ -49,15 +49,25 @@ pub(crate) fn load(
         Some(child) => child.new.path.clone(),
         None => {
             // From here on the kernel knows whose DLLs these are.
-            target.kernel.use_wine_table(&[]);
+            if root.is_windows {
+                target.kernel.own_loader = true;
+            } else {
+                target.kernel.use_wine_table(&[]);
+            }
             format!("C:\\{}", super::base_name(&config.name))
         }
     };
     kuser::map(target).map_err(map_error)?;
     let program = map(target, &path).map_err(map_error)?;
     let ntdll = map(target, "C:\\Windows\\System32\\ntdll.dll").map_err(map_error)?;
-    if target.child.is_none() {
-        number(target, root, &ntdll)?;
+    match (root.is_windows, target.child.is_none()) {
+        (false, true) => number(target, root, &ntdll)?,
+        (true, true) => check_numbers(target.profile(), &ntdll)?,
+        (_, false) => {}
+    }
+    if root.is_windows {
+        let sysexit_to = kuser::set_system_call(target, &ntdll, config.int2e).map_err(map_error)?;
+        target.kernel.ps.process.sysexit_to = sysexit_to;
     }
     let modules = Modules::of(vec![program, ntdll]);
     target.kernel.mm.space.no_execute = true;
@@ -86,6 +96,22 @@ fn number(target: &mut Target<'_>, root: &WineFolders, ntdll: &Module) -> Result
     Ok(())
 }
 
+/// Whether the numbers in stubs of Windows' own ntdll are those of the machine's build, as far as such stubs can be read.
+fn check_numbers(profile: &'static Profile, ntdll: &Module) -> Result<(), LoadError> {
+    let mut stubs = Stubs::default();
+    if let Some(image) = &ntdll.image {
+        scan(image, &mut stubs);
+    }
+    let is_of = |profile: &Profile| {
+        stubs.services.iter().all(|stub| profile.number(stub.info.name).is_none_or(|number| number == stub.number))
+    };
+    if is_of(profile) {
+        return Ok(());
+    }
+    let offer = Profile::all().iter().find(|other| other.arch == profile.arch && is_of(other));
+    Err(LoadError::RootNumbers { profile: profile.name, offer: offer.map(|offer| offer.name) })
+}
+
 /// Maps an image of the guest's.
 fn map(target: &mut Target<'_>, path: &str) -> Result<Module, NtStatus> {
     let (base, image) = target.kernel.map_image_of(target.ram, path)?;
@@ -102,11 +128,17 @@ fn create(
     let symbol = |name: &str| ntdll.symbol(name).ok_or(NtStatus::ENTRYPOINT_NOT_FOUND);
     let (thunk, thread_start) = (symbol("LdrInitializeThunk")?, symbol("RtlUserThreadStart")?);
     let width = side.width().bytes();
-    let gates = gates(target, config.int2e)?;
     let pointer = |gate: u64| gate.to_le_bytes().into_iter().take(width).collect::<Vec<u8>>();
-    target.write(symbol("__wine_unix_call_dispatcher")?, &pointer(gates.unix_call))?;
-    if let Some(gate) = gates.system_call {
-        target.write(symbol("__wine_syscall_dispatcher")?, &pointer(gate))?;
+    if !root.is_windows {
+        let gates = gates(target, config.int2e)?;
+        target.write(symbol("__wine_unix_call_dispatcher")?, &pointer(gates.unix_call))?;
+        if let Some(gate) = gates.system_call {
+            let at = symbol("__wine_syscall_dispatcher")?;
+            target.write(at, &pointer(gate))?;
+            if let Some(wine) = &mut target.kernel.wine {
+                wine.system_call = at;
+            }
+        }
     }
 
     let place = if arch == Arch::X64 { PEB_REGION } else { X86_PEB_REGION };

@@ -115,7 +115,7 @@ fn check(cx: &mut Cx<'_>, bytes: &[u8], info: &CreateInfo, file: Handle) -> NtRe
     if image.is_dll || image.is_managed() {
         return Err(Unwind::unsupported(if image.is_dll { "a DLL as a process" } else { "managed code (.NET)" }));
     }
-    if cx.kernel.is_wine_root() && image.arch != cx.kernel.profile.arch {
+    if cx.kernel.own_loader && image.arch != cx.kernel.profile.arch {
         return Err(Unwind::unsupported("a process of another architecture on a root of one"));
     }
     if cx.kernel.profile.stub_style_for(image.arch).is_none() {
@@ -208,7 +208,7 @@ fn load(cx: &mut Cx<'_>, thread: ThreadId, new: &NewProcess) -> Result<(), LoadF
     cx.kernel.as_thread(thread, |kernel| {
         let user = ram.load_process(kernel, new)?;
         kernel.ps.thread.user = user;
-        kernel.ps.thread.start = ThreadStart::of_new(kernel.is_wine_root());
+        kernel.ps.thread.start = ThreadStart::of_new(kernel.own_loader);
         Ok(())
     })
 }

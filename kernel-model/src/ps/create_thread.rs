@@ -177,7 +177,7 @@ impl Cx<'_> {
             wow64_teb,
             stacks,
             start_address: new.start[0],
-            start: ThreadStart::of_new(self.kernel.is_wine_root()),
+            start: ThreadStart::of_new(self.kernel.own_loader),
             suspend_count: new.suspended.into(),
             ..Thread::new(id, new.process, object)
         };

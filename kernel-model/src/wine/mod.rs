@@ -20,6 +20,8 @@ use crate::service::{Service, ServiceTable, Unwind};
 pub struct WineRoot {
     /// Where the root's ntdll is.
     pub ntdll: u64,
+    /// Where the root's ntdll has the gate that 32-bit stubs jump to.
+    pub system_call: u64,
     /// The number by which unix calls come in.
     pub unix_call: u32,
     /// What user32 has told of itself.
@@ -41,6 +43,7 @@ impl Kernel {
         let services = crate::kernel::services().chain(Self::private_services());
         self.services = Arc::new(ServiceTable::of_root(self.profile, numbers, services));
         self.wine = Some(Box::default());
+        self.own_loader = true;
     }
 
     /// Maps an image (`C:\folder\name`) into the process, before it runs; where, and what it is.
