@@ -165,7 +165,7 @@ const SYSTEM_TIME_PRECISE: u32 = 2;
 
 /// A unix call: handle, code, pointer to arguments.
 ///
-/// `STATUS_DLL_NOT_FOUND` for a DLL of the host's, `STATUS_NOT_SUPPORTED`.
+/// `STATUS_INVALID_IMAGE_FORMAT` for a DLL of the host's, as for a file that is none, `STATUS_NOT_SUPPORTED`.
 fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     let code = u32::from_raw(args.get(1));
     match (args.get(0), code) {
@@ -175,7 +175,7 @@ fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
             cx.mem().store(UserPtr::new(args.get(2)), &gate)?;
             Ok(NtStatus::SUCCESS)
         }
-        (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::DLL_NOT_FOUND),
+        (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::INVALID_IMAGE_FORMAT),
         (NTDLL_HANDLE, SYSTEM_TIME_PRECISE) => {
             let clock = &cx.kernel.clock;
             let now = clock.system_time_at(clock.interrupt_time());
