@@ -75,6 +75,7 @@ impl Kernel {
     fn free_thread_memory(&mut self, id: ThreadId, process: ProcessId) {
         let Some(thread) = self.ps.thread_mut(id) else { return };
         let (teb, stacks) = (std::mem::take(&mut thread.teb), std::mem::take(&mut thread.stacks));
+        let given = thread.given_stack.take();
         let alive = self.ps.get(process).is_some_and(|p| p.exit_status == NtStatus::PENDING);
         if !alive || teb == 0 {
             return;
@@ -82,6 +83,11 @@ impl Kernel {
         let running = self.ps.process.id;
         self.mm.switch_space(running.0, process.0);
         stacks.into_iter().for_each(|stack| self.mm.delete_stack(stack));
+        match given {
+            Some(given) if given.freed => self.mm.delete_stack(given.stack),
+            Some(given) => self.mm.disown_stack(given.stack),
+            None => {}
+        }
         if let Some(process) = self.ps.get_mut(process) {
             process.tebs.give_back(&mut self.mm, teb);
         }

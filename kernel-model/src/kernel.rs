@@ -1,6 +1,7 @@
 //! The kernel of one machine, and the way of one call through it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guest::context::ExceptionRecord;
@@ -15,7 +16,7 @@ use crate::cx::{Cx, Outside};
 use crate::io::{Console, FileObject, Io, Stream, Target};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
-use crate::ob::{Entry, HandleAttributes, ObjectManager, ObjectType};
+use crate::ob::{Entry, HandleAttributes, ObjectId, ObjectManager, ObjectType};
 use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
@@ -56,6 +57,10 @@ pub struct Kernel {
     pub global_flags: u32,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
     pub single_threaded: bool,
+    /// The worker factories there are, by serial number, and the next number.
+    pub factories: BTreeMap<u64, ObjectId>,
+    /// See `factories`.
+    pub next_factory: u64,
     /// The global atoms.
     pub atoms: ex::AtomTable,
     /// Which messages are let through to a debugger.
@@ -259,6 +264,9 @@ impl Kernel {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
+        if !self.factories.is_empty() {
+            self.make_workers(ram, matches!(result, Err(Unwind::Blocked(_))));
+        }
         if self.io.has_closing() || self.mm.segments.has_work() {
             self.close_files(ram);
         }
@@ -317,6 +325,10 @@ impl Kernel {
                 }
             }
             Body::Key(key) => self.cm.close(key.node),
+            Body::WorkerFactory(factory) => {
+                self.factories.remove(&factory.serial);
+                self.ob.dereference(factory.port);
+            }
             Body::Process(process) => {
                 if let Some(process) = self.ps.others.remove(&process.id) {
                     self.ob.dereference(process.token);

@@ -67,3 +67,4 @@ mod waiting;
 mod wine;
 mod wine_root;
 mod witness;
+mod worker_factories;

@@ -16,7 +16,7 @@ use super::pages::print;
 use super::registry;
 use super::root_choice::RootChoice;
 use crate::cpu::RegisterFile;
-use crate::loader::{Program, base_name, read_file};
+use crate::loader::{Modules, Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Live, Paint, ReportWatcher, Snapshot};
@@ -60,6 +60,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
     config.strict = options.strict;
+    config.process.no_gaps = options.strict;
     config.hives = registry::hives(&options.registry.hive)?;
     config.max_instructions = options.max_insns;
     config.quanta = options.order.quanta()?;
@@ -77,7 +78,26 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     }
     let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
     machine.set_console(Box::new(Stdio));
+    if !options.quiet {
+        tell_gaps(machine.modules());
+    }
     Ok(machine)
+}
+
+/// Tells which functions a program imports that nobody has written.
+fn tell_gaps(modules: &Modules) {
+    const SHOWN: usize = 6;
+    let names: Vec<String> = modules
+        .gaps()
+        .iter()
+        .map(|(dll, function)| format!("{}!{function}", dll.rsplit_once('.').map_or(dll, |(stem, _)| stem)))
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    let first = names.get(..SHOWN).unwrap_or(&names).join(", ");
+    say(&format!("imports that nobody has written, refused when called: {first}{more}"));
 }
 
 fn driver(path: &Path) -> Result<Driver, String> {

@@ -7,6 +7,7 @@ mod about;
 pub(crate) mod builtin;
 mod children;
 mod environment;
+mod gaps;
 mod kuser;
 mod lists;
 mod modules;
@@ -28,6 +29,7 @@ use crate::cpu::Ram;
 
 use children::Child;
 pub(crate) use children::{Children, Made};
+pub use gaps::Gaps;
 pub use kuser::{tick_milliseconds, update as update_kuser};
 use modules::parse;
 pub use modules::{Module, Modules};
@@ -60,6 +62,8 @@ pub struct ProcessConfig {
     pub int2e: bool,
     /// No thread may call win32k (`ProcessSystemCallDisablePolicy`): Windows 8 and later.
     pub win32k_lockdown: bool,
+    /// Do not start a program that imports what Windows has and nobody has written here.
+    pub no_gaps: bool,
     /// Move images and stacks to places this seed picks; `None`: the preferred ones.
     pub aslr_seed: Option<u64>,
 }

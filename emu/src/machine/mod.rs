@@ -116,6 +116,7 @@ impl Config {
                 args: Vec::new(),
                 int2e: false,
                 win32k_lockdown: false,
+                no_gaps: false,
                 aslr_seed: None,
             },
             user: LogOn::default(),

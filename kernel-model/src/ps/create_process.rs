@@ -112,6 +112,17 @@ fn check(cx: &mut Cx<'_>, bytes: &[u8], info: &CreateInfo, file: Handle) -> NtRe
         info.tell(cx, State::FailExeFormat, image.characteristics.1.into())?;
         return Err(NtStatus::INVALID_IMAGE_FORMAT.into());
     }
+    runnable(cx, &image)?;
+    Ok(image)
+}
+
+/// The same of an image in a section.
+pub(super) fn check_image(cx: &Cx<'_>, bytes: &[u8]) -> NtResult<()> {
+    let Ok(image) = PeImage::parse(bytes) else { return Err(NtStatus::INVALID_IMAGE_FORMAT.into()) };
+    runnable(cx, &image)
+}
+
+fn runnable(cx: &Cx<'_>, image: &PeImage) -> NtResult<()> {
     if image.is_dll || image.is_managed() {
         return Err(Unwind::unsupported(if image.is_dll { "a DLL as a process" } else { "managed code (.NET)" }));
     }
@@ -122,11 +133,11 @@ fn check(cx: &mut Cx<'_>, bytes: &[u8], info: &CreateInfo, file: Handle) -> NtRe
         let wide = image.arch == Arch::X64;
         return Err(if wide { NtStatus::INVALID_IMAGE_WIN_64 } else { NtStatus::INVALID_IMAGE_FORMAT }.into());
     }
-    Ok(image)
+    Ok(())
 }
 
 /// `C:\folder\name` of an NT path.
-fn dos_path(path: &[u16]) -> String {
+pub(super) fn dos_path(path: &[u16]) -> String {
     let path = String::from_utf16_lossy(path);
     let rest = ["\\??\\", "\\DosDevices\\", "\\GLOBAL??\\"].iter().find_map(|prefix| path.strip_prefix(prefix));
     match rest {
@@ -203,7 +214,7 @@ fn debug(cx: &mut Cx<'_>, making: &Making<'_>, process: ProcessId) -> NtResult<(
 }
 
 /// Has the process filled, and its thread told where to start.
-fn load(cx: &mut Cx<'_>, thread: ThreadId, new: &NewProcess) -> Result<(), LoadFailure> {
+pub(super) fn load(cx: &mut Cx<'_>, thread: ThreadId, new: &NewProcess) -> Result<(), LoadFailure> {
     let ram = &mut *cx.ram;
     cx.kernel.as_thread(thread, |kernel| {
         let user = ram.load_process(kernel, new)?;
@@ -258,7 +269,9 @@ fn places(cx: &mut Cx<'_>, process: ProcessId) -> ([u64; 2], [u64; 2]) {
 }
 
 /// A handle to a process that was just made. Whoever made it has the access that it asks for.
-fn open_new(cx: &mut Cx<'_>, process: ProcessId, desired: AccessMask, name: &NameToOpen) -> NtResult<Handle> {
+pub(super) fn open_new(
+    cx: &mut Cx<'_>, process: ProcessId, desired: AccessMask, name: &NameToOpen,
+) -> NtResult<Handle> {
     let object = cx.kernel.ps.get(process).map(|p| p.object).ok_or(NtStatus::UNSUCCESSFUL)?;
     let security = cx.security_of_new(ObjectType::Process, None, name.security.as_ref())?;
     if let Some(header) = cx.kernel.ob.get_mut(object) {

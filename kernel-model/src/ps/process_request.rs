@@ -171,7 +171,7 @@ fn list(cx: &mut Cx<'_>, size: u64, at: u64) -> NtResult<Vec<Handle>> {
 
 /// A token to be the child's primary one: the caller's own kind needs no privilege (`SeIsTokenChild`,
 /// `SeIsTokenSibling`).
-fn token(cx: &mut Cx<'_>, handle: Handle) -> NtResult<ObjectId> {
+pub(super) fn token(cx: &mut Cx<'_>, handle: Handle) -> NtResult<ObjectId> {
     let object = cx.primary_token(handle, TOKEN_ASSIGN_PRIMARY)?;
     let own = cx.kernel.ps.process.token;
     let (token, own) = (cx.token(object)?, cx.token(own)?);
