@@ -349,7 +349,6 @@ fn wine32() -> Option<WineFolders> {
 const OTHERWISE_32: &[(&str, &str)] = &[
     ("crt_alloc", "Wine's 32-bit malloc aligns to 8 bytes"),
     ("crt_stdio", "Wine's 32-bit msvcrt rounds differently"),
-    ("win_system", "the 32-bit advapi32 takes its random bytes from a driver that is not there"),
 ];
 
 #[test]

@@ -57,6 +57,14 @@ const fn service(
 pub(super) static SERVICES: &[Service] = &[
     service("RtlGetNativeSystemInformation", Support::Full, native_system_information, 4),
     service(
+        "NtQuerySystemInformation",
+        Support::Partial(
+            "as for Windows' ntdll, and SystemInterruptInformation, of which 32-bit DLLs make random bytes",
+        ),
+        native_system_information,
+        4,
+    ),
+    service(
         UNIX_CALL,
         Support::Partial("of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host; no other DLL's"),
         unix_call,
