@@ -13,6 +13,10 @@ use guest::layout::{StructBuilder, wide};
 const LDR_FLAGS: u32 = 0x0008_4000 | 0x20;
 const LDR_IMAGE_DLL: u32 = 0x4;
 
+/// The current directory changes where it is: there is room for `MAX_PATH` characters.
+const CURRENT_DIRECTORY: &str = "CurrentDirectory";
+const CURRENT_DIRECTORY_ROOM: u64 = 0x208;
+
 /// What the first process is told.
 fn first(target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules) -> Result<ProcessParameters, NtStatus> {
     let path = modules.program().map_or("", |m| m.path.as_str());
@@ -37,7 +41,7 @@ pub(super) fn parameters(
     let mut out = StructBuilder::new(side, "RTL_USER_PROCESS_PARAMETERS");
     let bytes = |text: &[u16]| text.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>();
     let size = out.size() + told.texts.iter().map(|text| bytes(text).len() as u64 + 8).sum::<u64>();
-    let size = size + told.runtime.len() as u64;
+    let size = size + told.runtime.len() as u64 + CURRENT_DIRECTORY_ROOM;
     let va = target.allocate(None, size, Protect::READWRITE)?;
     let environment = target.allocate(None, told.environment.len() as u64, Protect::READWRITE)?;
     target.write(environment, &told.environment)?;
@@ -47,9 +51,10 @@ pub(super) fn parameters(
         target.write(at, &bytes)?;
         // A `UNICODE_STRING`: its length, its size with the terminator, where it is.
         let length = (bytes.len() as u64 - 2).min(0xfffc) as u16;
-        out.bytes(field, 0, &length.to_le_bytes()).bytes(field, 2, &(length + 2).to_le_bytes());
+        let room = if *field == CURRENT_DIRECTORY { CURRENT_DIRECTORY_ROOM } else { 0 }.max(u64::from(length) + 2);
+        out.bytes(field, 0, &length.to_le_bytes()).bytes(field, 2, &(room as u16).to_le_bytes());
         out.word_at(field, side.width().bytes() as u64, at);
-        at += (bytes.len() as u64).next_multiple_of(8);
+        at += (bytes.len() as u64).max(room).next_multiple_of(8);
     }
     if !told.runtime.is_empty() {
         // Its size is told as well: there is no terminator.

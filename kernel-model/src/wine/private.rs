@@ -57,6 +57,14 @@ const fn service(
 pub(super) static SERVICES: &[Service] = &[
     service("RtlGetNativeSystemInformation", Support::Full, native_system_information, 4),
     service(
+        "NtQuerySystemInformation",
+        Support::Partial(
+            "as for Windows' ntdll, and SystemInterruptInformation, of which 32-bit DLLs make random bytes",
+        ),
+        native_system_information,
+        4,
+    ),
+    service(
         UNIX_CALL,
         Support::Partial("of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host; no other DLL's"),
         unix_call,
@@ -165,7 +173,7 @@ const SYSTEM_TIME_PRECISE: u32 = 2;
 
 /// A unix call: handle, code, pointer to arguments.
 ///
-/// `STATUS_DLL_NOT_FOUND` for a DLL of the host's, `STATUS_NOT_SUPPORTED`.
+/// `STATUS_INVALID_IMAGE_FORMAT` for a DLL of the host's, as for a file that is none, `STATUS_NOT_SUPPORTED`.
 fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     let code = u32::from_raw(args.get(1));
     match (args.get(0), code) {
@@ -175,7 +183,7 @@ fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
             cx.mem().store(UserPtr::new(args.get(2)), &gate)?;
             Ok(NtStatus::SUCCESS)
         }
-        (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::DLL_NOT_FOUND),
+        (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::INVALID_IMAGE_FORMAT),
         (NTDLL_HANDLE, SYSTEM_TIME_PRECISE) => {
             let clock = &cx.kernel.clock;
             let now = clock.system_time_at(clock.interrupt_time());
