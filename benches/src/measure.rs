@@ -1,5 +1,6 @@
 //! Timing, and the table that shows it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -18,10 +19,15 @@ const RUNS: usize = 9;
 
 /// Two things measured in turns: the pair whose ratio is the median, so that both figures are of neighbouring moments
 /// and a machine that changes its speed during the run changes both.
-pub fn in_turns(mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> (f64, f64) {
-    let mut pairs: Vec<(f64, f64)> = (0..RUNS).map(|_| (a(), b())).collect();
+pub fn in_turns(a: impl FnMut() -> f64, b: impl FnMut() -> f64) -> (f64, f64) {
+    in_so_many_turns(RUNS, a, b)
+}
+
+/// The same for what takes seconds, with fewer turns.
+pub fn in_so_many_turns(turns: usize, mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> (f64, f64) {
+    let mut pairs: Vec<(f64, f64)> = (0..turns).map(|_| (a(), b())).collect();
     pairs.sort_by(|p, q| (p.0 / p.1).total_cmp(&(q.0 / q.1)));
-    pairs[RUNS / 2]
+    pairs[turns / 2]
 }
 
 /// How long something takes.
@@ -65,15 +71,21 @@ pub fn table(figures: &[Figure]) -> String {
     text
 }
 
-/// Instruction counts, services with the same count in one row.
+/// Instruction counts, services with the same count in one row; the most common count is that of "the other" ones.
 pub fn services_table(services: &[(String, u64)]) -> String {
-    let mut counts: Vec<u64> = services.iter().map(|s| s.1).collect();
-    counts.sort_unstable();
-    counts.dedup();
+    let mut rows = BTreeMap::<u64, Vec<&str>>::new();
+    for (name, count) in services {
+        rows.entry(*count).or_default().push(name);
+    }
+    let most = rows.values().map(Vec::len).max();
     let mut text = String::from("| instructions | services |\n| ---: | --- |\n");
-    for count in counts {
-        let names: Vec<&str> = services.iter().filter(|s| s.1 == count).map(|s| s.0.as_str()).collect();
-        text += &format!("| {count} | {} |\n", names.join(", "));
+    for (count, names) in &rows {
+        let names = if Some(names.len()) == most {
+            format!("the other {} of {} (`--json` names them)", names.len(), services.len())
+        } else {
+            names.join(", ")
+        };
+        text += &format!("| {count} | {names} |\n");
     }
     text
 }

@@ -4,7 +4,7 @@ use trapgate::loader::Program;
 use trapgate::machine::Config;
 use trapgate::{End, Machine};
 
-use crate::measure::{Figure, in_turns, processor_time};
+use crate::measure::{Figure, in_so_many_turns, processor_time};
 
 const SWITCHES: u32 = 20_000;
 const MADE: u32 = 2_000;
@@ -41,7 +41,7 @@ fn figure(name: String, unit: &'static str, value: f64) -> Figure {
 
 /// Switches, creation, waking, and whether sleeping threads slow the scheduler.
 pub fn figures() -> Vec<Figure> {
-    let (few, many) = in_turns(|| rounds("switch", SWITCHES, FEW), || rounds("switch", SWITCHES, MANY));
+    let (few, many) = in_so_many_turns(3, || rounds("switch", SWITCHES, FEW), || rounds("switch", SWITCHES, MANY));
     let ratio = many / few;
     let wake = (run("wake", 0, WOKEN) - run("wake", 0, 0)).max(1e-9);
     vec![

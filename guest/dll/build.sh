@@ -84,11 +84,17 @@ system() {
 generate() {
     sed 1d ../data/dos_errors.csv | sed -E 's/^(.*),(.*)$/{0x\1, \2},/' | paste -d ' ' - - - - - - | sed 's/^/    /;s/ *$//' >"$1"
 }
+# The hosts of API sets, from the data.
+api_sets() { sed 1d ../data/api_sets.csv | sed -E 's/^(.*),(.*)$/    {"\1", L"\2"},/' >"$1"; }
 if [[ ${1-} == --check ]]; then
+    api_sets "$scratch/api_sets.inc"
+    cmp "$scratch/api_sets.inc" ntdll/api_sets.inc
+    rm "$scratch/api_sets.inc"
     generate "$scratch/dos_errors.inc"
     cmp "$scratch/dos_errors.inc" ntdll/dos_errors.inc
     rm "$scratch/dos_errors.inc"
 else
+    api_sets ntdll/api_sets.inc
     generate ntdll/dos_errors.inc
 fi
 
@@ -101,7 +107,7 @@ system x86 kernel32 0x77e00000
 system x64 advapi32 0x7ffc0ca00000
 system x86 advapi32 0x77d00000
 for small in bcrypt:7ffc0c500000:77a00000 bcryptprimitives:7ffc0c400000:77900000 userenv:7ffc0c300000:77800000 \
-    ws2_32:7ffc0c600000:77700000; do
+    ws2_32:7ffc0c600000:77700000 winmm:7ffc0c200000:77600000 powrprof:7ffc0c100000:77500000; do
     IFS=: read -r name wide low <<<"$small"
     system x64 "$name" "0x$wide"
     system x86 "$name" "0x$low"

@@ -22,6 +22,8 @@ static IMAGES: &[(Arch, &str, &[u8])] = images![
     X64 "x64" "wow64.dll",
     X64 "x64" "wow64cpu.dll",
     X64 "x64" "ws2_32.dll",
+    X64 "x64" "winmm.dll",
+    X64 "x64" "powrprof.dll",
     X64 "x64" "userenv.dll",
     X64 "x64" "bcryptprimitives.dll",
     X64 "x64" "bcrypt.dll",
@@ -30,6 +32,8 @@ static IMAGES: &[(Arch, &str, &[u8])] = images![
     X86 "x86" "kernelbase.dll",
     X86 "x86" "msvcrt.dll",
     X86 "x86" "ws2_32.dll",
+    X86 "x86" "winmm.dll",
+    X86 "x86" "powrprof.dll",
     X86 "x86" "userenv.dll",
     X86 "x86" "bcryptprimitives.dll",
     X86 "x86" "bcrypt.dll",
@@ -38,6 +42,11 @@ static IMAGES: &[(Arch, &str, &[u8])] = images![
 /// The image of a DLL by its file name in lower case, where there is one.
 pub fn image(arch: Arch, name: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find(|(a, n, _)| *a == arch && *n == name).map(|(_, _, bytes)| *bytes)
+}
+
+/// The file names of an architecture's images.
+pub fn names(arch: Arch) -> impl Iterator<Item = &'static str> {
+    IMAGES.iter().filter(move |(a, ..)| *a == arch).map(|(_, name, _)| *name)
 }
 
 /// ntdll without its stubs: a COFF object.

@@ -7,6 +7,7 @@
 //! kernel here.
 
 pub mod access;
+pub mod api_sets;
 pub mod asm;
 pub mod bugcheck;
 pub mod builds;
@@ -14,6 +15,7 @@ pub mod context;
 pub mod convention;
 pub mod dll;
 pub mod enums;
+pub mod exports;
 pub mod layout;
 pub mod mem;
 pub mod objects;

@@ -2,7 +2,7 @@
 //!
 //! On Windows every thread begins with an APC to `LdrInitializeThunk`, which prepares it and continues with the context it
 //! was made with. Here a thread goes straight to `RtlUserThreadStart`, which prepares it too; only one that has other
-//! registers by now, or APCs, takes the long way.
+//! registers by now, or APCs, takes the long way, and on a root with a loader of its own every one.
 
 use guest::context::{ContextLayout, Parts};
 use guest::registers::{Reg, UserState};
@@ -52,7 +52,7 @@ impl Kernel {
 
     /// Puts a thread's registers on its stack, and the thread into `LdrInitializeThunk`. `None`: the stack cannot take
     /// them, or nobody is there.
-    pub(crate) fn put_start(&mut self, ram: &mut dyn Phys, state: &mut UserState) -> Option<()> {
+    pub fn put_start(&mut self, ram: &mut dyn Phys, state: &mut UserState) -> Option<()> {
         let arch = self.code_arch(state);
         let entry = self.entries_for(arch).loader;
         if entry == 0 {

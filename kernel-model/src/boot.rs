@@ -168,6 +168,7 @@ impl Kernel {
             atoms: Default::default(),
             debug_filter: Default::default(),
             wine: None,
+            own_loader: false,
             ps: Processes {
                 process,
                 thread,

@@ -114,6 +114,19 @@ impl Kernel {
         }
     }
 
+    /// The same for a file of Windows' own: C: is as much larger.
+    ///
+    /// As [`Kernel::place_file`].
+    pub fn place_system_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), NtStatus> {
+        let before = self.io.volume(0)?.used;
+        let capacity = self.io.volume(0)?.capacity;
+        self.io.volume_mut(0)?.capacity = u64::MAX;
+        let placed = self.place_file(path, bytes);
+        let volume = self.io.volume_mut(0)?;
+        volume.capacity = capacity.saturating_add(volume.used.saturating_sub(before));
+        placed
+    }
+
     /// Mounts a folder of the host's, by its number among them.
     ///
     /// `STATUS_OBJECT_NAME_COLLISION` where something is that is no empty folder.

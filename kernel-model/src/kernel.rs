@@ -69,6 +69,8 @@ pub struct Kernel {
     pub debug_filter: ex::DebugFilter,
     /// What is special where the system's DLLs are Wine's.
     pub wine: Option<Box<WineRoot>>,
+    /// The root's own ntdll loads processes, from `LdrInitializeThunk` on.
+    pub own_loader: bool,
 }
 
 /// A call as it arrived.

@@ -60,7 +60,7 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         // NtCreateThreadEx, by which its first thread is made.
         "old_process" => (6, 0, 0),
         // NtRemoveIoCompletionEx
-        "win_system" => (6, 0, 0),
+        "win_system" | "win_async" => (6, 0, 0),
         // NtSetTimerEx
         "win_timer_apc" => (6, 1, 0),
         // NtCreateUserProcess

@@ -22,14 +22,18 @@ fn fixtures_print_the_same_under_wine() {
         return;
     };
     let prefix = std::env::temp_dir().join(format!("trapgate-wine-{}", std::process::id()));
+    // What a program leaves where it runs goes with the folder.
+    let scratch = prefix.with_extension("folder");
+    std::fs::create_dir_all(&scratch).expect("a temporary folder");
     let mut failures = Vec::new();
     let mut compared = 0;
     for fixture in fixtures::programs().filter(|f| f.wine) {
         let input = prefix.with_extension("stdin");
         std::fs::write(&input, fixture.stdin).expect("a temporary file");
         let output = Command::new(&wine)
-            .arg(fixture.path())
+            .arg(std::path::absolute(fixture.path()).expect("a path"))
             .args(fixture.args)
+            .current_dir(&scratch)
             .stdin(std::fs::File::open(&input).expect("the file"))
             .env("WINEDEBUG", "-all")
             .env("WINEPREFIX", &prefix)
@@ -59,6 +63,7 @@ fn fixtures_print_the_same_under_wine() {
     let server = if server.exists() { server } else { PathBuf::from("/usr/lib/wine/wineserver") };
     let _ = Command::new(server).arg("-k").env("WINEPREFIX", &prefix).status();
     let _ = std::fs::remove_dir_all(&prefix);
+    let _ = std::fs::remove_dir_all(&scratch);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(compared >= 20, "only {compared} programs were compared");
 }

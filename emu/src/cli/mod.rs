@@ -10,6 +10,7 @@ mod files;
 mod names;
 mod pages;
 mod registry;
+mod root_choice;
 mod schedule;
 
 use std::process::ExitCode;

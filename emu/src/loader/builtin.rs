@@ -1,11 +1,13 @@
 //! The built-in images of a profile. Each is made once: the same profile gives the same bytes, always.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use guest::asm::{self, AsmError, BuiltinDll};
 use guest::pe::PeImage;
 use guest::{Arch, Profile, dll};
+use kernel_model::Kernel;
 
 use super::LoadError;
 use super::modules::parse;
@@ -15,6 +17,8 @@ use super::modules::parse;
 pub(super) struct Builtin {
     pub image: PeImage,
     pub symbols: Vec<(u32, String)>,
+    /// The file that it is.
+    pub file: Cow<'static, [u8]>,
 }
 
 type Key = (&'static str, Arch, &'static str);
@@ -34,7 +38,7 @@ fn made(
     let (_, _, file) = key;
     let failed = |error: AsmError| LoadError::Builtin { dll: file, error: error.to_string() };
     let Some(BuiltinDll { image, symbols, .. }) = make().map_err(failed)? else { return Ok(None) };
-    let built = Arc::new(Builtin { image: parse(file, &image)?, symbols });
+    let built = Arc::new(Builtin { image: parse(file, &image)?, symbols, file: image.into() });
     MADE.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&built));
     Ok(Some(built))
 }
@@ -46,10 +50,31 @@ pub(super) fn dll(profile: &'static Profile, arch: Arch, name: &str) -> Result<O
         "ntdll.dll" => made((profile.name, arch, "ntdll.dll"), || asm::ntdll(profile, arch).map(Some)),
         "win32u.dll" => made((profile.name, arch, "win32u.dll"), || asm::win32u(profile, arch).map(Some)),
         _ => {
-            let compiled = dll::image(arch, &name).map(|bytes| parse(&name, bytes)).transpose()?;
-            Ok(compiled.map(|image| Arc::new(Builtin { image, symbols: Vec::new() })))
+            let Some(bytes) = dll::image(arch, &name) else { return Ok(None) };
+            let image = parse(&name, bytes)?;
+            Ok(Some(Arc::new(Builtin { image, symbols: Vec::new(), file: bytes.into() })))
         }
     }
+}
+
+/// Those that depend on the profile.
+const MADE_OF_TABLES: [&str; 2] = ["ntdll.dll", "win32u.dll"];
+
+/// Puts the files of all built-in DLLs on C:, where programs find them that load them later, list or read them.
+pub(crate) fn place_files(kernel: &mut Kernel) -> Result<(), LoadError> {
+    let profile = kernel.profile;
+    let native = (profile.arch, "System32");
+    let narrow =
+        (profile.arch == Arch::X64 && profile.stub_style_for(Arch::X86).is_some()).then_some((Arch::X86, "SysWOW64"));
+    for (arch, folder) in [native].into_iter().chain(narrow) {
+        for name in MADE_OF_TABLES.into_iter().chain(dll::names(arch)) {
+            let Some(built) = dll(profile, arch, name)? else { continue };
+            kernel
+                .place_system_file(&format!("C:\\Windows\\{folder}\\{name}"), &built.file)
+                .map_err(|status| LoadError::NoMemory { file: name.to_string(), status })?;
+        }
+    }
+    Ok(())
 }
 
 /// The kernel image, or win32k's; `None` where the build has none.

@@ -9,8 +9,9 @@ use guest::{Arch, Handle, NtStatus};
 use kernel_model::Kernel;
 use kernel_model::ps::{LoadFailure, NewProcess, ProcessId};
 
-use super::{LoadError, Modules, ProcessConfig, Program, Target, load};
+use super::{LoadError, Modules, ProcessConfig, Program, Target, load, load_wine};
 use crate::cpu::{LoadProcess, Ram};
+use crate::root::{SystemRoot, WineFolders};
 
 /// What is known of a process that another makes.
 pub(crate) struct Child<'a> {
@@ -42,13 +43,19 @@ pub(crate) type Made = Rc<RefCell<Vec<(ProcessId, Modules)>>>;
 pub(crate) struct Children {
     /// How the first process was set up, without its program.
     config: ProcessConfig,
+    /// Whose DLLs they run on, if not ours.
+    root: Option<WineFolders>,
     bases: Bases,
     made: Made,
 }
 
 impl Children {
     /// For a machine whose first process is loaded.
-    pub(crate) fn new(config: &ProcessConfig, modules: &Modules) -> (Self, Made) {
+    pub(crate) fn new(config: &ProcessConfig, root: &SystemRoot, modules: &Modules) -> (Self, Made) {
+        let root = match root {
+            SystemRoot::Builtin => None,
+            SystemRoot::Wine(folders) => Some(folders.clone()),
+        };
         let config = ProcessConfig {
             program: Program::Pe(Vec::new()),
             name: String::new(),
@@ -57,7 +64,7 @@ impl Children {
             ..*config
         };
         let made = Made::default();
-        let mut children = Self { config, bases: Bases::new(), made: Rc::clone(&made) };
+        let mut children = Self { config, root, bases: Bases::new(), made: Rc::clone(&made) };
         children.keep_bases(modules);
         (children, made)
     }
@@ -81,7 +88,11 @@ impl LoadProcess for Children {
         let console = Some(new.parameters.standard.map(Handle));
         let child = Some(Child { new, bases: &self.bases });
         let mut target = Target { kernel, ram, highest: u64::MAX, console, child };
-        let (modules, start) = load(&mut target, &config).map_err(|error| failure(target.kernel, &error))?;
+        let loaded = match &self.root {
+            Some(root) => load_wine(&mut target, &config, root),
+            None => load(&mut target, &config),
+        };
+        let (modules, start) = loaded.map_err(|error| failure(target.kernel, &error))?;
         let arch = target.profile().arch;
         let mut user = UserState { segments: Segments::of(arch), ..UserState::default() };
         user.file.set(Reg::Rflags, 0x202);

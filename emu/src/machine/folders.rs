@@ -9,13 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use guest::NtStatus;
-use guest::pe::PeImage;
 use kernel_model::Kernel;
 use kernel_model::io::{HostEntry, HostFolders, HostPath, Mount, Times, is_dos_special, is_legal, key, name_of};
 
 use super::{Config, MachineError};
 use crate::cpu::Ram;
-use crate::loader::{Modules, Program, SYSTEM_FOLDER, TABLES_FOLDER, base_name, read_file};
+use crate::loader::{self, Modules, Program, SYSTEM_FOLDER, TABLES_FOLDER, base_name, read_file};
 use crate::root::WineFolders;
 
 /// A folder of the host's that the guest sees.
@@ -34,6 +33,7 @@ pub(super) fn set_up(
     kernel: &mut Kernel, ram: &mut Ram, config: &Config, modules: &Modules,
 ) -> Result<(), MachineError> {
     kernel.set_disk(config.disk);
+    loader::builtin::place_files(kernel)?;
     let (Program::Pe(image) | Program::Raw(_, image)) = &config.process.program;
     if let Some(program) = modules.program()
         && let Err(status) = kernel.place_file(&program.path, image)
@@ -44,6 +44,7 @@ pub(super) fn set_up(
             why: format!("does not fit on C: ({status})"),
         });
     }
+    place_neighbours(kernel, config, |_| false)?;
     ram.folders = open_folders(kernel, &config.folders)?;
     Ok(())
 }
@@ -59,7 +60,7 @@ pub(super) fn set_up_root(
     kernel
         .place_file(&path, image)
         .map_err(|status| failed(Path::new(&path), format!("does not fit on C: ({status})")))?;
-    place_neighbours(kernel, config, image, root)?;
+    place_neighbours(kernel, config, |name| root.dlls.join(name.to_ascii_lowercase()).is_file())?;
     let mut folders = mount_all(kernel, &config.folders)?;
     for (host, guest) in [(&root.dlls, SYSTEM_FOLDER), (&root.nls, TABLES_FOLDER)] {
         let dir = open_folder(host).map_err(|error| failed(host, error.to_string()))?;
@@ -73,39 +74,20 @@ pub(super) fn set_up_root(
     Ok(())
 }
 
-/// The DLLs that an image imports, and those that its exports are forwarded to.
-fn needs(bytes: &[u8]) -> Vec<String> {
-    let Ok(image) = PeImage::parse(bytes) else { return Vec::new() };
-    let imports = image.imports().unwrap_or_default().into_iter().map(|import| import.dll);
-    let forwards = image.forwards().into_iter().filter_map(|text| {
-        let (dll, _) = text.rsplit_once('.')?;
-        Some(format!("{dll}.dll"))
-    });
-    imports.chain(forwards).collect()
-}
-
-/// Puts the DLLs that lie beside the program, and that it or they import, beside it on C: too.
-fn place_neighbours(
-    kernel: &mut Kernel, config: &Config, program: &[u8], root: &WineFolders,
-) -> Result<(), MachineError> {
+/// Puts the DLLs that lie beside the program beside it on C: too: it may load them at any time.
+fn place_neighbours(kernel: &mut Kernel, config: &Config, is_own: impl Fn(&str) -> bool) -> Result<(), MachineError> {
     const MOST: usize = 256;
     let Some(folder) = &config.process.dll_folder else { return Ok(()) };
-    let mut wanted = needs(program);
-    let mut seen: Vec<String> = Vec::new();
-    while let Some(dll) = wanted.pop() {
-        let name = base_name(&dll).to_ascii_lowercase();
-        if seen.contains(&name) || seen.len() >= MOST || root.dlls.join(&name).is_file() {
-            continue;
-        }
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let found = entries.map(|entry| entry.path()).find(|path| {
-            path.file_name().and_then(|file| file.to_str()).is_some_and(|file| file.eq_ignore_ascii_case(&name))
-        });
-        seen.push(name.clone());
-        let Some(path) = found else { continue };
-        let bytes = read_file(&path)?;
-        wanted.extend(needs(&bytes));
-        kernel.place_file(&format!("C:\\{name}"), &bytes).map_err(|status| MachineError::Folder {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<(String, PathBuf)> = entries
+        .filter_map(|entry| Some((entry.file_name().to_str()?.to_string(), entry.path())))
+        .filter(|(name, path)| name.to_ascii_lowercase().ends_with(".dll") && !is_own(name) && path.is_file())
+        .collect();
+    // The folder's own order is the host's.
+    found.sort();
+    for (name, path) in found.into_iter().take(MOST) {
+        let placed = kernel.place_file(&format!("C:\\{name}"), &read_file(&path)?);
+        placed.map_err(|status| MachineError::Folder {
             folder: path.display().to_string(),
             why: format!("does not fit on C: ({status})"),
         })?;
@@ -271,6 +253,11 @@ impl Folder {
     }
 
     fn list(&self, path: &str) -> Result<Vec<HostEntry>, NtStatus> {
+        self.list_those(path, |_| true)
+    }
+
+    /// The entries with such names. The host is asked about those alone.
+    fn list_those(&self, path: &str, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<HostEntry>, NtStatus> {
         let entries = self.dir.read_dir(relative(path)).map_err(|error| match status_of(&error) {
             NtStatus::OBJECT_NAME_NOT_FOUND => NtStatus::FILE_INVALID,
             status => status,
@@ -279,7 +266,7 @@ impl Folder {
         for item in entries {
             let Ok(item) = item else { continue };
             let name = item.file_name();
-            let Some(name) = name.to_str().filter(|name| is_visible(name)) else { continue };
+            let Some(name) = name.to_str().filter(|name| is_wanted(name) && is_visible(name)) else { continue };
             let whole = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
             // What a link leads to, where that is in the folder.
             found.extend(self.metadata(&whole).ok().and_then(|metadata| entry(name, &metadata)));
@@ -339,12 +326,12 @@ impl HostFolders for Folders {
             found => return found,
         }
         let wanted = key(&name_of(name));
-        let list = folder.list(&at.path).map_err(|status| match status {
+        let same = |name: &str| key(&name_of(name)) == wanted;
+        let list = folder.list_those(&at.path, same).map_err(|status| match status {
             NtStatus::FILE_INVALID => NtStatus::OBJECT_PATH_NOT_FOUND,
             status => status,
         })?;
-        let found = list.into_iter().filter(|entry| key(&name_of(&entry.name)) == wanted);
-        found.min_by(|a, b| a.name.cmp(&b.name)).ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)
+        list.into_iter().min_by(|a, b| a.name.cmp(&b.name)).ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)
     }
 
     fn stat(&mut self, at: &HostPath) -> Result<HostEntry, NtStatus> {

@@ -116,6 +116,7 @@ impl Config {
                 args: Vec::new(),
                 int2e: false,
                 win32k_lockdown: false,
+                no_gaps: false,
                 aslr_seed: None,
             },
             user: LogOn::default(),
@@ -260,7 +261,7 @@ impl Machine {
         kernel.single_threaded = config.dispatch == Dispatch::Kernel;
         let max_instructions = config.max_instructions.unwrap_or(u64::MAX);
         let fixup = Fixup::new(&modules);
-        let (others, loader) = Others::new(&config.process, config.children, &modules);
+        let (others, loader) = Others::new(config, &modules);
         ram.loader = Some(Box::new(loader));
         let mut world = World::new(kernel, ram, modules, config.strict);
         world.ring_0 = system.map(|system| Box::new(Ring0::new(system, config.profile)));

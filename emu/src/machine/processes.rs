@@ -6,8 +6,8 @@ use kernel_model::io::Stream;
 use kernel_model::ps::{ProcessId, ThreadState};
 
 use super::end::End;
-use super::{Fixup, Machine};
-use crate::loader::{Children, Made, Modules, ProcessConfig};
+use super::{Config, Fixup, Machine};
+use crate::loader::{Children, Made, Modules};
 
 /// What happens with the processes that the guest makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,9 @@ pub(super) struct Others {
 
 impl Others {
     /// For a machine whose first process is loaded; who loads the others.
-    pub(super) fn new(config: &ProcessConfig, options: ChildOptions, modules: &Modules) -> (Self, Children) {
-        let (children, made) = Children::new(config, modules);
+    pub(super) fn new(config: &Config, modules: &Modules) -> (Self, Children) {
+        let options = config.children;
+        let (children, made) = Children::new(&config.process, &config.root, modules);
         (Self { modules: BTreeMap::new(), made, options, crash: None, lines: [None; 2] }, children)
     }
 }

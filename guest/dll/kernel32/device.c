@@ -38,6 +38,7 @@ static void NTAPI BasepTransferDone(PVOID routine, IO_STATUS_BLOCK *io, ULONG re
 /* `ReadFileEx`. */
 BOOL NTAPI ReadFileEx(HANDLE file, PVOID to, ULONG size, OVERLAPPED *o, BASEP_COMPLETION routine) {
     LONGLONG offset = (LONGLONG)((ULONGLONG)o->OffsetHigh << 32 | o->Offset);
+    o->Internal = (ULONG)STATUS_PENDING;
     return BasepStatus(NtReadFile(file, NULL, (PVOID)BasepTransferDone, (PVOID)routine, (IO_STATUS_BLOCK *)o, to, size,
                                   &offset, NULL));
 }
@@ -45,9 +46,48 @@ BOOL NTAPI ReadFileEx(HANDLE file, PVOID to, ULONG size, OVERLAPPED *o, BASEP_CO
 /* `WriteFileEx`. */
 BOOL NTAPI WriteFileEx(HANDLE file, const void *from, ULONG size, OVERLAPPED *o, BASEP_COMPLETION routine) {
     LONGLONG offset = (LONGLONG)((ULONGLONG)o->OffsetHigh << 32 | o->Offset);
+    o->Internal = (ULONG)STATUS_PENDING;
     return BasepStatus(NtWriteFile(file, NULL, (PVOID)BasepTransferDone, (PVOID)routine, (IO_STATUS_BLOCK *)o, from, size,
                                    &offset, NULL));
 }
+
+/* `ReadDirectoryChangesW`. */
+BOOL NTAPI ReadDirectoryChangesW(HANDLE folder, PVOID to, ULONG size, BOOL tree, ULONG filter, ULONG *returned, OVERLAPPED *o,
+                                 BASEP_COMPLETION routine) {
+    IO_STATUS_BLOCK own = {.Status = STATUS_PENDING};
+    if (!o) {
+        NTSTATUS status = NtNotifyChangeDirectoryFile(folder, NULL, NULL, NULL, &own, to, size, filter, (BOOLEAN)tree);
+        status = BasepWait(folder, status, &own);
+        if (returned && status >= 0) *returned = (ULONG)own.Information;
+        return BasepStatus(status);
+    }
+    o->Internal = (ULONG)STATUS_PENDING;
+    if (routine)
+        return BasepStatus(NtNotifyChangeDirectoryFile(folder, NULL, (PVOID)BasepTransferDone, (PVOID)routine,
+                                                       (IO_STATUS_BLOCK *)o, to, size, filter, (BOOLEAN)tree));
+    PVOID context = (ULONG_PTR)o->hEvent & 1 ? NULL : o;
+    return BasepStatus(NtNotifyChangeDirectoryFile(folder, o->hEvent, NULL, context, (IO_STATUS_BLOCK *)o, to, size, filter,
+                                                   (BOOLEAN)tree));
+}
+
+/* `CancelIo`. */
+BOOL NTAPI CancelIo(HANDLE file) {
+    IO_STATUS_BLOCK io;
+    return BasepStatus(NtCancelIoFile(file, &io));
+}
+
+/* `NtCancelIoFileEx`, `NtCancelSynchronousIoFile`, which Windows has since Vista. */
+static BOOL BasepCancel(const char *service, HANDLE of, PVOID request) {
+    IO_STATUS_BLOCK io;
+    NTSTATUS(NTAPI *cancel)(HANDLE, PVOID, IO_STATUS_BLOCK *) = (PVOID)BasepNewer(service);
+    return cancel && BasepStatus(cancel(of, request, &io));
+}
+
+/* `CancelIoEx`. */
+BOOL NTAPI CancelIoEx(HANDLE file, OVERLAPPED *o) { return BasepCancel("NtCancelIoFileEx", file, o); }
+
+/* `CancelSynchronousIo`. */
+BOOL NTAPI CancelSynchronousIo(HANDLE thread) { return BasepCancel("NtCancelSynchronousIoFile", thread, NULL); }
 
 /* `GetFinalPathNameByHandleW`: with a drive letter, or below the volume (VOLUME_NAME_NONE, 4). Other forms are refused. */
 ULONG NTAPI GetFinalPathNameByHandleW(HANDLE file, WCHAR *to, ULONG room, ULONG flags) {

@@ -1,20 +1,49 @@
 /* Loaded modules: handles by name, names by handle, exports. */
-#include "kernel32.h"
+#include "files.h"
+#include "ldr.h"
+
+/* `GetModuleHandleExW`: with a count more, unless it is not wanted; by an address in the module with flag 4, for ever with
+ * flag 1. */
+BOOL NTAPI GetModuleHandleExW(ULONG flags, const WCHAR *name, PVOID *module) {
+    UNICODE_STRING string;
+    PVOID base = NtCurrentPeb()->ImageBaseAddress;
+    NTSTATUS status = STATUS_SUCCESS;
+    if (!module) return BasepFail(ERROR_INVALID_PARAMETER);
+    *module = NULL;
+    /* Pinned and unchanged at once is no wish. */
+    if (flags & ~7u || (flags & 3) == 3 || (flags & 4 && !name)) return BasepFail(ERROR_INVALID_PARAMETER);
+    if (flags & 4) {
+        LDR_DATA_TABLE_ENTRY *entry;
+        status = LdrFindEntryForAddress((PVOID)name, &entry);
+        if (status < 0) return BasepFail(ERROR_MOD_NOT_FOUND);
+        base = entry->DllBase;
+    } else if (name) {
+        RtlInitUnicodeString(&string, name);
+        status = LdrGetDllHandle(NULL, NULL, &string, &base);
+    }
+    if (status >= 0 && !(flags & 2)) status = LdrAddRefDll(flags & 1, base);
+    if (!BasepStatus(status)) return FALSE;
+    *module = base;
+    return TRUE;
+}
+
+/* `GetModuleHandleExA`. */
+BOOL NTAPI GetModuleHandleExA(ULONG flags, const char *name, PVOID *module) {
+    WCHAR wide[LONGEST_NAME + 1];
+    if (flags & 4 || !name) return GetModuleHandleExW(flags, (const WCHAR *)name, module);
+    return BasepWideName(name, wide) ? GetModuleHandleExW(flags, wide, module) : FALSE;
+}
 
 /* `GetModuleHandleW`: the base of a module by name, of the program for NULL; or NULL with ERROR_MOD_NOT_FOUND. */
 PVOID NTAPI GetModuleHandleW(const WCHAR *name) {
-    UNICODE_STRING string;
     PVOID base;
-    if (!name) return NtCurrentPeb()->ImageBaseAddress;
-    RtlInitUnicodeString(&string, name);
-    return BasepStatus(LdrGetDllHandle(NULL, NULL, &string, &base)) ? base : NULL;
+    return GetModuleHandleExW(2, name, &base) ? base : NULL;
 }
 
 /* `GetModuleHandleA`. */
 PVOID NTAPI GetModuleHandleA(const char *name) {
-    WCHAR wide[LONGEST_NAME + 1];
-    if (!BasepWideName(name, wide)) return NULL;
-    return GetModuleHandleW(name ? wide : NULL);
+    PVOID base;
+    return GetModuleHandleExA(2, name, &base) ? base : NULL;
 }
 
 /* The entry of the module that is loaded at `base`, or NULL. */

@@ -183,9 +183,3 @@ BOOL NTAPI GetOverlappedResult(HANDLE file, OVERLAPPED *o, ULONG *count, BOOL wa
     *count = (ULONG)o->InternalHigh;
     return BasepStatus((NTSTATUS)o->Internal);
 }
-
-/* `CancelIo`. */
-BOOL NTAPI CancelIo(HANDLE file) {
-    IO_STATUS_BLOCK io;
-    return BasepStatus(NtCancelIoFile(file, &io));
-}

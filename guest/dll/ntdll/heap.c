@@ -41,6 +41,9 @@ struct RTLP_HEAP {
     char *Cursor, *End;
     volatile LONG Lock;
     RTLP_BLOCK *Lists[RTLP_CLASSES];
+    /* A heap of its own has all its memory here, so that it can go at once: each region begins with the next one's place. */
+    PVOID Regions;
+    BOOLEAN IsOwn;
 };
 RTLP_HEAP RtlpProcessHeap = {.Signature = RTLP_HEAP_SIGNATURE};
 
@@ -55,6 +58,16 @@ static PVOID RtlpMapHeapMemory(SIZE_T size) {
     NTSTATUS status =
         NtAllocateVirtualMemory(NtCurrentProcess(), &base, 0, &size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
     return status < 0 ? NULL : base;
+}
+
+/* The same for a heap, which may have to know what it has. */
+static PVOID RtlpMapFor(RTLP_HEAP *heap, SIZE_T size) {
+    if (!heap->IsOwn) return RtlpMapHeapMemory(size);
+    PVOID *region = RtlpMapHeapMemory(size + 16);
+    if (!region) return NULL;
+    region[0] = heap->Regions;
+    heap->Regions = region;
+    return (char *)region + 16;
 }
 
 static RTLP_HEAP *RtlpHeap(HANDLE handle) {
@@ -82,11 +95,11 @@ static RTLP_BLOCK *RtlpTakeBlock(RTLP_HEAP *heap, LONG class, SIZE_T size) {
     if (block) {
         heap->Lists[class] = block->Next;
     } else if (size >= RTLP_CHUNK) {
-        block = RtlpMapHeapMemory(size);
+        block = RtlpMapFor(heap, size);
     } else {
         if (heap->Cursor + size > heap->End) {
-            char *chunk = RtlpMapHeapMemory(RTLP_CHUNK);
-            if (chunk) heap->Cursor = chunk, heap->End = chunk + RTLP_CHUNK;
+            char *chunk = RtlpMapFor(heap, RTLP_CHUNK - 16);
+            if (chunk) heap->Cursor = chunk, heap->End = chunk + RTLP_CHUNK - 16;
         }
         if (heap->Cursor + size <= heap->End) {
             block = (RTLP_BLOCK *)heap->Cursor;
@@ -106,7 +119,9 @@ PVOID NTAPI RtlAllocateHeap(HANDLE handle, ULONG flags, SIZE_T size) {
     if (!heap || size > RTLP_LARGEST) return RtlpFailHeap(STATUS_NO_MEMORY);
     if (size > RTLP_LARGEST_KEPT) {
         class = RTLP_LARGE;
-        block = RtlpMapHeapMemory(size + RTLP_HEADER);
+        if (heap->IsOwn) RtlpLockHeap(heap);
+        block = RtlpMapFor(heap, size + RTLP_HEADER);
+        if (heap->IsOwn) RtlpUnlockHeap(heap);
     } else if (size > RTLP_SMALL) {
         LONG power = 32 - __builtin_clz((ULONG)(size + RTLP_HEADER - 1));
         class = power + RTLP_SMALL_CLASSES - RTLP_FIRST_POWER;
@@ -142,6 +157,14 @@ ULONG NTAPI RtlFreeHeap(HANDLE handle, ULONG flags, PVOID address) {
         PVOID base = block;
         SIZE_T size = 0;
         block->State = RTLP_FREE;
+        if (heap->IsOwn) {
+            PVOID *before = &heap->Regions;
+            RtlpLockHeap(heap);
+            while (*before && *before != (char *)base - 16) before = *before;
+            if (*before) *before = *(PVOID *)*before;
+            RtlpUnlockHeap(heap);
+            base = (char *)base - 16;
+        }
         if (NtFreeVirtualMemory(NtCurrentProcess(), &base, &size, MEM_RELEASE) >= 0) return TRUE;
     }
     RtlpFailHeap(STATUS_INVALID_PARAMETER);
@@ -160,7 +183,7 @@ SIZE_T NTAPI RtlSizeHeap(HANDLE heap, ULONG flags, const void *address) {
 /* The most bytes that a block can hold where it is. */
 static SIZE_T RtlpHeapCapacity(const RTLP_BLOCK *block) {
     /* Whole pages were committed. */
-    if (block->Class == RTLP_LARGE) return ((block->Size + RTLP_HEADER + 0xfff) & ~(SIZE_T)0xfff) - RTLP_HEADER;
+    if (block->Class == RTLP_LARGE) return ((block->Size + RTLP_HEADER + 0xfff) & ~(SIZE_T)0xfff) - RTLP_HEADER - 16;
     if (block->Class < RTLP_SMALL_CLASSES) return 16 * ((SIZE_T)block->Class + 1);
     return ((SIZE_T)1 << (block->Class - RTLP_SMALL_CLASSES + RTLP_FIRST_POWER)) - RTLP_HEADER;
 }
@@ -182,4 +205,41 @@ PVOID NTAPI RtlReAllocateHeap(HANDLE heap, ULONG flags, PVOID address, SIZE_T si
     memmove(moved, address, before < size ? before : size);
     RtlFreeHeap(heap, 0, address);
     return moved;
+}
+
+/* `RtlCreateHeap`: a heap of its own, which grows as it must. */
+EXPORT HANDLE NTAPI RtlCreateHeap(ULONG flags, PVOID base, SIZE_T reserve, SIZE_T commit, PVOID lock, PVOID parameters) {
+    (void)flags, (void)reserve, (void)commit, (void)lock, (void)parameters;
+    if (base) {
+        RtlpFailHeap(STATUS_NOT_IMPLEMENTED);
+        return NULL;
+    }
+    RTLP_HEAP *heap = RtlpMapHeapMemory(sizeof *heap);
+    if (!heap) return NULL;
+    heap->Signature = RTLP_HEAP_SIGNATURE;
+    heap->IsOwn = TRUE;
+    return heap;
+}
+
+/* `RtlDestroyHeap`: NULL, or the heap where it is none or the process's. */
+EXPORT HANDLE NTAPI RtlDestroyHeap(HANDLE handle) {
+    RTLP_HEAP *heap = RtlpHeap(handle);
+    PVOID region, base;
+    if (!heap || !heap->IsOwn) return handle;
+    for (region = heap->Regions; region;) {
+        SIZE_T size = 0;
+        base = region;
+        region = *(PVOID *)region;
+        NtFreeVirtualMemory(NtCurrentProcess(), &base, &size, MEM_RELEASE);
+    }
+    SIZE_T size = 0;
+    base = heap;
+    NtFreeVirtualMemory(NtCurrentProcess(), &base, &size, MEM_RELEASE);
+    return NULL;
+}
+
+/* `RtlValidateHeap`: whether an address is a block in use; with none, whether there is a heap. */
+EXPORT BOOLEAN NTAPI RtlValidateHeap(HANDLE handle, ULONG flags, const void *address) {
+    (void)flags;
+    return address ? RtlpHeapBlock(handle, address) != NULL : RtlpHeap(handle) != NULL;
 }

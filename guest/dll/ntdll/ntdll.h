@@ -27,7 +27,8 @@ PVOID LdrpImageDirectory(PVOID base, ULONG index, ULONG *size);
 LDR_DATA_TABLE_ENTRY *LdrpFindEntry(PVOID base);
 PVOID LdrpFindModule(const void *name, ULONG length, ULONG width);
 /* export.c */
-NTSTATUS LdrpFindExport(PVOID image, const char *name, ULONG length, ULONG ordinal, PVOID *address);
+NTSTATUS LdrpFindExport(PVOID image, const char *name, ULONG length, ULONG ordinal, ULONG depth, PVOID *address);
+BOOLEAN LdrpEqualNames(const UNICODE_STRING *string, const WCHAR *name, ULONG length);
 /* critical.c */
 extern RTL_CRITICAL_SECTION LdrpLoaderLock;
 /* fls.c */

@@ -1,6 +1,5 @@
 /* DOS paths: full ones, and the NT paths that they mean; the current directory. */
-#include "ntdll.h"
-#include "ntfile.h"
+#include "load.h"
 
 enum {
     RtlPathTypeUnknown, RtlPathTypeUncAbsolute, RtlPathTypeDriveAbsolute, RtlPathTypeDriveRelative, RtlPathTypeRooted,
@@ -9,7 +8,6 @@ enum {
 /* The longest path, in characters. */
 #define RTLP_LONGEST_PATH 0x7ffe
 
-EXPORT size_t wcslen(const WCHAR *);
 static BOOL RtlpIsSeparator(WCHAR c) { return c == '\\' || c == '/'; }
 static WCHAR RtlpUpper(WCHAR c) { return c >= 'a' && c <= 'z' ? (WCHAR)(c - 32) : c; }
 

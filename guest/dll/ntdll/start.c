@@ -1,24 +1,9 @@
 /* Where a process starts and ends: the loader's initialisation, entry points, TLS callbacks, shutdown. */
-#include "ntdll.h"
+#include "load.h"
 
-enum { DLL_PROCESS_DETACH, DLL_PROCESS_ATTACH, DLL_THREAD_ATTACH, DLL_THREAD_DETACH };
-/* `LDR_DATA_TABLE_ENTRY.Flags`: the entry point was called and must be told of the end. */
-#define LDRP_PROCESS_ATTACH_CALLED 0x80000
-/* Its entry point does not want to be told of threads (`DisableThreadLibraryCalls`). */
-#define LDRP_DONT_CALL_FOR_THREADS 0x40000
 #define ThreadAmILastThread 12
 /* In `ArbitraryUserPointer` of a thread that has begun, with what `LdrpBeginThread` tells. */
 #define LDRP_BEGUN 1
-#define IMAGE_DIRECTORY_ENTRY_TLS 9
-
-typedef void(NTAPI *PIMAGE_TLS_CALLBACK)(PVOID base, ULONG reason, PVOID reserved);
-typedef BOOLEAN(NTAPI *PDLL_INIT_ROUTINE)(PVOID base, ULONG reason, PVOID context);
-typedef struct {
-    ULONG_PTR StartAddressOfRawData, EndAddressOfRawData, AddressOfIndex;
-    PIMAGE_TLS_CALLBACK *AddressOfCallBacks;
-    ULONG SizeOfZeroFill;
-} IMAGE_TLS_DIRECTORY;
-
 static volatile LONG LdrpProcessStarted, LdrpShutdownStarted;
 static LONG LdrpImageTlsCalled;
 
@@ -50,6 +35,7 @@ void LdrpCallTlsInitializers(PVOID base, ULONG reason) {
     ULONG size;
     const IMAGE_TLS_DIRECTORY *tls = LdrpImageDirectory(base, IMAGE_DIRECTORY_ENTRY_TLS, &size);
     if (!tls || !tls->AddressOfCallBacks) return;
+    if (!LdrpImageRange(base, (ULONG)((ULONG_PTR)tls->AddressOfCallBacks - (ULONG_PTR)base), sizeof(PVOID))) return;
     for (PIMAGE_TLS_CALLBACK *callback = tls->AddressOfCallBacks; *callback; callback++) (*callback)(base, reason, NULL);
 }
 
@@ -68,11 +54,13 @@ void LdrpCallInitRoutines(const LDR_DATA_TABLE_ENTRY *entry, ULONG reason) {
 void LdrpInitializeProcess(void) {
     PEB *peb = NtCurrentPeb();
     if (!peb->ProcessHeap) peb->ProcessHeap = &RtlpProcessHeap;
+    LdrpThreadBegins();
     if (peb->Ldr) {
         LIST_ENTRY *head = &peb->Ldr->InInitializationOrderModuleList;
         for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
             LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks);
-            if (entry->DllBase == peb->ImageBaseAddress) continue;
+            /* What comes meanwhile begins when it comes. */
+            if (entry->DllBase == peb->ImageBaseAddress || LdrpFindLoaded(entry->DllBase)) continue;
             LdrpCallInitRoutines(entry, DLL_PROCESS_ATTACH);
             entry->Flags |= LDRP_PROCESS_ATTACH_CALLED;
         }
@@ -115,30 +103,6 @@ EXPORT void NTAPI LdrInitializeThunk(CONTEXT *context, PVOID unused, PVOID unuse
     __builtin_trap();
 }
 
-/* A later thread's copies of the modules' static TLS data. */
-static void LdrpAllocateTls(PEB *peb) {
-    LIST_ENTRY *head = &peb->Ldr->InLoadOrderModuleList;
-    PVOID *array = NULL;
-    ULONG size, count = 0;
-    for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
-        LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
-        if (LdrpImageDirectory(entry->DllBase, IMAGE_DIRECTORY_ENTRY_TLS, &size)) count++;
-    }
-    if (count) array = RtlAllocateHeap(peb->ProcessHeap, HEAP_ZERO_MEMORY, count * sizeof(PVOID));
-    for (LIST_ENTRY *at = head->Flink; array && at != head; at = at->Flink) {
-        LDR_DATA_TABLE_ENTRY *entry = CONTAINER(at, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
-        const IMAGE_TLS_DIRECTORY *tls = LdrpImageDirectory(entry->DllBase, IMAGE_DIRECTORY_ENTRY_TLS, &size);
-        if (!tls) continue;
-        ULONG index = tls->AddressOfIndex ? *(ULONG *)tls->AddressOfIndex : 0;
-        SIZE_T data = tls->EndAddressOfRawData - tls->StartAddressOfRawData;
-        PVOID block = RtlAllocateHeap(peb->ProcessHeap, HEAP_ZERO_MEMORY, data + tls->SizeOfZeroFill + 1);
-        if (!block || index >= count) continue;
-        memmove(block, (PVOID)tls->StartAddressOfRawData, data);
-        array[index] = block;
-    }
-    NtCurrentTeb()->ThreadLocalStoragePointer = array;
-}
-
 /* Tells one module of a thread. */
 static void LdrpCallForThread(const LDR_DATA_TABLE_ENTRY *entry, const PEB *peb, ULONG reason) {
     PDLL_INIT_ROUTINE routine = (PDLL_INIT_ROUTINE)entry->EntryPoint;
@@ -153,6 +117,7 @@ void LdrpInitializeThread(void) {
     if (peb->Ldr) {
         LIST_ENTRY *head = &peb->Ldr->InInitializationOrderModuleList;
         LdrpAllocateTls(peb);
+        LdrpThreadBegins();
         for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink)
             LdrpCallForThread(CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks), peb, DLL_THREAD_ATTACH);
     }
@@ -170,6 +135,7 @@ NTSTATUS NTAPI LdrShutdownThread(void) {
             LdrpCallForThread(CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks), peb, DLL_THREAD_DETACH);
     }
     LdrpCallTlsInitializers(peb->ImageBaseAddress, DLL_THREAD_DETACH);
+    LdrpThreadEnds();
     RtlLeaveCriticalSection(&LdrpLoaderLock);
     return STATUS_SUCCESS;
 }

@@ -91,6 +91,17 @@ static NTSTATUS write_words(ULONG to, const SCRATCH *scratch, ULONG count) {
     return Wow64pCopy(pointer(to), words, count * sizeof *words);
 }
 
+/* An IO_STATUS_BLOCK: the kernel finds the program's own in its Pointer, and tells that itself of what ends later. */
+static NTSTATUS read_status_block(SCRATCH *scratch, ULONG from) {
+    NTSTATUS status = read_words(scratch, from, 2, 0);
+    scratch->words[0] = from;
+    return status;
+}
+
+static NTSTATUS write_status_block(ULONG to, const SCRATCH *scratch) {
+    return scratch->words[0] == to ? STATUS_SUCCESS : write_words(to, scratch, 2);
+}
+
 static NTSTATUS write_string(ULONG to, const UNICODE_STRING64 *from) {
     UNICODE_STRING32 string = {from->Length, from->MaximumLength, (ULONG)from->Buffer};
     return Wow64pCopy(pointer(to), &string, sizeof string);
@@ -168,7 +179,7 @@ static NTSTATUS widen(CALL *call, ULONG index, ULONG slot, SCRATCH *scratch, POO
     case 'w': return read_words(scratch, value, 1, 0);
     case 'h': return read_words(scratch, value, 1, 1);
     case 'c': case 'C': return read_words(scratch, value, 2, 1);
-    case 'b': return read_words(scratch, value, 2, 0);
+    case 'b': return read_status_block(scratch, value);
     case 'p': return read_words(scratch, value, 1, 0);
     case 'H': return read_handles(native, pool, value, index ? call->slots[slot - 1] : 0);
     case 'G': return read_groups(native, pool, value);
@@ -185,7 +196,8 @@ static NTSTATUS narrow(const CALL *call, ULONG index, ULONG slot, const SCRATCH 
     if (!to) return STATUS_SUCCESS;
     switch (call->codes[index]) {
     case 'w': case 'h': return write_words(to, scratch, 1);
-    case 'b': case 'c': return write_words(to, scratch, 2);
+    case 'b': return write_status_block(to, scratch);
+    case 'c': return write_words(to, scratch, 2);
     case 'u': return write_string(to, &scratch->string);
     }
     return STATUS_SUCCESS;

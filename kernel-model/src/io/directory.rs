@@ -15,7 +15,7 @@ use crate::cx::Cx;
 use crate::ob::{ObjectId, read_name};
 use crate::service::{NtResult, Service, Support, Unwind, class_name, service};
 
-const GAP: &str = "no APC routine; the classes Directory, Full, IdFull, Both, IdBoth, Names, IdExtd and IdExtdBoth";
+const GAP: &str = "the classes Directory, Full, IdFull, Both, IdBoth, Names, IdExtd and IdExtdBoth";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtQueryDirectoryFile => nt_query_directory_file, Support::Partial(GAP)),

@@ -13,12 +13,8 @@ use crate::cx::Cx;
 use crate::ob::ObjectId;
 use crate::service::{NtResult, Service, Support, service};
 
-const GAP: &str = "no APC routine";
-
-pub(crate) const SERVICES: &[Service] = &[
-    service!(NtLockFile => nt_lock_file, Support::Partial(GAP)),
-    service!(NtUnlockFile => nt_unlock_file, Support::Full),
-];
+pub(crate) const SERVICES: &[Service] =
+    &[service!(NtLockFile => nt_lock_file, Support::Full), service!(NtUnlockFile => nt_unlock_file, Support::Full)];
 
 /// A range that is locked (`FILE_LOCK_INFO`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,12 +62,16 @@ impl Cx<'_> {
         format!("\\Device\\HarddiskVolume{}{path}", file.volume + 1)
     }
 
-    /// The file at a path of C: (`\folder\name`), for the kernel itself. Whoever asks uses it at once, or holds it.
+    /// The file at a path (`\folder\name`, of C: if no drive is named), for the kernel itself. Whoever asks uses it at once, or holds it.
     ///
     /// `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_OBJECT_NAME_NOT_FOUND`.
     pub(crate) fn file_at(&mut self, path: &str) -> NtResult<FileKey> {
+        let (drive, path) = path.split_once(':').unwrap_or(("C", path));
+        let volume =
+            self.kernel.io.volumes.iter().position(|v| drive.eq_ignore_ascii_case(v.letter.encode_utf8(&mut [0; 4])));
+        let volume = volume.ok_or(NtStatus::OBJECT_PATH_NOT_FOUND)? as u32;
         let path = FilePath::parse(&name_of(path), false)?;
-        let root = Place { volume: 0, node: Volume::ROOT };
+        let root = Place { volume, node: Volume::ROOT };
         let found = self.walk(root, &path)?.place.ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)?;
         if self.node(found)?.is_directory() {
             return Err(NtStatus::FILE_IS_A_DIRECTORY.into());

@@ -14,12 +14,12 @@ use crate::cx::Cx;
 use crate::ob::ObjectId;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const GAP: &str = "no APC routine; what the host itself changes in a mounted folder is not told";
+const GAP: &str = "what the host itself changes in a mounted folder is not told";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtNotifyChangeDirectoryFile => nt_notify_change_directory_file, Support::Partial(GAP)),
     service!(NtNotifyChangeDirectoryFileEx => nt_notify_change_directory_file_ex,
-        Support::Partial("no APC routine; DirectoryNotifyInformation only; what the host itself changes is not told")),
+        Support::Partial("DirectoryNotifyInformation only; what the host itself changes is not told")),
 ];
 
 /// What happened to a file.

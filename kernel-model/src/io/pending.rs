@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::cx::{Cx, ProcessKey};
 use crate::ke::Event;
 use crate::ob::{ObjectId, WaitBlock, WaitKind, block_on};
-use crate::service::{NtResult, Unwind};
+use crate::service::NtResult;
 
 /// `EVENT_MODIFY_STATE`.
 const MODIFY_STATE: AccessMask = AccessMask(2);
@@ -17,6 +17,8 @@ const MODIFY_STATE: AccessMask = AccessMask(2);
 const SKIP_PORT: u32 = 1;
 /// `FILE_SKIP_SET_EVENT_ON_HANDLE`.
 const SKIP_HANDLE: u32 = 2;
+/// Bytes of a 32-bit `IO_STATUS_BLOCK`.
+const NARROW_IOSB: u64 = 8;
 /// The most operations that may be under way: each is memory of the host's.
 const MAX_PENDING: usize = 1 << 16;
 
@@ -25,8 +27,12 @@ const MAX_PENDING: usize = 1 << 16;
 pub(super) struct Op {
     pub file: ObjectId,
     pub event: Option<ObjectId>,
+    /// `ApcRoutine`, or 0.
+    apc: u64,
     pub context: u64,
     pub iosb: UserPtr<IoStatusBlock>,
+    /// The status block is a 32-bit program's own, on a 64-bit kernel.
+    narrow: bool,
 }
 
 /// What an operation waits for.
@@ -62,7 +68,9 @@ impl Pending {
 }
 
 impl Op {
-    /// Checks what every operation checks once its file is known: status block, APC, event.
+    /// Checks what every operation checks once its file is known: status block, event, APC.
+    ///
+    /// `STATUS_ACCESS_VIOLATION`, `STATUS_INVALID_PARAMETER` for a routine where the file has a port.
     pub(super) fn begin(
         cx: &mut Cx<'_>, file: ObjectId, event: Handle, apc: u64, context: u64, iosb: UserPtr<IoStatusBlock>,
     ) -> NtResult<Self> {
@@ -75,23 +83,44 @@ impl Op {
                 Some(id)
             }
         };
-        if apc != 0 {
-            return Err(Unwind::unsupported("ApcRoutine"));
+        let open = cx.file(file)?;
+        let (synchronous, has_port) = (open.is_synchronous(), open.port.is_some());
+        if apc != 0 && has_port {
+            return Err(NtStatus::INVALID_PARAMETER.into());
         }
-        Ok(Self { file, event, context, iosb })
+        let own = if synchronous { None } else { cx.narrow_iosb(iosb) };
+        Ok(Self { file, event, apc, context, iosb: own.unwrap_or(iosb), narrow: own.is_some() })
     }
 
-    /// Completes the operation at once: the status block, the event, the port.
+    /// Writes the status block.
+    fn store(&self, cx: &mut Cx<'_>, block: IoStatusBlock) -> NtResult<()> {
+        if !self.narrow {
+            return cx.store_iosb(self.iosb, block);
+        }
+        let words = [block.status, block.information as u32].map(u32::to_le_bytes);
+        Ok(cx.mem().write(self.iosb.va, words.as_flattened())?)
+    }
+
+    /// Tells of the end: the routine is queued to the thread that began the operation, or the port is told.
+    fn tell(&self, cx: &mut Cx<'_>, thread: u32, block: IoStatusBlock) {
+        if self.apc == 0 {
+            return cx.post_completion(self.file, self.context, block);
+        }
+        cx.kernel.queue_io_apc(thread, [self.apc, self.context, self.iosb.va, 0]);
+    }
+
+    /// Completes the operation at once: the status block, the event, the routine or the port.
     pub(super) fn finish(self, cx: &mut Cx<'_>, status: NtStatus, information: u64) -> NtResult {
         let block = IoStatusBlock { status: status.0, information };
-        cx.store_iosb(self.iosb, block)?;
+        self.store(cx, block)?;
         if let Some(event) = self.event {
             cx.set_event(event);
         }
         let file = cx.file_mut(self.file)?;
         file.signaled = true;
-        if !status.is_error() && file.notification & SKIP_PORT == 0 {
-            cx.post_completion(self.file, self.context, block);
+        if !status.is_error() && (self.apc != 0 || file.notification & SKIP_PORT == 0) {
+            let thread = cx.kernel.ps.thread.id.0;
+            self.tell(cx, thread, block);
         }
         Ok(status)
     }
@@ -103,12 +132,13 @@ impl Op {
             return self.finish(cx, status, information);
         }
         let block = IoStatusBlock { status: status.0, information };
-        cx.store_iosb(self.iosb, block)?;
+        self.store(cx, block)?;
         if let Some(event) = self.event {
             cx.set_event(event);
         }
         cx.file_mut(self.file)?.signaled = true;
-        cx.post_completion(self.file, self.context, block);
+        let thread = cx.kernel.ps.thread.id.0;
+        self.tell(cx, thread, block);
         Ok(NtStatus::PENDING)
     }
 
@@ -121,10 +151,6 @@ impl Op {
         }
         let thread = cx.waiter().thread;
         let synchronous = cx.file(self.file)?.is_synchronous();
-        if !synchronous && cx.kernel.ps.process.wow64_peb.is_some() {
-            // wow64.dll's copy of the status block is gone by then.
-            return Err(Unwind::unsupported("an operation of a 32-bit program that ends later"));
-        }
         if let Some(event) = self.event {
             cx.kernel.ob.reference(event);
         }
@@ -188,7 +214,7 @@ impl Cx<'_> {
         let Pending { op, thread, process, .. } = self.kernel.io.pending.remove(at);
         let block = IoStatusBlock { status: status.0, information };
         // Whoever has freed its status block is not told.
-        let _ = self.in_memory_of(process, |cx| cx.store_iosb(op.iosb, block));
+        let _ = self.in_memory_of(process, |cx| op.store(cx, block));
         if let Some(event) = op.event {
             self.set_event(event);
             self.kernel.ob.dereference(event);
@@ -201,7 +227,7 @@ impl Cx<'_> {
                 file.awaited = Some((thread, status));
             }
         }
-        self.post_completion(op.file, op.context, block);
+        op.tell(self, thread, block);
     }
 
     /// Cancels operations of a file: all of a thread's, all, or that with a status block; how many there were.
@@ -234,6 +260,16 @@ impl Cx<'_> {
     /// Checks that a status block can be written.
     pub(crate) fn probe_iosb(&mut self, iosb: UserPtr<IoStatusBlock>) -> NtResult<()> {
         if self.has_no_iosb(iosb) { Ok(()) } else { Ok(self.mem().probe(iosb)?) }
+    }
+
+    /// The status block of a 32-bit program on a 64-bit kernel, whose form of it on wow64.dll's stack has its address: what
+    /// ends later is told to the program itself.
+    fn narrow_iosb(&mut self, iosb: UserPtr<IoStatusBlock>) -> Option<UserPtr<IoStatusBlock>> {
+        self.kernel.ps.process.wow64_peb?;
+        let mut mem = self.mem();
+        let own = mem.load(UserPtr::<u64>::new(iosb.va)).ok().filter(|own| (1..1 << 32).contains(own))?;
+        mem.probe_write(own, NARROW_IOSB).ok()?;
+        Some(UserPtr::new(own))
     }
 
     /// Writes a status block.

@@ -104,8 +104,10 @@ fn nt_create_named_pipe_file(
     cx.probe_handle(handle)?;
     cx.mem().probe(iosb)?;
     let timeout = timeout.map(|pointer| cx.mem().load(pointer)).transpose()?;
-    // Wine's kernelbase says FILE_OVERWRITE_IF where Windows' says FILE_OPEN_IF.
-    let disposition = if cx.kernel.is_wine_root() && disposition == 5 { 3 } else { disposition };
+    // Wine's kernelbase says FILE_OVERWRITE_IF where Windows' says FILE_OPEN_IF, and leaves a time-out of 0 as it is.
+    let wine = cx.kernel.is_wine_root();
+    let disposition = if wine && disposition == 5 { 3 } else { disposition };
+    let timeout = timeout.filter(|time| !(wine && *time == 0));
     let wrong = share == 0
         || share & !3 != 0
         || !(1..=3).contains(&disposition)

@@ -16,7 +16,7 @@ use crate::cx::Cx;
 use crate::ob::ObjectId;
 use crate::service::{NtResult, Service, Support, Unwind, service};
 
-const GAP: &str = "no APC routine; what is read of or written to a disk is done at once, whatever is answered";
+const GAP: &str = "what is read of or written to a disk is done at once, whatever is answered";
 
 pub(crate) const SERVICES: &[Service] = &[
     service!(NtReadFile => nt_read_file, Support::Partial(GAP)),

@@ -83,6 +83,11 @@ impl Memory {
         }
     }
 
+    /// The path of the image that is at an address.
+    pub(crate) fn image_path_at(&self, va: u64) -> Option<String> {
+        self.image_path(self.space.vad(va / PAGE_SIZE)?)
+    }
+
     /// The last page of the allocation that a region is part of.
     pub(super) fn allocation_end(&self, base: u64) -> u64 {
         self.space.vads().filter(|v| v.base == base).map(|v| v.last).max().unwrap_or(base)

@@ -24,6 +24,12 @@ impl Kernel {
         Ok(())
     }
 
+    /// The routine of an operation that has ended: the thread that began it is to call it with context and status block. One
+    /// that has ended is told nothing.
+    pub(crate) fn queue_io_apc(&mut self, thread: u32, words: [u64; 4]) {
+        let _ = self.queue_apc(ThreadId(thread), Apc { words, special: false, timer: None });
+    }
+
     /// `KeAlertThread`: ends an alertable wait, or the next one.
     pub(crate) fn alert(&mut self, id: ThreadId) {
         let Some(thread) = self.ps.thread_mut(id) else { return };

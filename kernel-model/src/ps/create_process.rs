@@ -5,7 +5,7 @@ use guest::pe::PeImage;
 use guest::types::{ObjectAttributes, StructWriter};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::process_request::{CreateInfo, Request, State};
+use super::process_request::{CreateInfo, IMAGE_FILE_DLL, Request, State};
 use super::{LoadFailure, NewProcess, ProcessId, ProcessParameters, ThreadId, ThreadStart};
 use super::{attribute_list, create_thread, job, priority_class};
 use crate::cx::Cx;
@@ -26,8 +26,6 @@ const SUSPENDED: u32 = 0x200;
 const KNOWN_FLAGS: u32 = 0x3_ffff;
 /// `THREAD_CREATE_FLAGS_CREATE_SUSPENDED`
 const THREAD_SUSPENDED: u32 = 1;
-/// `IMAGE_FILE_DLL`
-const IMAGE_FILE_DLL: u16 = 0x2000;
 
 /// A process that is being made.
 struct Making<'a> {
@@ -80,9 +78,6 @@ fn nt_create_user_process(
     if cx.kernel.single_threaded {
         return Err(Unwind::unsupported("a second process with --dispatch kernel"));
     }
-    if cx.kernel.is_wine_root() {
-        return Err(Unwind::unsupported("a second process on Wine's DLLs"));
-    }
     let file = match cx.open_image(&request.image, info.file_access) {
         Ok(file) => file,
         Err(failed) => {
@@ -99,7 +94,8 @@ fn nt_create_user_process(
         make(cx, making, bytes)
     });
     // What is told of as a file stays open.
-    if result.is_err() && !matches!(result, Err(Unwind::Status(NtStatus::INVALID_IMAGE_NOT_MZ))) {
+    let told = matches!(result, Ok(_) | Err(Unwind::Status(NtStatus::INVALID_IMAGE_NOT_MZ)));
+    if !(told && info.is_told()) {
         cx.close_image(file);
     }
     result
@@ -129,6 +125,9 @@ pub(super) fn check_image(cx: &Cx<'_>, bytes: &[u8]) -> NtResult<()> {
 fn runnable(cx: &Cx<'_>, image: &PeImage) -> NtResult<()> {
     if image.is_dll || image.is_managed() {
         return Err(Unwind::unsupported(if image.is_dll { "a DLL as a process" } else { "managed code (.NET)" }));
+    }
+    if cx.kernel.own_loader && image.arch != cx.kernel.profile.arch {
+        return Err(Unwind::unsupported("a process of another architecture on a root of one"));
     }
     if cx.kernel.profile.stub_style_for(image.arch).is_none() {
         let wide = image.arch == Arch::X64;
@@ -180,6 +179,10 @@ fn hand_on(cx: &mut Cx<'_>, making: &mut Making<'_>, process: ProcessId) {
     let (request, own) = (&making.request, cx.kernel.ps.process.id);
     if making.flags & INHERIT_HANDLES != 0 {
         cx.kernel.inherit_handles(request.parent, process, request.handles.as_deref());
+    } else if cx.kernel.is_wine_root() {
+        // Its kernelbase leaves the standard handles to the kernel, at their values.
+        let standard = making.parameters.standard.map(Handle);
+        cx.kernel.inherit_handles(request.parent, process, Some(&standard));
     }
     for (index, standard) in making.parameters.standard.iter_mut().enumerate() {
         if *standard != 0 && request.std_handles.copies(index, making.image.subsystem) {
@@ -216,7 +219,7 @@ pub(super) fn load(cx: &mut Cx<'_>, thread: ThreadId, new: &NewProcess) -> Resul
     cx.kernel.as_thread(thread, |kernel| {
         let user = ram.load_process(kernel, new)?;
         kernel.ps.thread.user = user;
-        kernel.ps.thread.start = ThreadStart::Plain;
+        kernel.ps.thread.start = ThreadStart::of_new(kernel.own_loader);
         Ok(())
     })
 }

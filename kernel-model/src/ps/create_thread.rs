@@ -8,7 +8,6 @@ use guest::types::{ClientId, ObjectAttributes};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::attribute_list::{self, PsAttribute, attribute};
-use super::initial_context::{InitialContext, write_initial_context};
 use super::teb::{Teb, write_teb};
 use super::wow64::{WOW_TEB_OFFSET, WOW64_STACK, Wow64Start, write_wow64};
 use super::{GivenStack, ProcessId, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState};
@@ -198,7 +197,7 @@ impl Cx<'_> {
             wow64_teb,
             stacks,
             start_address: new.start[0],
-            start: if given.is_some() { ThreadStart::Changed } else { ThreadStart::Plain },
+            start: if given.is_some() { ThreadStart::Changed } else { ThreadStart::of_new(self.kernel.own_loader) },
             given_stack: given,
             suspend_count: new.suspended.into(),
             ..Thread::new(id, new.process, object)
@@ -221,7 +220,7 @@ fn prepare(cx: &mut Cx<'_>, new: &NewThread, id: ThreadId, tebs: &mut super::Teb
     let process = cx.kernel.ps.get(new.process).ok_or(NtStatus::PROCESS_IS_TERMINATING)?;
     let highest = process.highest;
     let teb = match (process.wow64_ways, cx.kernel.profile.arch) {
-        (None, Arch::X86) => tebs.take_below(&mut cx.kernel.mm, process.peb)?,
+        (None, Arch::X86) if !cx.kernel.is_wine_root() => tebs.take_below(&mut cx.kernel.mm, process.peb)?,
         _ => tebs.take(&mut cx.kernel.mm, highest)?,
     };
     let mut stacks = Vec::new();
@@ -291,13 +290,6 @@ fn fill(
             set(first, routine);
             set(second, argument);
             set(Reg::Rsp, stack.base - below);
-            if let Some(start) = cx.kernel.wine.as_ref().map(|root| root.user_thread_start) {
-                // Its loader comes first, and goes on with a context.
-                let initial = InitialContext { arch: profile.arch, stack_base: stack.base, start, words: new.start };
-                let (context, rsp) = write_initial_context(&mut cx.kernel.mm, cx.ram, &initial)?;
-                set(Reg::Rcx, context);
-                set(Reg::Rsp, rsp);
-            }
         }
     }
     Ok(Prepared { user, teb, wow64_teb, stacks: std::mem::take(stacks) })

@@ -13,7 +13,6 @@ mod dispatchers;
 mod execution_state;
 mod given_thread;
 mod hard_error;
-mod initial_context;
 mod instrumentation;
 mod job;
 mod job_information;
@@ -49,11 +48,10 @@ pub use bug_check::BugCheck;
 pub use counters::MemoryCounters;
 pub use debug::{DebugEvent, DebugMessage, DebugObject, Debugged, ThreadDebug};
 pub use dispatchers::{Dispatchers, UserEntries, is_64};
-pub use initial_context::{InitialContext, write_initial_context};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
 pub use loading::{LoadFailure, NewProcess};
-pub use parameters::{NUMBERS, ProcessParameters, STANDARD, TEXTS};
+pub use parameters::{NUMBERS, ProcessParameters, RUNTIME, STANDARD, TEXTS};
 pub use process::{
     Apc, GivenStack, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadStart,
     ThreadState,

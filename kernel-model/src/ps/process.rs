@@ -125,6 +125,11 @@ pub enum ThreadStart {
 }
 
 impl ThreadStart {
+    /// Of a thread that is made: a root's own loader always has its turn first.
+    pub(crate) fn of_new(loader_first: bool) -> Self {
+        if loader_first { Self::Changed } else { Self::Plain }
+    }
+
     /// After such a change.
     #[must_use]
     pub fn changed(self) -> Self {

@@ -1,0 +1,15 @@
+/* The loader's functions that ntdll exports. */
+#pragma once
+#include "nt.h"
+
+NTSYSAPI NTSTATUS NTAPI LdrAddDllDirectory(const UNICODE_STRING *, PVOID *);
+NTSYSAPI NTSTATUS NTAPI LdrAddRefDll(ULONG, PVOID);
+NTSYSAPI NTSTATUS NTAPI LdrFindEntryForAddress(PVOID, LDR_DATA_TABLE_ENTRY **);
+NTSYSAPI NTSTATUS NTAPI LdrGetDllDirectory(UNICODE_STRING *);
+NTSYSAPI NTSTATUS NTAPI LdrLoadDll(const WCHAR *, const ULONG *, const UNICODE_STRING *, PVOID *);
+NTSYSAPI NTSTATUS NTAPI LdrRemoveDllDirectory(PVOID);
+NTSYSAPI NTSTATUS NTAPI LdrSetDefaultDllDirectories(ULONG);
+NTSYSAPI NTSTATUS NTAPI LdrSetDllDirectory(const UNICODE_STRING *);
+NTSYSAPI NTSTATUS NTAPI LdrUnloadDll(PVOID);
+
+enum { ERROR_MOD_NOT_FOUND = 126 };
