@@ -164,6 +164,7 @@ impl Kernel {
             single_threaded: false,
             factories: std::collections::BTreeMap::new(),
             next_factory: 0,
+            audit: None,
             atoms: Default::default(),
             debug_filter: Default::default(),
             wine: None,

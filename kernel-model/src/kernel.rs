@@ -61,6 +61,8 @@ pub struct Kernel {
     pub factories: BTreeMap<u64, ObjectId>,
     /// See `factories`.
     pub next_factory: u64,
+    /// Every call is followed by a look at everything ([`Kernel::check_invariants`]): what the first wrong one left.
+    pub audit: Option<Result<(), String>>,
     /// The global atoms.
     pub atoms: ex::AtomTable,
     /// Which messages are let through to a debugger.
@@ -269,6 +271,9 @@ impl Kernel {
         }
         if self.io.has_closing() || self.mm.segments.has_work() {
             self.close_files(ram);
+        }
+        if matches!(self.audit, Some(Ok(()))) {
+            self.audit = Some(self.check_invariants().map_err(|wrong| format!("after {}: {wrong}", service.name)));
         }
         if let Some(bug_check) = self.bug_check.take() {
             return Answer::BugCheck(bug_check);

@@ -14,6 +14,7 @@ mod determinism;
 mod direct;
 mod dispatch;
 mod edges;
+mod ends;
 mod engine;
 mod example;
 mod files;

@@ -308,6 +308,11 @@ impl Machine {
         &self.world.modules
     }
 
+    /// Has the executive checked against itself after every call: slow, and for tests.
+    pub fn audit(&mut self) {
+        self.world.kernel.audit = Some(Ok(()));
+    }
+
     /// The kernel.
     pub fn kernel(&self) -> &Kernel {
         &self.world.kernel

@@ -57,7 +57,7 @@ static NTSTATUS TppTakePacket(const TP_POOL *pool, TPP_PACKET *packet) {
 static ULONG NTAPI TppWorkerThread(PVOID parameter);
 
 /* Without a factory: one more thread, if nobody waits for work or is about to, and there may be one more. */
-static void TppAddThread(TP_POOL *pool) {
+void TppAddThread(TP_POOL *pool) {
     if (pool->Factory || pool->Idle || pool->Starting || pool->Threads >= pool->Maximum || pool->Closed) return;
     pool->Starting++;
     pool->Threads++;
@@ -117,6 +117,7 @@ static void TppRunPacket(const TPP_PACKET *packet) {
     /* The operation had a reference, if it was announced. */
     if (object->Operations) object->Operations--;
     else object->References++;
+    TppAddThread(object->Pool);
     TppBegin(object);
     TppLeave();
     TppCall(object, 0, packet);
@@ -134,6 +135,7 @@ static ULONG NTAPI TppWorkerThread(PVOID parameter) {
         NTSTATUS status = TppTakePacket(pool, &packet);
         TppEnter();
         pool->Idle--;
+        if (status == STATUS_TIMEOUT && !pool->Factory && pool->Files && pool->Threads == 1) continue;
         if (status != STATUS_SUCCESS) break;
         TppLeave();
         if (packet.Key) TppRunPacket(&packet);

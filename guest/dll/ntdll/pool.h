@@ -18,6 +18,8 @@ typedef struct {
     /* Without a factory: threads, those that wait, those that are about to. */
     ULONG Maximum, Threads, Idle, Starting;
     BOOLEAN Closed;
+    /* Files are tied to it: without a factory, one thread stays. */
+    BOOLEAN Files;
     SIZE_T StackReserve, StackCommit;
 } TP_POOL;
 
@@ -96,6 +98,7 @@ static inline void TppLeave(void) { RtlReleaseSRWLockExclusive(&TppLock); }
 NTSTATUS TppPool(TP_POOL **pool);
 void TppDropPool(TP_POOL *pool);
 void TppQueue(TP_OBJECT *object);
+void TppAddThread(TP_POOL *pool);
 void TppWake(TP_POOL *pool);
 /* pool_object.c */
 NTSTATUS TppCreate(TP_OBJECT **object, TPP_KIND kind, PVOID callback, PVOID context, const TP_CALLBACK_ENVIRON *environment);

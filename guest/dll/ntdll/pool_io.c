@@ -17,7 +17,7 @@ static NTSTATUS TppTie(TP_OBJECT **made, TPP_KIND kind, HANDLE file, PVOID callb
         struct { HANDLE Port; ULONG_PTR Key; } tie = {TppPort(object->Pool), (ULONG_PTR)object};
         status = NtSetInformationFile(file, &io, &tie, sizeof tie, FILE_COMPLETION_INFORMATION_CLASS);
         if (status < 0) TppRelease(object);
-        else *made = object;
+        else *made = object, object->Pool->Files = TRUE, TppAddThread(object->Pool);
     }
     TppLeave();
     return status;
