@@ -137,6 +137,8 @@ fn every_fixture(kinds: &[&str], least: usize) {
     // Those that never end or never start, and what looks at lists in which the kernel's own addresses are. Those whose waits
     // APCs end, which kernel dispatch does not deliver. Then those with second threads or processes, of which it has none.
     let alone = ["missing_import", "loop", "spin", "win_processes", "win_timer_apc", "win_timer_apc_nt", "win_async"];
+    // Kernel code does not go to an instrumentation callback.
+    let alone = [&alone[..], &["instrumented"]].concat();
     let threads = ["race", "thread_work", "win_apc", "win_threads", "crt_threads", "debugger_nt", "storm", "loadlib"];
     let pools = ["pool_work", "pool_timers", "pool_files", "old_thread", "thread_ends", "philosophers"];
     let processes = ["win_child", "win_family", "win_childcrash", "old_process"];
