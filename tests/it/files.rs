@@ -1,7 +1,6 @@
 //! Files of the volume in memory, by services called without a CPU.
 
 use guest::NtStatus as S;
-use kernel_model::Answer;
 
 use crate::direct::{DATA, Direct, HANDLE, OUT};
 
