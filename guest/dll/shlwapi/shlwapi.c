@@ -2,7 +2,6 @@
 #include "nt.h"
 #include "ntfile.h"
 
-NTSYSCALLAPI NTSTATUS NTAPI NtQueryAttributesFile(OBJECT_ATTRIBUTES *, FILE_BASIC_INFORMATION *);
 #define MAX_PATH 260
 
 /* Every function in both widths: `T` is a character, `F(name)` the name with its letter. */
@@ -24,7 +23,13 @@ static ULONG ShlpAttributes(const WCHAR *path) {
     NTSTATUS status = RtlDosPathNameToNtPathName_U_WithStatus(path, &nt, NULL, NULL);
     if (status >= 0) {
         OBJECT_ATTRIBUTES attributes = {sizeof attributes, NULL, &nt, OBJ_CASE_INSENSITIVE, NULL, NULL};
-        status = NtQueryAttributesFile(&attributes, &basic);
+        HANDLE file;
+        IO_STATUS_BLOCK io;
+        status = NtOpenFile(&file, FILE_READ_ATTRIBUTES, &attributes, &io, FILE_SHARE_ALL, FILE_OPEN_FOR_BACKUP_INTENT);
+        if (status >= 0) {
+            status = NtQueryInformationFile(file, &io, &basic, sizeof basic, FileBasicInformation);
+            NtClose(file);
+        }
         RtlFreeUnicodeString(&nt);
     }
     if (status >= 0) return basic.FileAttributes;
