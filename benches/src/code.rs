@@ -23,9 +23,17 @@ fn call(a: &mut CodeAssembler, profile: &'static Profile, service: &str) -> Asm 
 
 /// A loop of `count` rounds around a body, in a frame with room for variables at rsp+80h and arguments below.
 fn rounds(count: u32, body: impl FnOnce(&mut CodeAssembler) -> Asm) -> Vec<u8> {
+    prepared_rounds(count, |_| Ok(()), body)
+}
+
+/// The same after something that is done once.
+fn prepared_rounds(
+    count: u32, before: impl FnOnce(&mut CodeAssembler) -> Asm, body: impl FnOnce(&mut CodeAssembler) -> Asm,
+) -> Vec<u8> {
     assemble(|a| {
         a.push(rbx)?;
         a.sub(rsp, 0x100)?;
+        before(a)?;
         a.mov(ebx, count)?;
         let mut top = a.create_label();
         a.set_label(&mut top)?;
@@ -150,6 +158,66 @@ pub fn allocate_and_free(profile: &'static Profile, count: u32) -> Vec<u8> {
         a.mov(qword_ptr(rsp + 0x88), 0)?;
         a.mov(r9d, 0x8000)?;
         call(a, profile, "NtFreeVirtualMemory")
+    })
+}
+
+/// `NtMapViewOfSection` and `NtUnmapViewOfSection` of 16 MiB of the page file.
+pub fn map_and_unmap(profile: &'static Profile, count: u32) -> Vec<u8> {
+    let section = |a: &mut CodeAssembler| {
+        a.mov(qword_ptr(rsp + 0x90), 16 << 20)?;
+        a.lea(rcx, ptr(rsp + 0x98))?;
+        // SECTION_ALL_ACCESS, PAGE_READWRITE, SEC_COMMIT.
+        a.mov(edx, 0xf001f)?;
+        a.xor(r8d, r8d)?;
+        a.lea(r9, ptr(rsp + 0x90))?;
+        a.mov(qword_ptr(rsp + 0x28), 4)?;
+        a.mov(qword_ptr(rsp + 0x30), 0x800_0000)?;
+        a.mov(qword_ptr(rsp + 0x38), 0)?;
+        call(a, profile, "NtCreateSection")
+    };
+    prepared_rounds(count, section, |a| {
+        a.mov(rcx, qword_ptr(rsp + 0x98))?;
+        a.mov(rdx, -1i64)?;
+        a.lea(r8, ptr(rsp + 0x80))?;
+        a.xor(r9d, r9d)?;
+        a.mov(qword_ptr(rsp + 0x80), 0)?;
+        a.mov(qword_ptr(rsp + 0x88), 0)?;
+        a.mov(qword_ptr(rsp + 0x28), 0)?;
+        a.mov(qword_ptr(rsp + 0x30), 0)?;
+        a.lea(rax, ptr(rsp + 0x88))?;
+        a.mov(qword_ptr(rsp + 0x38), rax)?;
+        // ViewUnmap
+        a.mov(qword_ptr(rsp + 0x40), 2)?;
+        a.mov(qword_ptr(rsp + 0x48), 0)?;
+        a.mov(qword_ptr(rsp + 0x50), 4)?;
+        call(a, profile, "NtMapViewOfSection")?;
+        a.mov(rcx, -1i64)?;
+        a.mov(rdx, qword_ptr(rsp + 0x80))?;
+        call(a, profile, "NtUnmapViewOfSection")
+    })
+}
+
+/// `NtAllocateVirtualMemory` of so many bytes, and a store to each page of them.
+pub fn commit_and_touch(profile: &'static Profile, bytes: u64) -> Vec<u8> {
+    rounds(1, |a| {
+        a.mov(qword_ptr(rsp + 0x80), 0)?;
+        a.mov(rax, bytes)?;
+        a.mov(qword_ptr(rsp + 0x88), rax)?;
+        a.mov(rcx, -1i64)?;
+        a.lea(rdx, ptr(rsp + 0x80))?;
+        a.xor(r8d, r8d)?;
+        a.lea(r9, ptr(rsp + 0x88))?;
+        a.mov(qword_ptr(rsp + 0x28), 0x3000)?;
+        a.mov(qword_ptr(rsp + 0x30), 4)?;
+        call(a, profile, "NtAllocateVirtualMemory")?;
+        let mut next = a.create_label();
+        a.mov(rdx, qword_ptr(rsp + 0x80))?;
+        a.mov(rcx, bytes >> 12)?;
+        a.set_label(&mut next)?;
+        a.mov(byte_ptr(rdx), 1)?;
+        a.add(rdx, 0x1000)?;
+        a.dec(rcx)?;
+        a.jnz(next)
     })
 }
 

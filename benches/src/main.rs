@@ -15,6 +15,7 @@ mod kernel;
 mod measure;
 mod memory;
 mod objects;
+mod programs;
 mod roots;
 mod subject;
 mod threads;
@@ -35,7 +36,9 @@ const GROUPS: &[(&str, fn() -> Vec<Figure>)] = &[
     ("exceptions", || vec![exceptions::round_trips()]),
     ("creation of a machine", || vec![subject::creation()]),
     ("start on Wine's DLLs", || roots::wine_start().into_iter().collect()),
+    ("memory", memory::figures),
     ("resident memory", || vec![memory::resident()]),
+    ("7-Zip", programs::figures),
 ];
 
 /// Measures one thing, and tells on stderr what and how long it took: the tables come at the end.
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (json, readme) = match args.as_slice() {
-        [memory::CHILD] => return memory::child(),
+        [memory::CHILD, what] => return memory::child(what),
         ["--kernel"] => {
             print!("{}", kernel::table(&kernel::paths()));
             return ExitCode::SUCCESS;

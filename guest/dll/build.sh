@@ -118,6 +118,8 @@ link x64 kernelbase DllMain 0x7ffc0a000000 kernelbase/*.c kernelbase/kernelbase.
 link x86 kernelbase _DllMain 0x75000000 -mrtd kernelbase/*.c kernelbase/kernelbase32.def -LTMP -lntdll32
 link x64 msvcrt DllMain 0x7ffc0b800000 msvcrt/*.c msvcrt/msvcrt.def -lkernel32 -lntdll
 link x86 msvcrt _DllMain@12 0x76b00000 msvcrt/*.c msvcrt/msvcrt32.def -lkernel32 -lntdll -lgcc
+link x64 ucrtbase DllMain 0x7ffc0bc00000 -DUCRT msvcrt/*.c ucrtbase/*.c ucrtbase/ucrtbase.def -lkernel32 -lntdll
+link x86 ucrtbase _DllMain@12 0x76e00000 -DUCRT msvcrt/*.c ucrtbase/*.c ucrtbase/ucrtbase32.def -lkernel32 -lntdll -lgcc
 # R14 stays the 32-bit stack while it runs, as wow64cpu leaves it: traces tell by it where a call comes from.
 link x64 wow64 0 0x7ffc0d000000 -ffixed-r14 wow64/*.c wow64/*.S wow64/wow64.def -lntdll
 x86_64-w64-mingw32-dlltool -d wow64/wow64.def -l "$scratch/libwow64.a"

@@ -15,6 +15,7 @@ pub mod context;
 pub mod convention;
 pub mod dll;
 pub mod enums;
+pub mod exports;
 pub mod layout;
 pub mod mem;
 pub mod objects;

@@ -55,6 +55,7 @@ impl Kernel {
         let (at, frame) = match arch {
             Arch::X64 if wine => return self.put_wine_apc(ram, state, words, entry),
             Arch::X64 => frame_64(state, words),
+            Arch::X86 if wine => wine_frame_32(state, words),
             Arch::X86 => frame_32(state, words),
         };
         self.user_memory(ram, arch.width()).write(at, &frame).ok()?;
@@ -101,6 +102,19 @@ fn frame_64(state: &UserState, [routine, a, b, c]: [u64; 4]) -> (u64, Vec<u8>) {
     let [rip, flags, rsp] = [Reg::Rip, Reg::Rflags, Reg::Rsp].map(|reg| state.file.get(reg));
     place(MACHINE_FRAME, &[rip, state.segments.cs.into(), flags, rsp, state.segments.ss.into()]);
     (rsp.wrapping_sub(FRAME_64 as u64) & !15, frame)
+}
+
+/// What Wine's `KiUserApcDispatcher` has on the stack of 32-bit code: an address to return to, where the `CONTEXT` is, three
+/// arguments, the routine; then the `CONTEXT`.
+fn wine_frame_32(state: &UserState, [routine, a, b, c]: [u64; 4]) -> (u64, Vec<u8>) {
+    const WORDS: u64 = 24;
+    let context = ContextLayout::new(Arch::X86).encode(state, Parts::ALL | Parts::EXTENDED_REGISTERS);
+    let esp = state.file.get(Reg::Rsp) as u32 as u64;
+    let at = esp.wrapping_sub(WORDS + context.len() as u64) & 0xffff_fff0;
+    let words = [0, at + WORDS, a, b, c, routine];
+    let mut frame: Vec<u8> = words.iter().flat_map(|word| (*word as u32).to_le_bytes()).collect();
+    frame.extend(context);
+    (at, frame)
 }
 
 fn frame_32(state: &UserState, words: [u64; 4]) -> (u64, Vec<u8>) {

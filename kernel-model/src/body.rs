@@ -8,7 +8,7 @@ use crate::io::{Device, FileObject, IoCompletion};
 use crate::ke::{Event, IrTimer, KeyedEvent, Mutant, Semaphore, Timer};
 use crate::mm::Section;
 use crate::ob::{Body as ObjectBody, Directory, ObjectName, ObjectType, Waiter};
-use crate::ps::{DebugObject, Job, ProcessObject, ThreadObject};
+use crate::ps::{DebugObject, Job, ProcessObject, ThreadObject, WorkerFactory};
 use crate::se::Token;
 
 /// The body of an object.
@@ -32,6 +32,7 @@ pub enum Body {
     File(Box<FileObject>),
     Job(Box<Job>),
     DebugObject(DebugObject),
+    WorkerFactory(Box<WorkerFactory>),
     Process(ProcessObject),
     Thread(ThreadObject),
     Token(Box<Token>),
@@ -57,6 +58,7 @@ impl ObjectBody for Body {
             Self::File(_) => ObjectType::File,
             Self::Job(_) => ObjectType::Job,
             Self::DebugObject(_) => ObjectType::DebugObject,
+            Self::WorkerFactory(_) => ObjectType::WorkerFactory,
             Self::Process(_) => ObjectType::Process,
             Self::Thread(_) => ObjectType::Thread,
             Self::Token(_) => ObjectType::Token,
@@ -105,9 +107,12 @@ impl ObjectBody for Body {
             // A file object is signalled while no operation is under way.
             Self::File(file) => Some(file.signaled),
             // These types' valid access has no SYNCHRONIZE, or they are waited for in their own way.
-            Self::Directory(_) | Self::SymbolicLink(_) | Self::Section(_) | Self::KeyedEvent(_) | Self::Token(_) => {
-                None
-            }
+            Self::Directory(_)
+            | Self::SymbolicLink(_)
+            | Self::Section(_)
+            | Self::KeyedEvent(_)
+            | Self::Token(_)
+            | Self::WorkerFactory(_) => None,
             // ObpDefaultObject, which is always signalled.
             Self::Type(_) | Self::Device(_) => Some(true),
         }
@@ -137,7 +142,13 @@ impl ObjectBody for Body {
     #[inline]
     fn has_delete_procedure(&self) -> bool {
         match self {
-            Self::Section(_) | Self::File(_) | Self::Job(_) | Self::Process(_) | Self::Thread(_) | Self::Key(_) => true,
+            Self::Section(_)
+            | Self::File(_)
+            | Self::Job(_)
+            | Self::Process(_)
+            | Self::Thread(_)
+            | Self::Key(_)
+            | Self::WorkerFactory(_) => true,
             Self::Token(token) => token.lowbox.is_some(),
             _ => false,
         }
@@ -174,5 +185,5 @@ macro_rules! body_kind {
 body_kind!(
     Directory => Directory, ObjectName => SymbolicLink, Event => Event, EventPair => EventPair, Mutant => Mutant,
     Semaphore => Semaphore, Timer => Timer, IrTimer => IrTimer, KeyedEvent => KeyedEvent, Section => Section, IoCompletion => IoCompletion, FileObject => File,
-    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread, Key => Key
+    Job => Job, DebugObject => DebugObject, ProcessObject => Process, ThreadObject => Thread, Key => Key, WorkerFactory => WorkerFactory
 );

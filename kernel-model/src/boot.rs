@@ -109,6 +109,7 @@ pub(crate) fn process(
         thread_start: 0,
         wow64_ways: None,
         highest: u64::MAX,
+        unborn: None,
     }
 }
 
@@ -161,9 +162,13 @@ impl Kernel {
             scheduler: Scheduler::default(),
             global_flags: 0,
             single_threaded: false,
+            factories: std::collections::BTreeMap::new(),
+            next_factory: 0,
+            audit: None,
             atoms: Default::default(),
             debug_filter: Default::default(),
             wine: None,
+            own_loader: false,
             ps: Processes {
                 process,
                 thread,

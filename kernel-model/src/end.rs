@@ -5,9 +5,10 @@ use guest::types::IoStatusBlock;
 
 use crate::body::Body;
 use crate::boot::FIRST_PROCESS;
+use crate::cx::Outside;
 use crate::io::Packet;
 use crate::kernel::Kernel;
-use crate::ob::{ObjectId, ObjectType};
+use crate::ob::{HandleTable, ObjectId, ObjectType};
 use crate::ps::{LIMIT_KILL_ON_JOB_CLOSE, ProcessId, Thread, ThreadId, ThreadState};
 
 /// `JOB_OBJECT_MSG_*`.
@@ -74,6 +75,7 @@ impl Kernel {
     fn free_thread_memory(&mut self, id: ThreadId, process: ProcessId) {
         let Some(thread) = self.ps.thread_mut(id) else { return };
         let (teb, stacks) = (std::mem::take(&mut thread.teb), std::mem::take(&mut thread.stacks));
+        let given = thread.given_stack.take();
         let alive = self.ps.get(process).is_some_and(|p| p.exit_status == NtStatus::PENDING);
         if !alive || teb == 0 {
             return;
@@ -81,6 +83,11 @@ impl Kernel {
         let running = self.ps.process.id;
         self.mm.switch_space(running.0, process.0);
         stacks.into_iter().for_each(|stack| self.mm.delete_stack(stack));
+        match given {
+            Some(given) if given.freed => self.mm.delete_stack(given.stack),
+            Some(given) => self.mm.disown_stack(given.stack),
+            None => {}
+        }
         if let Some(process) = self.ps.get_mut(process) {
             process.tebs.give_back(&mut self.mm, teb);
         }
@@ -197,14 +204,36 @@ impl Kernel {
         let Some(process) = self.ps.get_mut(id) else { return };
         process.buried = true;
         let (object, jobs) = (process.object, std::mem::take(&mut process.jobs));
-        let mut handles = std::mem::take(&mut process.handles);
+        let handles = std::mem::take(&mut process.handles);
+        self.close_all(handles);
+        jobs.into_iter().for_each(|job| self.ob.dereference(job));
+        self.mm.delete_space(self.ps.process.id.0, id.0);
+        self.ob.dereference(object);
+    }
+
+    fn close_all(&mut self, mut handles: HandleTable) {
         let open: Vec<_> = handles.iter().map(|(handle, _)| handle).collect();
         for closed in open.into_iter().filter_map(|handle| handles.remove(handle)) {
             self.ob.handle_closed(closed.entry.object, closed.cached);
         }
-        jobs.into_iter().for_each(|job| self.ob.dereference(job));
-        self.mm.delete_space(self.ps.process.id.0, id.0);
-        self.ob.dereference(object);
+    }
+
+    /// `ObKillProcess`: the process that ran last has ended, and its handles are closed while others wait, who may go on
+    /// then. Whether there were any.
+    pub fn close_ended(&mut self, outside: &mut dyn Outside) -> bool {
+        let process = &self.ps.process;
+        let id = process.id;
+        let over = process.exit_status != NtStatus::PENDING && process.handles.iter().next().is_some();
+        let lives = |id: ProcessId| self.ps.get(id).is_some_and(|process| !process.about.booted);
+        let waits = |t: &Thread| t.process != id && t.wait.is_some() && lives(t.process);
+        if !over || !self.ps.threads().any(waits) || self.ps.threads().any(|t| t.process == id && !t.has_ended()) {
+            return false;
+        }
+        let handles = std::mem::take(&mut self.ps.current_process_mut().handles);
+        self.close_all(handles);
+        self.run_down();
+        self.close_files(outside);
+        true
     }
 
     /// `PspCloseJob`: the last handle to a job was closed.

@@ -78,6 +78,7 @@ impl Kernel {
                 Body::File(file) => file.port.iter().for_each(|(port, _)| point(*port)),
                 Body::Timer(timer) if timer.apc.is_some() => point(id),
                 Body::Job(job) => job.port.iter().for_each(|(port, _)| point(*port)),
+                Body::WorkerFactory(factory) => point(factory.port),
                 Body::Key(key) => {
                     let posts = key.notify.iter().flat_map(|notify| &notify.posts);
                     posts.flat_map(|post| post.event.into_iter().chain(post.waiter)).for_each(&mut point);

@@ -1,6 +1,7 @@
 //! The kernel of one machine, and the way of one call through it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guest::context::ExceptionRecord;
@@ -15,7 +16,7 @@ use crate::cx::{Cx, Outside};
 use crate::io::{Console, FileObject, Io, Stream, Target};
 use crate::ke::Clock;
 use crate::mm::{Memory, Phys};
-use crate::ob::{Entry, HandleAttributes, ObjectManager, ObjectType};
+use crate::ob::{Entry, HandleAttributes, ObjectId, ObjectManager, ObjectType};
 use crate::ps::{BugCheck, Processes, SystemImage};
 use crate::schedule::{Scheduler, Wake};
 use crate::se::{Monitor, Privilege};
@@ -56,12 +57,20 @@ pub struct Kernel {
     pub global_flags: u32,
     /// There can be only one thread: kernel code runs in ring 0, and has one stack.
     pub single_threaded: bool,
+    /// The worker factories there are, by serial number, and the next number.
+    pub factories: BTreeMap<u64, ObjectId>,
+    /// See `factories`.
+    pub next_factory: u64,
+    /// Every call is followed by a look at everything ([`Kernel::check_invariants`]): what the first wrong one left.
+    pub audit: Option<Result<(), String>>,
     /// The global atoms.
     pub atoms: ex::AtomTable,
     /// Which messages are let through to a debugger.
     pub debug_filter: ex::DebugFilter,
     /// What is special where the system's DLLs are Wine's.
     pub wine: Option<Box<WineRoot>>,
+    /// The root's own ntdll loads processes, from `LdrInitializeThunk` on.
+    pub own_loader: bool,
 }
 
 /// A call as it arrived.
@@ -257,8 +266,14 @@ impl Kernel {
         let Some(service) = row.service else { return Answer::NotImplemented(None) };
         let result = (service.run)(&mut Cx { kernel: self, ram }, &call.args);
         self.run_down();
+        if !self.factories.is_empty() {
+            self.make_workers(ram, matches!(result, Err(Unwind::Blocked(_))));
+        }
         if self.io.has_closing() || self.mm.segments.has_work() {
             self.close_files(ram);
+        }
+        if matches!(self.audit, Some(Ok(()))) {
+            self.audit = Some(self.check_invariants().map_err(|wrong| format!("after {}: {wrong}", service.name)));
         }
         if let Some(bug_check) = self.bug_check.take() {
             return Answer::BugCheck(bug_check);
@@ -315,6 +330,10 @@ impl Kernel {
                 }
             }
             Body::Key(key) => self.cm.close(key.node),
+            Body::WorkerFactory(factory) => {
+                self.factories.remove(&factory.serial);
+                self.ob.dereference(factory.port);
+            }
             Body::Process(process) => {
                 if let Some(process) = self.ps.others.remove(&process.id) {
                     self.ob.dereference(process.token);

@@ -133,3 +133,25 @@ fn every_directory_byte_flipped() {
         }
     }
 }
+
+/// A program starts that imports what Windows has and nobody has written; calling it is told, and raised.
+#[test]
+fn what_nobody_has_written_is_told_when_it_is_called() {
+    for path in ["fixtures/images/gap.exe", "fixtures/images/x86/gap.exe"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        let run = |more: &[&str]| trapgate().arg("run").args(more).arg(&path).output().expect("trapgate starts");
+        let output = run(&[]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(7), &b"started\nC0000139\n"[..]), "{said}");
+        let lines: Vec<&str> = said.lines().collect();
+        let [imports, hard_error, _] = lines.as_slice() else { panic!("{said}") };
+        assert!(imports.ends_with("refused when called: ADVAPI32!AbortSystemShutdownA, GDI32!AbortPath"), "{said}");
+        assert!(
+            hard_error.ends_with("STATUS_ENTRYPOINT_NOT_FOUND: \"AbortSystemShutdownA\", \"ADVAPI32.dll\""),
+            "{said}"
+        );
+        let strict = run(&["--strict"]);
+        assert_eq!(strict.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&strict.stderr).contains("GDI32.dll"));
+    }
+}

@@ -45,6 +45,8 @@ const LIBRARIES: &[(&str, &str, &[&str])] = &[
     ("x86/kernelbase.dll", "kernelbase/kernelbase32.def", &["ntdll.dll"]),
     ("x64/msvcrt.dll", "msvcrt/msvcrt.def", &["kernel32.dll", "ntdll.dll"]),
     ("x86/msvcrt.dll", "msvcrt/msvcrt32.def", &["kernel32.dll", "ntdll.dll"]),
+    ("x64/ucrtbase.dll", "ucrtbase/ucrtbase.def", &["kernel32.dll", "ntdll.dll"]),
+    ("x86/ucrtbase.dll", "ucrtbase/ucrtbase32.def", &["kernel32.dll", "ntdll.dll"]),
     ("x64/wow64.dll", "wow64/wow64.def", &["ntdll.dll"]),
     ("x64/wow64cpu.dll", "wow64cpu/wow64cpu.def", &["wow64.dll"]),
 ];

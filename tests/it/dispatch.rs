@@ -136,11 +136,12 @@ fn configs(fixture: &Fixture, profile: &'static Profile) -> Vec<Config> {
 fn every_fixture(kinds: &[&str], least: usize) {
     // Those that never end or never start, and what looks at lists in which the kernel's own addresses are. Those whose waits
     // APCs end, which kernel dispatch does not deliver. Then those with second threads or processes, of which it has none.
-    let alone = ["missing_import", "loop", "spin", "win_processes", "win_timer_apc", "win_timer_apc_nt"];
-    let threads = ["race", "thread_work", "win_apc", "win_threads", "crt_threads", "debugger_nt", "storm"];
-    let processes = ["win_child", "win_family", "win_childcrash"];
+    let alone = ["missing_import", "loop", "spin", "win_processes", "win_timer_apc", "win_timer_apc_nt", "win_async"];
+    let threads = ["race", "thread_work", "win_apc", "win_threads", "crt_threads", "debugger_nt", "storm", "loadlib"];
+    let pools = ["pool_work", "pool_timers", "pool_files", "old_thread", "thread_ends", "philosophers"];
+    let processes = ["win_child", "win_family", "win_childcrash", "old_process"];
     let injected = ["inject_thread", "inject_apc", "inject_hijack", "inject_hollow"];
-    let left_out = [&alone[..], &threads, &processes, &injected].concat();
+    let left_out = [&alone[..], &threads, &pools, &processes, &injected].concat();
     let mut calls = 0;
     let fixtures = fixtures::all().iter().filter(|f| f.is_run() && !left_out.contains(&f.name));
     for (i, fixture) in fixtures.enumerate() {

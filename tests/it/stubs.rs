@@ -238,7 +238,7 @@ fn the_declared_services_agree_with_the_signatures() {
         assert_eq!(Some(service.arg_count as u32), info.arg_count, "{}", service.name);
         assert!(seen.insert(service.name), "{} is declared twice", service.name);
     }
-    assert_eq!(seen.len(), 259);
+    assert_eq!(seen.len(), 269);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use kernel_model::se::Account;
 
 use super::children::ChildrenOptions;
 use super::disk::FileOptions;
+use super::root_choice::RootChoice;
 use super::schedule::ScheduleOptions;
 
 /// Run Windows machine code on an emulated CPU against an NT kernel written in Rust.
@@ -49,15 +50,6 @@ pub enum Command {
     Reg(RegOptions),
     /// List the Windows builds a machine can be
     Profiles(ProfilesOptions),
-}
-
-/// Where the guest's system DLLs come from.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Root {
-    /// Assembled by Trapgate; nothing to install
-    Builtin,
-    /// Wine's own, from the installed package (Debian: libwine)
-    Wine,
 }
 
 /// Whom a program runs as.
@@ -148,9 +140,11 @@ pub struct ProfileOption {
 pub struct MachineOptions {
     #[command(flatten)]
     pub profile: ProfileOption,
-    /// Where the guest's system DLLs come from
-    #[arg(long, value_name = "R", default_value = "builtin")]
-    pub root: Root,
+    /// Where the guest's system DLLs come from: builtin (assembled by Trapgate), wine (the installed package),
+    /// wine=FOLDER (an unpacked package, or the folder of its DLLs) or windows=FOLDER (a Windows folder of yours; never
+    /// tried with real files)
+    #[arg(long, value_name = "R", default_value = "builtin", value_parser = RootChoice::parse)]
+    pub root: RootChoice,
     /// The file is not a PE image but code
     #[arg(long, value_name = "ARCH")]
     pub raw: Option<Raw>,

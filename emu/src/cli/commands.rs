@@ -8,21 +8,24 @@ use std::time::Instant;
 use guest::Arch;
 
 use super::args::{
-    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, Root, RunOptions, SsdtOptions,
+    DispatchChoice, FlowOptions, Format, GateChoice, MachineOptions, Raw, RingChoice, RunOptions, SsdtOptions,
     TraceOptions,
 };
 use super::names;
 use super::pages::print;
 use super::progress::Progress;
 use super::registry;
+use super::root_choice::RootChoice;
 use crate::cpu::RegisterFile;
-use crate::loader::{Program, base_name, read_file};
+use crate::loader::{Modules, Program, base_name, read_file};
 use crate::machine::{BugCheck, Config, Crash, Dispatch, Driver, End, HostConsole, Machine, Stdio};
-use crate::root::{SystemRoot, WineFolders};
 use crate::trace::{ChromeSink, JsonSink, Recorder, Rings, Sink, TextSink, Wants};
 use crate::view::{self, FlowFinder, Live, Paint, ReportWatcher, Snapshot};
 
 pub(super) type Outcome = Result<u8, String>;
+
+/// The first build whose process parameters are what Wine's ntdll reads: Vista.
+const FIRST_FOR_WINE: (u32, u32, u32) = (6, 0, 0);
 
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
     let profile = names::profile(&options.profile.profile)?;
@@ -37,20 +40,28 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     config.process.int2e = options.gate == GateChoice::Int2e;
     config.process.win32k_lockdown = options.no_win32k;
     config.profile = profile;
-    if let Root::Wine = options.root {
+    if options.root != RootChoice::Builtin {
         if options.dispatch == DispatchChoice::Kernel || options.aslr.is_some() {
             return Err("--root wine goes with neither --dispatch kernel nor --aslr".into());
         }
-        if profile.arch != Arch::X64 {
-            return Err(format!("--root wine runs on 64-bit profiles alone so far, and {} is none", profile.name));
+        let is_windows = matches!(options.root, RootChoice::Windows(_));
+        if profile.version < FIRST_FOR_WINE && !is_windows {
+            return Err(format!("--root wine needs Windows Vista or later, and {} is none", profile.name));
         }
-        config.root = SystemRoot::Wine(WineFolders::find(profile.arch)?);
+        config.root = options.root.find(profile.arch)?;
+        if is_windows {
+            let of = profile.name;
+            eprintln!(
+                "trapgate: --root windows rests on the tables of {of}, and was never tried with Windows' own files"
+            );
+        }
     }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
     config.strict = options.strict;
+    config.process.no_gaps = options.strict;
     config.hives = registry::hives(&options.registry.hive)?;
     config.max_instructions = options.max_insns;
     config.quanta = options.order.quanta()?;
@@ -68,7 +79,26 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     }
     let mut machine = Machine::new(&config).map_err(|e| e.to_string())?;
     machine.set_console(Box::new(Stdio));
+    if !options.quiet {
+        tell_gaps(machine.modules());
+    }
     Ok(machine)
+}
+
+/// Tells which functions a program imports that nobody has written.
+fn tell_gaps(modules: &Modules) {
+    const SHOWN: usize = 6;
+    let names: Vec<String> = modules
+        .gaps()
+        .iter()
+        .map(|(dll, function)| format!("{}!{function}", dll.rsplit_once('.').map_or(dll, |(stem, _)| stem)))
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    let first = names.get(..SHOWN).unwrap_or(&names).join(", ");
+    say(&format!("imports that nobody has written, refused when called: {first}{more}"));
 }
 
 fn driver(path: &Path) -> Result<Driver, String> {

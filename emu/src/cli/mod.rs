@@ -11,6 +11,7 @@ mod names;
 mod pages;
 mod progress;
 mod registry;
+mod root_choice;
 mod schedule;
 
 use std::process::ExitCode;

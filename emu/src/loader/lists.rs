@@ -2,7 +2,7 @@
 
 use guest::NtStatus;
 use kernel_model::mm::Protect;
-use kernel_model::ps::{NUMBERS, ProcessParameters, STANDARD, TEXTS};
+use kernel_model::ps::{NUMBERS, ProcessParameters, RUNTIME, STANDARD, TEXTS};
 
 use super::environment;
 use super::modules::Modules;
@@ -13,11 +13,15 @@ use guest::layout::{StructBuilder, wide};
 const LDR_FLAGS: u32 = 0x0008_4000 | 0x20;
 const LDR_IMAGE_DLL: u32 = 0x4;
 
+/// The current directory changes where it is: there is room for `MAX_PATH` characters.
+const CURRENT_DIRECTORY: &str = "CurrentDirectory";
+const CURRENT_DIRECTORY_ROOM: u64 = 0x208;
+
 /// What the first process is told.
 fn first(target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules) -> Result<ProcessParameters, NtStatus> {
     let path = modules.program().map_or("", |m| m.path.as_str());
     let line = environment::command_line(path, &config.args);
-    let texts = ["C:\\", "", path, &line, path, "WinSta0\\Default", "", ""];
+    let texts = ["C:\\", "", path, &line, path, "WinSta0\\Default", ""];
     Ok(ProcessParameters {
         texts: texts.map(|text| text.encode_utf16().collect()),
         standard: target.console_handles()?.map(|handle| handle.0),
@@ -37,6 +41,7 @@ pub(super) fn parameters(
     let mut out = StructBuilder::new(side, "RTL_USER_PROCESS_PARAMETERS");
     let bytes = |text: &[u16]| text.iter().chain([&0]).flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>();
     let size = out.size() + told.texts.iter().map(|text| bytes(text).len() as u64 + 8).sum::<u64>();
+    let size = size + told.runtime.len() as u64 + CURRENT_DIRECTORY_ROOM;
     let va = target.allocate(None, size, Protect::READWRITE)?;
     let environment = target.allocate(None, told.environment.len() as u64, Protect::READWRITE)?;
     target.write(environment, &told.environment)?;
@@ -46,9 +51,17 @@ pub(super) fn parameters(
         target.write(at, &bytes)?;
         // A `UNICODE_STRING`: its length, its size with the terminator, where it is.
         let length = (bytes.len() as u64 - 2).min(0xfffc) as u16;
-        out.bytes(field, 0, &length.to_le_bytes()).bytes(field, 2, &(length + 2).to_le_bytes());
+        let room = if *field == CURRENT_DIRECTORY { CURRENT_DIRECTORY_ROOM } else { 0 }.max(u64::from(length) + 2);
+        out.bytes(field, 0, &length.to_le_bytes()).bytes(field, 2, &(room as u16).to_le_bytes());
         out.word_at(field, side.width().bytes() as u64, at);
-        at += (bytes.len() as u64).next_multiple_of(8);
+        at += (bytes.len() as u64).max(room).next_multiple_of(8);
+    }
+    if !told.runtime.is_empty() {
+        // Its size is told as well: there is no terminator.
+        let length = (told.runtime.len() as u64).min(0xffff) as u16;
+        target.write(at, &told.runtime)?;
+        out.bytes(RUNTIME, 0, &length.to_le_bytes()).bytes(RUNTIME, 2, &length.to_le_bytes());
+        out.word_at(RUNTIME, side.width().bytes() as u64, at);
     }
     for (field, value) in NUMBERS.iter().zip(told.numbers) {
         out.u32(field, value);

@@ -7,6 +7,7 @@ mod about;
 pub(crate) mod builtin;
 mod children;
 mod environment;
+mod gaps;
 mod kuser;
 mod lists;
 mod modules;
@@ -28,6 +29,7 @@ use crate::cpu::Ram;
 
 use children::Child;
 pub(crate) use children::{Children, Made};
+pub use gaps::Gaps;
 pub use kuser::{tick_milliseconds, update as update_kuser};
 use modules::parse;
 pub use modules::{Module, Modules};
@@ -60,6 +62,8 @@ pub struct ProcessConfig {
     pub int2e: bool,
     /// No thread may call win32k (`ProcessSystemCallDisablePolicy`): Windows 8 and later.
     pub win32k_lockdown: bool,
+    /// Do not start a program that imports what Windows has and nobody has written here.
+    pub no_gaps: bool,
     /// Move images and stacks to places this seed picks; `None`: the preferred ones.
     pub aslr_seed: Option<u64>,
 }
@@ -139,6 +143,17 @@ pub enum LoadError {
         arch: Arch,
         /// The machine.
         profile: &'static str,
+    },
+    /// A root of Windows' own DLLs that are of another build than the machine.
+    #[error("--root windows: ntdll.dll there has the service numbers of {}, not those of {profile}", match offer {
+        Some(offer) => format!("{offer} (--profile {offer})"),
+        None => "no build that Trapgate knows".to_string(),
+    })]
+    RootNumbers {
+        /// The machine.
+        profile: &'static str,
+        /// The one that it is of.
+        offer: Option<&'static str>,
     },
     /// A program of .NET.
     #[error("{file}: has managed code (.NET), whose run time is not there")]

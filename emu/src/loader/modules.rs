@@ -9,6 +9,7 @@ use guest::{Arch, Profile};
 use kernel_model::Cx;
 use kernel_model::mm::{Protect, SectionImage, VadKind, section_protect};
 
+use super::gaps::Gaps;
 use super::{LoadError, ProcessConfig, Program, Target, base_name, builtin, read_file};
 
 /// A loaded image, or the raw program.
@@ -76,6 +77,8 @@ pub struct Modules {
     init_order: Vec<usize>,
     /// What is in kernel space: the kernel image first.
     kernel: Vec<Module>,
+    /// What is imported and not there.
+    gaps: Gaps,
 }
 
 /// How deep forwarders may lead from DLL to DLL.
@@ -112,6 +115,11 @@ struct Loading<'a, 'b> {
 }
 
 impl Loading<'_, '_> {
+    /// Whether what one of Windows' DLLs has and ours lacks may be imported.
+    fn fills_gaps(&self, dll: &str) -> bool {
+        !self.config.no_gaps && guest::exports::has_dll(&canonical(dll))
+    }
+
     /// Whether the machine runs programs of this architecture.
     fn admit(&mut self, arch: Arch) -> Result<(), LoadError> {
         let profile = self.target.profile();
@@ -175,6 +183,7 @@ impl Modules {
         loading.target.kernel.mm.space.no_execute = has_dep;
         modules.order();
         modules.commit(loading.target)?;
+        modules.gaps.commit(loading.target, &modules)?;
         Ok(modules)
     }
 
@@ -226,6 +235,11 @@ impl Modules {
     /// The module an address lies in.
     pub fn at(&self, va: u64) -> Option<&Module> {
         self.list.iter().chain(&self.kernel).find(|m| va.wrapping_sub(m.base) < m.size)
+    }
+
+    /// What the process imports and is not there.
+    pub fn gaps(&self) -> &Gaps {
+        &self.gaps
     }
 
     /// Enters a module of kernel space.
@@ -383,7 +397,11 @@ impl Modules {
         let width = arch.width().bytes();
         for import in &imports {
             // In the order of the import table, whatever the forwarders then add.
-            self.load_dll(loading, &file, arch, &import.dll)?;
+            match self.load_dll(loading, &file, arch, &import.dll) {
+                // Its functions are bound to what says that they are not there.
+                Err(LoadError::MissingDll { .. }) if loading.fills_gaps(&import.dll) => {}
+                loaded => _ = loaded?,
+            }
         }
         for import in &imports {
             for (slot, by) in &import.slots {
@@ -404,11 +422,24 @@ impl Modules {
     ) -> Result<u64, LoadError> {
         let missing =
             || LoadError::MissingExport { file: importer.file.into(), dll: dll.into(), symbol: by.to_string() };
-        let index = self.load_dll(loading, importer.file, importer.arch, dll)?;
+        let index = match self.load_dll(loading, importer.file, importer.arch, dll) {
+            Err(LoadError::MissingDll { .. }) if loading.fills_gaps(dll) => {
+                let gap = self.gaps.address(loading.target, importer.arch, &canonical(dll), by, false);
+                return gap.ok_or_else(missing);
+            }
+            loaded => loaded?,
+        };
         let module = self.list.get(index).ok_or_else(missing)?;
         let image = module.image.as_ref().ok_or_else(missing)?;
         let export = image.export(by).map_err(|error| LoadError::BadImage { file: dll.into(), error })?;
-        match export.ok_or_else(missing)? {
+        let Some(export) = export else {
+            let name = module.name.clone();
+            let own =
+                builtin::dll(loading.target.profile(), importer.arch, &name)?.filter(|_| loading.fills_gaps(&name));
+            let gap = own.and_then(|_| self.gaps.address(loading.target, importer.arch, &name, by, true));
+            return gap.ok_or_else(missing);
+        };
+        match export {
             ExportTarget::Rva(rva) => Ok(module.base + u64::from(rva)),
             ExportTarget::Forward(text) => {
                 let (next, symbol) = text.rsplit_once('.').filter(|_| depth < MAX_FORWARDS).ok_or_else(missing)?;

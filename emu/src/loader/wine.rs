@@ -6,10 +6,10 @@ use guest::mem::PAGE_SIZE;
 use guest::pe::PeImage;
 use guest::registers::{Segments, UserState};
 use guest::stub::StubService;
-use guest::{Arch, NtStatus};
+use guest::{Arch, NtStatus, Profile};
 use kernel_model::mm::{Protect, StackRequest, UserStack};
 use kernel_model::ps::{Dispatchers, Teb, TebSlots, UserEntries, write_teb};
-use kernel_model::wine::{UNIX_CALL, service_info};
+use kernel_model::wine::{UNIX_CALL, UNIX_CALL_SLOTS, service_info};
 
 use super::lists::parameters;
 use super::modules::{Module, Modules};
@@ -20,6 +20,8 @@ use crate::root::{Stubs, WineFolders, scan};
 
 /// The PEB's region without ASLR; the options of debugging channels are 2000h behind the PEB, 3000h behind each TEB.
 const PEB_REGION: u64 = 0x50_0020_0000;
+/// The same in a 32-bit process.
+const X86_PEB_REGION: u64 = 0x7fc0_0000;
 const PEB_REGION_SIZE: u64 = 0x20_0000;
 const PEB_SIZE: u64 = 0x8000;
 const TEB_SIZE: u64 = 0x8000;
@@ -47,15 +49,25 @@ pub(crate) fn load(
         Some(child) => child.new.path.clone(),
         None => {
             // From here on the kernel knows whose DLLs these are.
-            target.kernel.use_wine_table(&[]);
+            if root.is_windows {
+                target.kernel.own_loader = true;
+            } else {
+                target.kernel.use_wine_table(&[]);
+            }
             format!("C:\\{}", super::base_name(&config.name))
         }
     };
     kuser::map(target).map_err(map_error)?;
     let program = map(target, &path).map_err(map_error)?;
     let ntdll = map(target, "C:\\Windows\\System32\\ntdll.dll").map_err(map_error)?;
-    if target.child.is_none() {
-        number(target, root, &ntdll)?;
+    match (root.is_windows, target.child.is_none()) {
+        (false, true) => number(target, root, &ntdll)?,
+        (true, true) => check_numbers(target.profile(), &ntdll)?,
+        (_, false) => {}
+    }
+    if root.is_windows {
+        let sysexit_to = kuser::set_system_call(target, &ntdll, config.int2e).map_err(map_error)?;
+        target.kernel.ps.process.sysexit_to = sysexit_to;
     }
     let modules = Modules::of(vec![program, ntdll]);
     target.kernel.mm.space.no_execute = true;
@@ -75,13 +87,29 @@ fn number(target: &mut Target<'_>, root: &WineFolders, ntdll: &Module) -> Result
     let unix_call = stubs.next;
     if let Some(info) = service_info(UNIX_CALL) {
         let args = info.arg_count;
-        stubs.services.push(StubService { info, number: unix_call, args, slots: args, turbo: 0 });
+        stubs.services.push(StubService { info, number: unix_call, args, slots: Some(UNIX_CALL_SLOTS), turbo: 0 });
     }
     target.kernel.use_wine_table(&stubs.services);
     if let Some(wine) = &mut target.kernel.wine {
         (wine.unix_call, wine.ntdll) = (unix_call, ntdll.base);
     }
     Ok(())
+}
+
+/// Whether the numbers in stubs of Windows' own ntdll are those of the machine's build, as far as such stubs can be read.
+fn check_numbers(profile: &'static Profile, ntdll: &Module) -> Result<(), LoadError> {
+    let mut stubs = Stubs::default();
+    if let Some(image) = &ntdll.image {
+        scan(image, &mut stubs);
+    }
+    let is_of = |profile: &Profile| {
+        stubs.services.iter().all(|stub| profile.number(stub.info.name).is_none_or(|number| number == stub.number))
+    };
+    if is_of(profile) {
+        return Ok(());
+    }
+    let offer = Profile::all().iter().find(|other| other.arch == profile.arch && is_of(other));
+    Err(LoadError::RootNumbers { profile: profile.name, offer: offer.map(|offer| offer.name) })
 }
 
 /// Maps an image of the guest's.
@@ -99,21 +127,33 @@ fn create(
     let ntdll = modules.by_name("ntdll.dll", arch).ok_or(NtStatus::DLL_NOT_FOUND)?;
     let symbol = |name: &str| ntdll.symbol(name).ok_or(NtStatus::ENTRYPOINT_NOT_FOUND);
     let (thunk, thread_start) = (symbol("LdrInitializeThunk")?, symbol("RtlUserThreadStart")?);
-    let gate = unix_gate(target)?;
-    target.write(symbol("__wine_unix_call_dispatcher")?, &gate.to_le_bytes())?;
+    let width = side.width().bytes();
+    let pointer = |gate: u64| gate.to_le_bytes().into_iter().take(width).collect::<Vec<u8>>();
+    if !root.is_windows {
+        let gates = gates(target, config.int2e)?;
+        target.write(symbol("__wine_unix_call_dispatcher")?, &pointer(gates.unix_call))?;
+        if let Some(gate) = gates.system_call {
+            let at = symbol("__wine_syscall_dispatcher")?;
+            target.write(at, &pointer(gate))?;
+            if let Some(wine) = &mut target.kernel.wine {
+                wine.system_call = at;
+            }
+        }
+    }
 
-    let region = reserve_near(target, Some(PEB_REGION), PEB_REGION_SIZE / PAGE_SIZE)?;
+    let place = if arch == Arch::X64 { PEB_REGION } else { X86_PEB_REGION };
+    let region = reserve_near(target, Some(place), PEB_REGION_SIZE / PAGE_SIZE)?;
     target.commit(region, (PEB_SIZE + TEB_SIZE) / PAGE_SIZE, Protect::READWRITE)?;
     let peb = region * PAGE_SIZE;
     let teb = peb + PEB_SIZE;
     let parameters = parameters(target, config, modules, &side)?;
     // No path to look for DLLs in: the loader makes one.
     let no_path = StructBuilder::new(&side, "RTL_USER_PROCESS_PARAMETERS").offset("DllPath");
-    target.write(parameters + no_path, &vec![0; 2 * side.width().bytes()])?;
+    target.write(parameters + no_path, &vec![0; 2 * width])?;
     write_peb(target, modules, &side, peb, parameters, 0)?;
     let api_sets = api_sets(target, root)?;
     let field = StructBuilder::new(&side, "PEB").offset("ApiSetMap");
-    target.write(peb + field, &api_sets.to_le_bytes())?;
+    target.write(peb + field, &pointer(api_sets))?;
     let stack = stack(target, modules, &side, teb)?;
     let ids = (target.kernel.ps.process.id, target.kernel.ps.thread.id);
     write_teb(&mut target.kernel.mm, target.ram, &side, &Teb { at: teb, peb, stack, ids, tls: 0 })?;
@@ -179,18 +219,44 @@ fn stack(target: &mut Target<'_>, modules: &Modules, side: &Side, teb: u64) -> R
     target.kernel.mm.create_stack(&request)
 }
 
-/// The code that `__wine_unix_call_dispatcher` points to: a service call like any other.
-fn unix_gate(target: &mut Target<'_>) -> Result<u64, NtStatus> {
+/// Where code of the root's ntdll leaves for the kernel, if its stubs do not do that themselves.
+struct Gates {
+    /// What `__wine_unix_call_dispatcher` points to: a service call like any other.
+    unix_call: u64,
+    /// What `__wine_syscall_dispatcher` points to: where 32-bit stubs jump to, on top of two return addresses.
+    system_call: Option<u64>,
+}
+
+/// Puts the code of the gates into memory.
+fn gates(target: &mut Target<'_>, int2e: bool) -> Result<Gates, NtStatus> {
+    /// Where the second is behind the first.
+    const SECOND: usize = 0x20;
     let [a, b, c, d] = target.kernel.wine.as_ref().map_or(0, |wine| wine.unix_call).to_le_bytes();
-    let code: &[u8] = match target.profile().arch {
+    let profile = target.profile();
+    let sysenter = !int2e && profile.stub_style.has_gate("sysenter");
+    let mut code: Vec<u8> = match profile.arch {
         // mov r10, rcx; mov eax, N; syscall; ret
-        Arch::X64 => &[0x49, 0x89, 0xca, 0xb8, a, b, c, d, 0x0f, 0x05, 0xc3],
-        // mov eax, N; lea edx, [esp+4]; int 2Eh; ret
-        Arch::X86 => &[0xb8, a, b, c, d, 0x8d, 0x54, 0x24, 0x04, 0xcd, 0x2e, 0xc3],
+        Arch::X64 => vec![0x49, 0x89, 0xca, 0xb8, a, b, c, d, 0x0f, 0x05, 0xc3],
+        // mov eax, N; lea edx, [esp+4]; int 2Eh; ret 16
+        Arch::X86 => vec![0xb8, a, b, c, d, 0x8d, 0x54, 0x24, 0x04, 0xcd, 0x2e, 0xc2, 0x10, 0],
     };
+    code.resize(SECOND, 0xcc);
+    if profile.arch == Arch::X86 {
+        code.extend(match sysenter {
+            // mov edx, esp; sysenter; ret
+            true => &[0x8b, 0xd4, 0x0f, 0x34, 0xc3][..],
+            // lea edx, [esp+8]; int 2Eh; ret
+            false => &[0x8d, 0x54, 0x24, 0x08, 0xcd, 0x2e, 0xc3],
+        });
+    }
     let at = target.allocate(None, PAGE_SIZE, Protect::EXECUTE_READ)?;
-    target.write(at, code)?;
-    Ok(at)
+    target.write(at, &code)?;
+    let system_call = (profile.arch == Arch::X86).then_some(at + SECOND as u64);
+    if let Some(gate) = system_call.filter(|_| sysenter) {
+        // The way back is its `ret`.
+        target.kernel.ps.process.sysexit_to = gate as u32 + 4;
+    }
+    Ok(Gates { unix_call: at, system_call })
 }
 
 /// Puts the table of API sets into memory, as the kernel does: the `.apiset` section of the DLL that has it.

@@ -253,6 +253,11 @@ impl Folder {
     }
 
     fn list(&self, path: &str) -> Result<Vec<HostEntry>, NtStatus> {
+        self.list_those(path, |_| true)
+    }
+
+    /// The entries with such names. The host is asked about those alone.
+    fn list_those(&self, path: &str, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<HostEntry>, NtStatus> {
         let entries = self.dir.read_dir(relative(path)).map_err(|error| match status_of(&error) {
             NtStatus::OBJECT_NAME_NOT_FOUND => NtStatus::FILE_INVALID,
             status => status,
@@ -261,7 +266,7 @@ impl Folder {
         for item in entries {
             let Ok(item) = item else { continue };
             let name = item.file_name();
-            let Some(name) = name.to_str().filter(|name| is_visible(name)) else { continue };
+            let Some(name) = name.to_str().filter(|name| is_wanted(name) && is_visible(name)) else { continue };
             let whole = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
             // What a link leads to, where that is in the folder.
             found.extend(self.metadata(&whole).ok().and_then(|metadata| entry(name, &metadata)));
@@ -321,12 +326,12 @@ impl HostFolders for Folders {
             found => return found,
         }
         let wanted = key(&name_of(name));
-        let list = folder.list(&at.path).map_err(|status| match status {
+        let same = |name: &str| key(&name_of(name)) == wanted;
+        let list = folder.list_those(&at.path, same).map_err(|status| match status {
             NtStatus::FILE_INVALID => NtStatus::OBJECT_PATH_NOT_FOUND,
             status => status,
         })?;
-        let found = list.into_iter().filter(|entry| key(&name_of(&entry.name)) == wanted);
-        found.min_by(|a, b| a.name.cmp(&b.name)).ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)
+        list.into_iter().min_by(|a, b| a.name.cmp(&b.name)).ok_or(NtStatus::OBJECT_NAME_NOT_FOUND)
     }
 
     fn stat(&mut self, at: &HostPath) -> Result<HostEntry, NtStatus> {

@@ -118,6 +118,7 @@ impl Config {
                 args: Vec::new(),
                 int2e: false,
                 win32k_lockdown: false,
+                no_gaps: false,
                 aslr_seed: None,
             },
             user: LogOn::default(),
@@ -314,6 +315,11 @@ impl Machine {
     /// The modules of the process that runs, or has run last.
     pub fn modules(&self) -> &Modules {
         &self.world.modules
+    }
+
+    /// Has the executive checked against itself after every call: slow, and for tests.
+    pub fn audit(&mut self) {
+        self.world.kernel.audit = Some(Ok(()));
     }
 
     /// The kernel.

@@ -27,7 +27,10 @@ impl Machine {
             if let Some(next) = self.world.kernel.pick() {
                 return self.go_on_with(next);
             }
-            let kernel = &mut self.world.kernel;
+            let World { kernel, ram, .. } = &mut self.world;
+            if kernel.close_ended(ram) {
+                continue;
+            }
             match kernel.next_due() {
                 Some(due) => {
                     kernel.clock.advance_to(due);

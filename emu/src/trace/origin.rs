@@ -1,6 +1,7 @@
 //! Where a call comes from: the stub, and who called that.
 
 use guest::convention::Gate;
+use guest::mem::Width;
 use kernel_model::Call;
 
 use super::View;
@@ -41,7 +42,11 @@ impl View<'_> {
             return self.wow64_origin(registers);
         }
         let word = |n: u64| self.stack_word(call, n);
-        let shared = trap & !0xfff == SHARED_PAGE
+        // The gate of a root's 32-bit stubs lies in a page of its own.
+        let root = call.gate.width() == Width::W32 && self.kernel.is_wine_root() && self.modules.at(trap).is_none();
+        let root = root && word(0).is_some_and(|va| self.system_symbol(va).is_some());
+        let shared = root
+            || trap & !0xfff == SHARED_PAGE
             || self.system_symbol(trap).is_some_and(|(_, name)| SHARED_CODE.contains(&name));
         // [esp] is the way back into the stub, and the caller's is above it.
         let (inside, caller) = match call.gate {

@@ -123,6 +123,16 @@ pub(super) fn body(kernel: &Kernel, id: ObjectId) -> Vec<String> {
             section.attributes
         )],
         Body::IoCompletion(port) => vec![format!("{} queued", counted(port.packets.len(), "packet"))],
+        Body::WorkerFactory(factory) => {
+            let workers = kernel.workers_of(factory);
+            let [minimum, maximum] = factory.bounds;
+            vec![format!(
+                "{} of {minimum} to {maximum}, {} waiting; port {}",
+                counted(workers.total as usize, "worker"),
+                workers.waiting,
+                hex(kernel, kernel.address_of(factory.port))
+            )]
+        }
         Body::File(file) => file_lines(kernel, file),
         Body::Device(device) => vec![format!("{device:?}").to_lowercase()],
         Body::Job(job) => job_lines(kernel, job),

@@ -9,6 +9,13 @@
 
 typedef ULONG(NTAPI *THREAD_START_ROUTINE)(PVOID);
 
+/* Has a handle inherited. */
+static NTSTATUS BasepInherit(HANDLE handle) {
+    BOOLEAN flags[2] = {TRUE, FALSE};
+    NTSTATUS(NTAPI *set)(HANDLE, ULONG, PVOID, ULONG) = NtpService("NtSetInformationObject");
+    return set ? set(handle, 4 /* ObjectHandleFlagInformation */, flags, sizeof flags) : STATUS_NOT_SUPPORTED;
+}
+
 /* `CreateRemoteThreadEx`: the attribute list must be NULL. */
 HANDLE NTAPI CreateRemoteThreadEx(HANDLE process, const SECURITY_ATTRIBUTES *security, SIZE_T stack,
                                   THREAD_START_ROUTINE start, PVOID argument, ULONG flags, PVOID list, ULONG *id) {
@@ -20,11 +27,18 @@ HANDLE NTAPI CreateRemoteThreadEx(HANDLE process, const SECURITY_ATTRIBUTES *sec
         attributes.SecurityDescriptor = security->lpSecurityDescriptor;
         if (security->bInheritHandle) attributes.Attributes |= OBJ_INHERIT;
     }
-    CREATE_THREAD_EX *create = BasepNewer("NtCreateThreadEx");
-    /* Before Vista, a thread is made with its context, which is not done here. */
-    if (!create) return BasepNone(ERROR_NOT_SUPPORTED);
-    NTSTATUS status = create(&thread, 0x1fffff, &attributes, process, (PVOID)start, argument,
-                             flags & CREATE_SUSPENDED ? 1 : 0, 0, reserve ? 0 : stack, reserve, NULL);
+    CREATE_THREAD_EX *create = NtpService("NtCreateThreadEx");
+    BOOLEAN suspended = !!(flags & CREATE_SUSPENDED);
+    NTSTATUS status;
+    if (create) {
+        status = create(&thread, 0x1fffff, &attributes, process, (PVOID)start, argument, suspended, 0, reserve ? 0 : stack,
+                        reserve, NULL);
+    } else {
+        /* Before Vista. */
+        status = RtlCreateUserThread(process, attributes.SecurityDescriptor, suspended, 0, reserve, reserve ? 0 : stack,
+                                     (PVOID)start, argument, &thread, NULL);
+        if (status >= 0 && attributes.Attributes) status = BasepInherit(thread);
+    }
     if (!BasepStatus(status)) return NULL;
     if (id) {
         THREAD_BASIC_INFORMATION information;

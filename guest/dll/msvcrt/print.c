@@ -67,7 +67,11 @@ static void whole(Spec *p, uint64_t value, unsigned base, char sign) {
     if (p->flags & LEFT) fill(p->sink, ' ', pad);
 }
 
+#ifdef UCRT
+static unsigned exponent_digits = 2;
+#else
 static unsigned exponent_digits = 3;
+#endif
 unsigned _get_output_format(void) { return exponent_digits == 2; }
 unsigned _set_output_format(unsigned format) {
     unsigned before = _get_output_format();
@@ -124,6 +128,14 @@ static void real(Spec *p, double value, char kind) {
     int precision = p->precision < 0 ? 6 : p->precision, point = 1, count, keep;
     bits &= INT64_MAX;
     if (bits >> 52 == 0x7ff) {
+#ifdef UCRT
+        const char *text = !(bits << 12) ? "inf" : bits << 12 == 1ull << 63 && sign == '-' ? "nan(ind)" : "nan";
+        p->flags &= ~ZERO;
+        int pad = open_number(p, sign, (int)strlen(text));
+        for (; *text; text++) emit(p->sink, (unsigned char)(p->flags & UPPER && *text >= 'a' ? *text - 32 : *text));
+        fill(p->sink, ' ', pad);
+        return;
+#endif
         /* msvcrt.dll takes these for digits: rounded, cut and filled up like those of a number. */
         strcpy(digits, !(bits << 12) ? "1#INF" : bits << 12 == 1ull << 63 && sign == '-' ? "1#IND" : "1#QNAN");
         count = (int)strlen(digits);

@@ -75,7 +75,13 @@ void _cexit(void) {
 
 void _c_exit(void) { crt_flush_all(); }
 
+#ifdef UCRT
+void crt_thread_local_end(void);
+#endif
 void exit(int code) {
+#ifdef UCRT
+    crt_thread_local_end();
+#endif
     _cexit();
     _exit(code);
 }

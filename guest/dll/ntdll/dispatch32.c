@@ -1,5 +1,5 @@
 /* Exceptions of 32-bit code: the list of handlers that FS:[0] begins, unwinding it, and where the kernel sends a thread in
- * user mode. Handlers are not held to their module's list (SafeSEH), nor the list to its end (SEHOP). */
+ * user mode. The list is not held to its end (SEHOP). */
 #include "ntdll.h"
 #ifndef __x86_64__
 
@@ -52,6 +52,34 @@ static BOOLEAN RtlpIsFrame(const EXCEPTION_REGISTRATION *frame) {
     return at >= low && at <= high - sizeof *frame && !(at & 3);
 }
 
+/* The part of IMAGE_LOAD_CONFIG_DIRECTORY32 that names an image's handlers. */
+typedef struct {
+    ULONG Size, Unnamed[15];
+    const ULONG *SEHandlerTable;
+    ULONG SEHandlerCount;
+} RTLP_LOAD_CONFIG;
+#define IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG 10
+#define IMAGE_DLLCHARACTERISTICS_NO_SEH 0x400
+
+/* `RtlIsValidHandler`: a handler is none on the stack; in an image that lists its handlers (SafeSEH) one of them, in one
+ * that has none, none. Where it lies in no image is not looked at: on Windows the process's execution options decide. */
+static BOOLEAN RtlpIsValidHandler(PVOID handler) {
+    ULONG_PTR low, high, at = (ULONG_PTR)handler;
+    ULONG size;
+    RtlpStackLimits(&low, &high);
+    if (at >= low && at < high) return FALSE;
+    const LDR_DATA_TABLE_ENTRY *entry = LdrpFindEntryByAddress(handler);
+    if (!entry) return TRUE;
+    const char *headers = RtlImageNtHeader(entry->DllBase);
+    if (!headers) return TRUE;
+    if (*(const USHORT *)(headers + 0x5e) & IMAGE_DLLCHARACTERISTICS_NO_SEH) return FALSE;
+    const RTLP_LOAD_CONFIG *config = LdrpImageDirectory(entry->DllBase, IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG, &size);
+    if (!config || config->Size < sizeof *config || !config->SEHandlerTable || !config->SEHandlerCount) return TRUE;
+    for (ULONG i = 0; i < config->SEHandlerCount; i++)
+        if (config->SEHandlerTable[i] == at - (ULONG_PTR)entry->DllBase) return TRUE;
+    return FALSE;
+}
+
 /* The frames' handlers, innermost first; whether one wants execution to go on. */
 static BOOLEAN RtlpDispatchToFrames(EXCEPTION_RECORD *record, CONTEXT *context) {
     EXCEPTION_REGISTRATION *frame = RtlpFirstFrame();
@@ -61,6 +89,7 @@ static BOOLEAN RtlpDispatchToFrames(EXCEPTION_RECORD *record, CONTEXT *context) 
             record->ExceptionFlags |= EXCEPTION_STACK_INVALID;
             break;
         }
+        if (!RtlpIsValidHandler(frame->Handler)) continue;
         EXCEPTION_DISPOSITION disposition =
             RtlpExecuteHandlerForException(record, frame, context, &inner, frame->Handler);
         if (nested == frame) {

@@ -105,3 +105,11 @@ NTSTATUS NTAPI LdrGetDllHandle(const WCHAR *path, ULONG *characteristics, const 
     *base = found;
     return STATUS_SUCCESS;
 }
+
+/* An import that Windows has and nobody has written here is called: it is told, as the loader tells of a procedure entry
+ * point that could not be located, and raised. The emulator's loader binds such imports to calls of this. */
+__attribute__((used, noreturn)) void NTAPI LdrpMissingFunction(const ULONG_PTR *names) {
+    ULONG response;
+    NtRaiseHardError(STATUS_ENTRYPOINT_NOT_FOUND, 2, 3, (PVOID)names, 1, &response);
+    RtlRaiseStatus(STATUS_ENTRYPOINT_NOT_FOUND);
+}

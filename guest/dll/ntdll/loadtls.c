@@ -13,6 +13,7 @@ typedef struct {
 } LDRP_THREAD;
 
 static LIST_ENTRY LdrpThreads = {&LdrpThreads, &LdrpThreads};
+/* The process's first thread, for which nothing need be allocated. */
 /* Which indexes are taken; the process's first modules have the first. */
 static UCHAR LdrpTlsTaken[LDRP_TLS_MODULES];
 static BOOLEAN LdrpTlsCounted;
@@ -70,9 +71,12 @@ void LdrpThreadBegins(BOOLEAN later) {
     while (thread < end && thread->Teb) thread++;
     if (thread == end && !(thread = RtlAllocateHeap(NtCurrentPeb()->ProcessHeap, 0, sizeof *thread))) return;
     thread->Teb = teb;
-    thread->ClientId = teb->ClientId;
+    /* Word by word: the program begins with its vector registers as the kernel sets them. */
+    thread->ClientId.UniqueProcess = teb->ClientId.UniqueProcess;
+    thread->ClientId.UniqueThread = teb->ClientId.UniqueThread;
     thread->Room = !teb->ThreadLocalStoragePointer ? 0 : later ? LdrpTlsRoom() : LDRP_AS_BEGUN;
-    thread->Links = (LIST_ENTRY){&LdrpThreads, LdrpThreads.Blink};
+    thread->Links.Flink = &LdrpThreads;
+    thread->Links.Blink = LdrpThreads.Blink;
     LdrpThreads.Blink->Flink = &thread->Links;
     LdrpThreads.Blink = &thread->Links;
 }

@@ -41,10 +41,10 @@ static void RtlpChooseSleep(void) {
         HANDLE event = NULL, nobody = NULL;
         RtlpSleep.WaitKeyed = NtpService("NtWaitForKeyedEvent");
         RtlpSleep.ReleaseKeyed = NtpService("NtReleaseKeyedEvent");
-        create(&event, 0x1f0003, NULL, 0);
+        if (create) create(&event, 0x1f0003, NULL, 0);
         /* Only one of two threads that come here at once gives its own. */
         if (!__atomic_compare_exchange_n(&RtlpSleep.Event, &nobody, event, FALSE, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            NtClose(event);
+            if (event) NtClose(event);
     }
     __atomic_store_n(&RtlpSleep.Ready, 1, __ATOMIC_RELEASE);
 }
@@ -82,7 +82,21 @@ static void RtlpWakeWaiter(RTLP_WAITER *waiter) {
     __atomic_store_n(&waiter->Woken, 1, __ATOMIC_RELEASE);
     /* From here on its block may be gone; the address of it is only a key. */
     if (RtlpSleep.Alert) RtlpSleep.Alert(thread);
-    else RtlpSleep.ReleaseKeyed(RtlpSleep.Event, waiter, FALSE, NULL);
+    else if (RtlpSleep.ReleaseKeyed) RtlpSleep.ReleaseKeyed(RtlpSleep.Event, waiter, FALSE, NULL);
+}
+
+/* Windows 2000 and before have no keyed events: looks every millisecond. Whether it was woken. */
+static BOOLEAN RtlpPoll(const RTLP_WAITER *waiter, const LONGLONG *timeout) {
+    const LONGLONG pause = -10000;
+    LONGLONG now, end = 0;
+    NtQuerySystemTime(&now);
+    if (timeout) end = *timeout > 0 ? *timeout : now - *timeout;
+    while (!__atomic_load_n(&waiter->Woken, __ATOMIC_ACQUIRE)) {
+        NtQuerySystemTime(&now);
+        if (timeout && now >= end) return FALSE;
+        NtDelayExecution(FALSE, &pause);
+    }
+    return TRUE;
 }
 
 /* Sleeps until it is woken. STATUS_TIMEOUT: time was up first, and it no longer is entered. */
@@ -93,9 +107,11 @@ static NTSTATUS RtlpSleepWaiter(RTLP_WAITER *waiter, const LONGLONG *timeout) {
         do status = RtlpSleep.Wait((const void *)waiter->Address, timeout);
         while (status != STATUS_TIMEOUT && !__atomic_load_n(&waiter->Woken, __ATOMIC_ACQUIRE));
         if (__atomic_load_n(&waiter->Woken, __ATOMIC_ACQUIRE)) return STATUS_SUCCESS;
-    } else {
+    } else if (RtlpSleep.WaitKeyed) {
         status = RtlpSleep.WaitKeyed(RtlpSleep.Event, waiter, FALSE, timeout);
         if (status != STATUS_TIMEOUT) return STATUS_SUCCESS;
+    } else if (RtlpPoll(waiter, timeout)) {
+        return STATUS_SUCCESS;
     }
     ULONG bucket = RtlpLockBucket(waiter->Address);
     RTLP_WAITER *still = RtlpTakeWaiter(bucket, waiter->Address, waiter);
@@ -104,8 +120,10 @@ static NTSTATUS RtlpSleepWaiter(RTLP_WAITER *waiter, const LONGLONG *timeout) {
     /* Somebody has taken it out to wake it: that is waited for. */
     if (RtlpSleep.Wait) {
         while (!__atomic_load_n(&waiter->Woken, __ATOMIC_ACQUIRE)) RtlpSleep.Wait((const void *)waiter->Address, NULL);
-    } else {
+    } else if (RtlpSleep.WaitKeyed) {
         RtlpSleep.WaitKeyed(RtlpSleep.Event, waiter, FALSE, NULL);
+    } else {
+        RtlpPoll(waiter, NULL);
     }
     return STATUS_SUCCESS;
 }

@@ -2,7 +2,8 @@
 #include "wow64.h"
 
 /* The codes of guest/data/wow64_services.csv. */
-enum { SET_TIMER = 25, QUERY_DIRECTORY, QUERY_SECTION, WAIT_FOR_DEBUG_EVENT, REMOVE_COMPLETIONS };
+enum { SET_TIMER = 25, QUERY_DIRECTORY, QUERY_SECTION, WAIT_FOR_DEBUG_EVENT, REMOVE_COMPLETIONS,
+       WAIT_FOR_WORK, QUERY_WORKER_FACTORY, SET_WORKER_FACTORY };
 
 static NTSTATUS service(const CALL *call) { return Wow64pSystemService(call->number, call->count, call->native); }
 
@@ -149,12 +150,32 @@ static NTSTATUS wait_for_debug_event(CALL *call) {
     return Wow64pCopy(pointer(call->slots[3]), &small, sizeof small);
 }
 
+/* NtWaitForWorkViaWorkerFactory: such packets; one, where there is no count (before Windows 8). */
+static NTSTATUS wait_for_work(CALL *call) {
+    enum { WORDS = 4 };
+    ULONG64 native[WORDS];
+    ULONG small[WORDS];
+    NTSTATUS status = Wow64pCopy(small, pointer(call->slots[1]), sizeof small);
+    if (NT_SUCCESS(status)) status = Wow64pCopy(pointer(call->slots[1]), small, sizeof small);
+    if (!NT_SUCCESS(status)) return status;
+    if (call->count > 2 && call->slots[2] > 1) call->native[2] = 1;
+    call->native[1] = (ULONG64)native;
+    status = service(call);
+    if (status != STATUS_SUCCESS) return status;
+    for (ULONG i = 0; i < WORDS; i++) small[i] = (ULONG)native[i];
+    return Wow64pCopy(pointer(call->slots[1]), small, sizeof small);
+}
+
 NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call) {
     switch (special) {
     case SET_TIMER: return set_timer(call);
     case QUERY_DIRECTORY: return query_directory(call);
     case QUERY_SECTION: return query_section(call);
     case REMOVE_COMPLETIONS: return remove_completions(call);
+    case WAIT_FOR_WORK: return wait_for_work(call);
+    case QUERY_WORKER_FACTORY:
+        return call->slots[1] == 7 ? Wow64pQueryStructure(call, 2, "qqqbbbbbbbdddddddqwwwwwd") : service(call);
+    case SET_WORKER_FACTORY: return call->slots[1] == 10 ? Wow64pSetStructure(call, 2, "ww") : service(call);
     case WAIT_FOR_DEBUG_EVENT: return wait_for_debug_event(call);
     default: return service(call);
     }

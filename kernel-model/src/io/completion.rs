@@ -32,7 +32,7 @@ const MODIFY_STATE: AccessMask = AccessMask(2);
 const MAX_PACKETS: usize = 1 << 20;
 
 /// What a port says of one completed operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Packet {
     /// The key of the file, or whatever was posted.
     pub key: u64,

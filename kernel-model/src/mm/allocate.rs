@@ -5,6 +5,7 @@ use guest::mem::{PAGE_SIZE, Width, Word};
 use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::memory::Memory;
+use super::pages::Pte;
 use super::protect::Protect;
 use super::region::Region;
 use super::space::{GRANULARITY, Vad, VadKind};
@@ -235,8 +236,15 @@ fn commit(memory: &mut Memory, first: u64, last: u64, protect: Protect) -> Resul
     if last - first >= u64::from(memory.frame_count()) {
         return Err(NtStatus::COMMITMENT_LIMIT);
     }
-    let new = (first..=last).filter(|&vpn| memory.space.pages.get(vpn).protect().is_none()).count();
-    if !memory.can_commit(new as u64) {
+    let pages = last - first + 1;
+    let mut old = 0;
+    memory.space.pages.visit(first, last, |_, pte| old += u64::from(pte.protect().is_some()));
+    if old == 0 && !memory.space.is_watched(first) {
+        memory.charge(pages)?;
+        memory.space.pages.fill(first, last, Pte::demand_zero(protect));
+        return Ok(());
+    }
+    if !memory.can_commit(pages - old) {
         return Err(NtStatus::COMMITMENT_LIMIT);
     }
     (first..=last).try_for_each(|vpn| memory.commit(vpn, protect))

@@ -86,6 +86,8 @@ pub struct SectionImage {
     pub path: String,
     /// The image, laid out and not relocated.
     pub pe: PeImage,
+    /// The file's bytes, of a program: a process may be made of the section when the file is another, or gone.
+    pub raw: Vec<u8>,
 }
 
 impl SectionImage {
@@ -135,7 +137,8 @@ pub(super) fn read(file: FileKey, path: String, bytes: &[u8]) -> Result<Arc<Sect
     let pe = PeImage::parse(bytes).map_err(|error| match error {
         PeError::NotPe(_) | PeError::Machine(..) | PeError::Malformed(_) => NtStatus::INVALID_IMAGE_FORMAT,
     })?;
-    Ok(Arc::new(SectionImage { file, path, pe }))
+    let raw = if pe.is_dll { Vec::new() } else { bytes.to_vec() };
+    Ok(Arc::new(SectionImage { file, path, pe, raw }))
 }
 
 /// What a file without a PE header is.

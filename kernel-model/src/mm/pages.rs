@@ -128,6 +128,51 @@ impl PageTable {
         leaf[(vpn % LEAF as u64) as usize] = pte;
     }
 
+    /// Sets the entries of `first..=last`, a leaf at a time.
+    pub fn fill(&mut self, first: u64, last: u64, pte: Pte) {
+        let mut at = first;
+        while at <= last {
+            let end = last.min(at | (LEAF as u64 - 1));
+            self.set(at, pte);
+            if let Some(leaf) = self.leaves.get_mut(&(at / LEAF as u64)) {
+                let part = (at % LEAF as u64) as usize..=(end % LEAF as u64) as usize;
+                leaf.get_mut(part).unwrap_or_default().fill(pte);
+            }
+            at = end + 1;
+        }
+    }
+
+    /// Looks at the entries of `first..=last` that are not empty, in order.
+    pub fn visit(&self, first: u64, last: u64, mut look: impl FnMut(u64, Pte)) {
+        for key in self.order.range(first / LEAF as u64..=last / LEAF as u64) {
+            let Some(leaf) = self.leaves.get(key) else { continue };
+            let start = key * LEAF as u64;
+            let (from, to) = (first.max(start), last.min(start + LEAF as u64 - 1));
+            let part = leaf.get((from - start) as usize..=(to - start) as usize).unwrap_or_default();
+            let mut vpn = from;
+            for pte in part {
+                if *pte != Pte::default() {
+                    look(vpn, *pte);
+                }
+                vpn += 1;
+            }
+        }
+    }
+
+    /// Empties the entries of `first..=last`.
+    pub fn clear(&mut self, first: u64, last: u64) {
+        let keys: Vec<u64> = self.order.range(first / LEAF as u64..=last / LEAF as u64).copied().collect();
+        for start in keys.into_iter().map(|key| key * LEAF as u64) {
+            let (from, to) = (first.max(start), last.min(start + LEAF as u64 - 1));
+            if to - from == LEAF as u64 - 1 {
+                self.leaves.remove(&(start / LEAF as u64));
+                self.order.remove(&(start / LEAF as u64));
+            } else {
+                self.fill(from, to, Pte::default());
+            }
+        }
+    }
+
     /// The first page at or after `vpn` that may be committed.
     pub fn next_present(&self, vpn: u64) -> Option<u64> {
         let key = *self.order.range(vpn / LEAF as u64..).next()?;

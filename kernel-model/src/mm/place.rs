@@ -104,6 +104,17 @@ impl Memory {
         Ok(stack)
     }
 
+    /// Has a stack that somebody else has made grow as others do.
+    pub fn adopt_stack(&mut self, stack: UserStack, limit_field: u64, width: Width) {
+        let region = StackRegion { reserved: stack.reserved, end: stack.base, limit_field, width };
+        self.space.stacks.insert(stack.base, region);
+    }
+
+    /// No longer does.
+    pub fn disown_stack(&mut self, stack: UserStack) {
+        self.space.stacks.remove(&stack.base);
+    }
+
     /// Gives a stack back.
     pub fn delete_stack(&mut self, stack: UserStack) {
         self.space.stacks.remove(&stack.base);

@@ -101,6 +101,11 @@ impl Segments {
         }
     }
 
+    /// The bytes of the file that an image segment was made of, if it is a program, and its path.
+    pub(crate) fn raw_image(&self, id: SegmentId) -> Option<(Vec<u8>, String)> {
+        self.image(id).map(|image| (image.raw.clone(), image.path.clone()))
+    }
+
     /// The file behind a segment.
     pub(super) fn file(&self, id: SegmentId) -> Option<FileKey> {
         match &self.segments.get(&id)?.backing {

@@ -163,7 +163,7 @@ pub(super) fn map(memory: &mut Memory, wanted: &Wanted) -> Result<u64, NtStatus>
             }
         }
     } else {
-        (first..=last).for_each(|vpn| memory.space.pages.set(vpn, Pte::prototype(protect)));
+        memory.space.pages.fill(first, last, Pte::prototype(protect));
     }
     memory.reference_segment(view.segment);
     if protect.allows(guest::mem::Access::Write) && !protect.is_write_copy() {
@@ -208,15 +208,18 @@ impl Memory {
         let vad = self.space.vad(vpn).ok_or(NtStatus::NOT_MAPPED_VIEW)?;
         let view = vad.view().ok_or(NtStatus::NOT_MAPPED_VIEW)?;
         let (first, last) = (vad.first, vad.last);
-        for vpn in first..=last {
-            if self.space.pages.get(vpn).is_shared() {
-                self.invalidate.tlb |= self.space.pages.get(vpn).frame().is_some();
-                self.space.pages.set(vpn, Pte::default());
+        let mut copied = Vec::new();
+        let mut seen = false;
+        self.space.pages.visit(first, last, |vpn, pte| {
+            if pte.is_shared() {
+                seen |= pte.frame().is_some();
             } else {
-                self.decommit(vpn);
+                copied.push(vpn);
             }
-        }
-        self.space.pages.forget_empty(first, last);
+        });
+        self.invalidate.tlb |= seen;
+        copied.into_iter().for_each(|vpn| self.decommit(vpn));
+        self.space.pages.clear(first, last);
         self.space.carve(first, last);
         self.view_left(view.segment);
         self.release_segment(view.segment);

@@ -24,7 +24,7 @@ object_types!(
     Type "Type", Directory "Directory", SymbolicLink "SymbolicLink", Job "Job", Process "Process", Thread "Thread",
     DebugObject "DebugObject", Event "Event", EventPair "EventPair", Mutant "Mutant", Semaphore "Semaphore",
     Token "Token", Timer "Timer", IrTimer "IRTimer", KeyedEvent "KeyedEvent", IoCompletion "IoCompletion", Device "Device", File "File",
-    Section "Section", Key "Key"
+    Section "Section", Key "Key", WorkerFactory "TpWorkerFactory"
 );
 
 /// What the object manager knows of a type (`OBJECT_TYPE`).
@@ -82,11 +82,21 @@ const THREAD_BEFORE: GenericMapping = GenericMapping {
     valid: AccessMask(0x1f_03ff),
 };
 
+/// Of worker factories all rights are published (`phnt`), the mapping is not: by what the rights are for.
+const WORKER_FACTORY: GenericMapping = GenericMapping {
+    read: AccessMask(0x2_0008),
+    write: AccessMask(0x2_0025),
+    execute: AccessMask(0x2_0012),
+    all: AccessMask(0xf_003f),
+    valid: AccessMask(0xf_003f),
+};
+
 /// A type's mapping as a build has it.
 fn mapping_of(name: &str, build: u32) -> GenericMapping {
     match name {
         "Process" if build < MORE_RIGHTS => PROCESS_BEFORE,
         "Thread" if build < MORE_RIGHTS => THREAD_BEFORE,
+        "TpWorkerFactory" => WORKER_FACTORY,
         // Nobody has published it: that of the other timers, in whose terms programs ask for it.
         "IRTimer" => mapping_of("Timer", build),
         _ => access::generic_mapping(name).copied().unwrap_or(NO_MAPPING),

@@ -5,7 +5,7 @@ use guest::pe::PeImage;
 use guest::types::{ObjectAttributes, StructWriter};
 use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::process_request::{CreateInfo, Request, State};
+use super::process_request::{CreateInfo, IMAGE_FILE_DLL, Request, State};
 use super::{LoadFailure, NewProcess, ProcessId, ProcessParameters, ThreadId, ThreadStart};
 use super::{attribute_list, create_thread, job, priority_class};
 use crate::cx::Cx;
@@ -26,8 +26,6 @@ const SUSPENDED: u32 = 0x200;
 const KNOWN_FLAGS: u32 = 0x3_ffff;
 /// `THREAD_CREATE_FLAGS_CREATE_SUSPENDED`
 const THREAD_SUSPENDED: u32 = 1;
-/// `IMAGE_FILE_DLL`
-const IMAGE_FILE_DLL: u16 = 0x2000;
 
 /// A process that is being made.
 struct Making<'a> {
@@ -96,7 +94,8 @@ fn nt_create_user_process(
         make(cx, making, bytes)
     });
     // What is told of as a file stays open.
-    if result.is_err() && !matches!(result, Err(Unwind::Status(NtStatus::INVALID_IMAGE_NOT_MZ))) {
+    let told = matches!(result, Ok(_) | Err(Unwind::Status(NtStatus::INVALID_IMAGE_NOT_MZ)));
+    if !(told && info.is_told()) {
         cx.close_image(file);
     }
     result
@@ -113,21 +112,32 @@ fn check(cx: &mut Cx<'_>, bytes: &[u8], info: &CreateInfo, file: Handle) -> NtRe
         info.tell(cx, State::FailExeFormat, image.characteristics.1.into())?;
         return Err(NtStatus::INVALID_IMAGE_FORMAT.into());
     }
+    runnable(cx, &image)?;
+    Ok(image)
+}
+
+/// The same of an image in a section.
+pub(super) fn check_image(cx: &Cx<'_>, bytes: &[u8]) -> NtResult<()> {
+    let Ok(image) = PeImage::parse(bytes) else { return Err(NtStatus::INVALID_IMAGE_FORMAT.into()) };
+    runnable(cx, &image)
+}
+
+fn runnable(cx: &Cx<'_>, image: &PeImage) -> NtResult<()> {
     if image.is_dll || image.is_managed() {
         return Err(Unwind::unsupported(if image.is_dll { "a DLL as a process" } else { "managed code (.NET)" }));
     }
-    if cx.kernel.is_wine_root() && image.arch != cx.kernel.profile.arch {
+    if cx.kernel.own_loader && image.arch != cx.kernel.profile.arch {
         return Err(Unwind::unsupported("a process of another architecture on a root of one"));
     }
     if cx.kernel.profile.stub_style_for(image.arch).is_none() {
         let wide = image.arch == Arch::X64;
         return Err(if wide { NtStatus::INVALID_IMAGE_WIN_64 } else { NtStatus::INVALID_IMAGE_FORMAT }.into());
     }
-    Ok(image)
+    Ok(())
 }
 
 /// `C:\folder\name` of an NT path.
-fn dos_path(path: &[u16]) -> String {
+pub(super) fn dos_path(path: &[u16]) -> String {
     let path = String::from_utf16_lossy(path);
     let rest = ["\\??\\", "\\DosDevices\\", "\\GLOBAL??\\"].iter().find_map(|prefix| path.strip_prefix(prefix));
     match rest {
@@ -204,12 +214,12 @@ fn debug(cx: &mut Cx<'_>, making: &Making<'_>, process: ProcessId) -> NtResult<(
 }
 
 /// Has the process filled, and its thread told where to start.
-fn load(cx: &mut Cx<'_>, thread: ThreadId, new: &NewProcess) -> Result<(), LoadFailure> {
+pub(super) fn load(cx: &mut Cx<'_>, thread: ThreadId, new: &NewProcess) -> Result<(), LoadFailure> {
     let ram = &mut *cx.ram;
     cx.kernel.as_thread(thread, |kernel| {
         let user = ram.load_process(kernel, new)?;
         kernel.ps.thread.user = user;
-        kernel.ps.thread.start = ThreadStart::of_new(kernel.is_wine_root());
+        kernel.ps.thread.start = ThreadStart::of_new(kernel.own_loader);
         Ok(())
     })
 }
@@ -259,7 +269,9 @@ fn places(cx: &mut Cx<'_>, process: ProcessId) -> ([u64; 2], [u64; 2]) {
 }
 
 /// A handle to a process that was just made. Whoever made it has the access that it asks for.
-fn open_new(cx: &mut Cx<'_>, process: ProcessId, desired: AccessMask, name: &NameToOpen) -> NtResult<Handle> {
+pub(super) fn open_new(
+    cx: &mut Cx<'_>, process: ProcessId, desired: AccessMask, name: &NameToOpen,
+) -> NtResult<Handle> {
     let object = cx.kernel.ps.get(process).map(|p| p.object).ok_or(NtStatus::UNSUCCESSFUL)?;
     let security = cx.security_of_new(ObjectType::Process, None, name.security.as_ref())?;
     if let Some(header) = cx.kernel.ob.get_mut(object) {

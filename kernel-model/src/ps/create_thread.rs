@@ -10,7 +10,7 @@ use guest::{AccessMask, Arch, GuestMemory, Handle, NtStatus, UserPtr};
 use super::attribute_list::{self, PsAttribute, attribute};
 use super::teb::{Teb, write_teb};
 use super::wow64::{WOW_TEB_OFFSET, WOW64_STACK, Wow64Start, write_wow64};
-use super::{ProcessId, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState};
+use super::{GivenStack, ProcessId, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState};
 use crate::body::Body;
 use crate::cx::Cx;
 use crate::mm::{StackRequest, UserStack};
@@ -39,6 +39,17 @@ pub(crate) struct NewThread {
     pub stack: [u64; 2],
     /// It starts suspended.
     pub suspended: bool,
+    /// What `NtCreateThread` gives it.
+    pub given: Option<Given>,
+}
+
+/// Registers and a stack that whoever makes a thread has made for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given {
+    /// What it starts with.
+    pub user: UserState,
+    /// Its stack.
+    pub stack: UserStack,
 }
 
 /// `NtCreateThreadEx`: makes a thread in a process, its stack (bytes committed, bytes reserved; 0: as the image says) and
@@ -71,6 +82,7 @@ fn nt_create_thread_ex(
         start: [start, argument],
         stack: [maximum_stack_size, stack_size],
         suspended: flags & CREATE_SUSPENDED != 0,
+        given: None,
     };
     if cx.kernel.single_threaded {
         return Err(Unwind::unsupported("a second thread with --dispatch kernel"));
@@ -163,6 +175,13 @@ impl Cx<'_> {
         if process.thread_start == 0 {
             return Err(Unwind::unsupported("a thread in a process that does not run"));
         }
+        if let Some(first) = process.unborn {
+            self.adopt_first(new, first)?;
+            if let Some(process) = self.kernel.ps.get_mut(new.process) {
+                process.unborn = None;
+            }
+            return Ok(first);
+        }
         let mut tebs = process.tebs.clone();
         let id = ThreadId(self.kernel.ps.next_id());
         let prepared = self.attached(new.process, |cx| prepare(cx, new, id, &mut tebs));
@@ -170,6 +189,7 @@ impl Cx<'_> {
             process.tebs = tebs;
         }
         let Prepared { user, teb, wow64_teb, stacks } = prepared?;
+        let given = new.given.map(|given| GivenStack { stack: given.stack, freed: false });
         let object = self.kernel.ob.create(Body::Thread(ThreadObject { id, ended: false }));
         let thread = Thread {
             user,
@@ -177,7 +197,8 @@ impl Cx<'_> {
             wow64_teb,
             stacks,
             start_address: new.start[0],
-            start: ThreadStart::of_new(self.kernel.is_wine_root()),
+            start: if given.is_some() { ThreadStart::Changed } else { ThreadStart::of_new(self.kernel.own_loader) },
+            given_stack: given,
             suspend_count: new.suspended.into(),
             ..Thread::new(id, new.process, object)
         };
@@ -199,7 +220,7 @@ fn prepare(cx: &mut Cx<'_>, new: &NewThread, id: ThreadId, tebs: &mut super::Teb
     let process = cx.kernel.ps.get(new.process).ok_or(NtStatus::PROCESS_IS_TERMINATING)?;
     let highest = process.highest;
     let teb = match (process.wow64_ways, cx.kernel.profile.arch) {
-        (None, Arch::X86) => tebs.take_below(&mut cx.kernel.mm, process.peb)?,
+        (None, Arch::X86) if !cx.kernel.is_wine_root() => tebs.take_below(&mut cx.kernel.mm, process.peb)?,
         _ => tebs.take(&mut cx.kernel.mm, highest)?,
     };
     let mut stacks = Vec::new();
@@ -251,6 +272,12 @@ fn fill(
             write_wow64(&mut cx.kernel.mm, cx.ram, &sides, teb, &start)?;
             set(Reg::Rsp, stack64.base - 0x28);
             wow64_teb = Some(teb32);
+        }
+        _ if let Some(given) = new.given => {
+            write_teb(&mut cx.kernel.mm, cx.ram, &native, &Teb { at: teb, peb, stack: given.stack, ids, tls: 0 })?;
+            let limit_field = teb + native.offset("NT_TIB", "StackLimit");
+            cx.kernel.mm.adopt_stack(given.stack, limit_field, native.width());
+            user = given.user;
         }
         _ => {
             let stack = stack(cx, &native, teb, [reserve, commit])?;

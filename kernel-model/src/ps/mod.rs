@@ -11,12 +11,14 @@ mod create_thread;
 mod debug;
 mod dispatchers;
 mod execution_state;
+mod given_thread;
 mod hard_error;
 mod instrumentation;
 mod job;
 mod job_information;
 mod loading;
 mod next;
+mod old_process;
 mod open;
 mod parameters;
 mod process;
@@ -32,6 +34,9 @@ mod thread_name;
 mod thread_services;
 mod timer_apc;
 mod token;
+mod worker_factory;
+mod worker_information;
+mod workers;
 mod wow64;
 pub(crate) mod wow64_context;
 
@@ -46,12 +51,15 @@ pub use dispatchers::{Dispatchers, UserEntries, is_64};
 pub(crate) use job::LIMIT_KILL_ON_JOB_CLOSE;
 pub use job::{Accounting, Job, Limits};
 pub use loading::{LoadFailure, NewProcess};
-pub use parameters::{NUMBERS, ProcessParameters, STANDARD, TEXTS};
+pub use parameters::{NUMBERS, ProcessParameters, RUNTIME, STANDARD, TEXTS};
 pub use process::{
-    Apc, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadStart, ThreadState,
+    Apc, GivenStack, Process, ProcessId, ProcessObject, Processes, Thread, ThreadId, ThreadObject, ThreadStart,
+    ThreadState,
 };
 pub use system_image::{SYSTEM_VOLUME, SystemImage};
 pub use teb::{Teb, TebSlots, write_teb};
+pub use worker_factory::{Worker, WorkerFactory};
+pub use workers::Workers;
 pub use wow64::{WOW_TEB_OFFSET, WOW64_SLOT, WOW64_STACK, Wow64Start, Wow64Ways, write_wow64};
 
 use crate::service::Service;
@@ -68,8 +76,14 @@ pub(crate) fn services() -> impl Iterator<Item = &'static Service> {
         next::SERVICES,
     ];
     let objects = [open::SERVICES, job::SERVICES, job_information::SERVICES, debug::SERVICES];
-    let threads = [create_process::SERVICES, create_thread::SERVICES, thread_services::SERVICES];
-    let errors = [context::SERVICES, hard_error::SERVICES];
+    let threads = [
+        create_process::SERVICES,
+        create_thread::SERVICES,
+        thread_services::SERVICES,
+        given_thread::SERVICES,
+        old_process::SERVICES,
+    ];
+    let errors = [context::SERVICES, hard_error::SERVICES, worker_factory::SERVICES, worker_information::SERVICES];
     let tables = tables.into_iter().chain(information).chain(objects).chain(threads).chain(errors);
     tables.flatten().chain(token::services())
 }

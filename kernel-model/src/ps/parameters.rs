@@ -9,16 +9,10 @@ use crate::cx::Cx;
 use crate::service::NtResult;
 
 /// Its texts.
-pub const TEXTS: [&str; 8] = [
-    "CurrentDirectory",
-    "DllPath",
-    "ImagePathName",
-    "CommandLine",
-    "WindowTitle",
-    "DesktopInfo",
-    "ShellInfo",
-    "RuntimeData",
-];
+pub const TEXTS: [&str; 7] =
+    ["CurrentDirectory", "DllPath", "ImagePathName", "CommandLine", "WindowTitle", "DesktopInfo", "ShellInfo"];
+/// What is no text, though a `UNICODE_STRING` tells of it: what C libraries hand on.
+pub const RUNTIME: &str = "RuntimeData";
 /// The places of two in [`TEXTS`].
 const IMAGE_PATH: usize = 2;
 const COMMAND_LINE: usize = 3;
@@ -50,6 +44,8 @@ const MAX_ENVIRONMENT: u64 = 0x100_0000;
 pub struct ProcessParameters {
     /// [`TEXTS`].
     pub texts: [Vec<u16>; TEXTS.len()],
+    /// [`RUNTIME`].
+    pub runtime: Vec<u8>,
     /// [`NUMBERS`].
     pub numbers: [u32; NUMBERS.len()],
     /// [`STANDARD`].
@@ -83,6 +79,7 @@ impl ProcessParameters {
         for (name, to) in TEXTS.iter().zip(&mut found.texts) {
             *to = text(cx, field(name), base)?;
         }
+        found.runtime = bytes(cx, field(RUNTIME), base)?;
         for (name, to) in NUMBERS.iter().zip(&mut found.numbers) {
             *to = cx.mem().load(UserPtr::new(field(name)))?;
         }
@@ -97,12 +94,17 @@ impl ProcessParameters {
 }
 
 fn text(cx: &mut Cx<'_>, at: u64, base: u64) -> NtResult<Vec<u16>> {
+    Ok(bytes(cx, at, base)?.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
+}
+
+/// What a `UNICODE_STRING` tells of.
+fn bytes(cx: &mut Cx<'_>, at: u64, base: u64) -> NtResult<Vec<u8>> {
     let string = cx.mem().load(UserPtr::<UnicodeString>::new(at))?;
     let mut bytes = vec![0; usize::from(string.length)];
     if !bytes.is_empty() {
         cx.mem().read(base.wrapping_add(string.buffer), &mut bytes)?;
     }
-    Ok(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
+    Ok(bytes)
 }
 
 /// An environment block: up to an empty string.

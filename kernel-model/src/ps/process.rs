@@ -94,6 +94,8 @@ pub struct Process {
     pub wow64_ways: Option<Wow64Ways>,
     /// Where memory without a place of its own may lie at most.
     pub highest: u64,
+    /// The thread that it was made with by `NtCreateProcessEx`, until somebody makes the first.
+    pub unborn: Option<ThreadId>,
 }
 
 /// `KTHREAD_STATE`, as far as it shows.
@@ -133,6 +135,15 @@ impl ThreadStart {
     pub fn changed(self) -> Self {
         if self == Self::Plain { Self::Changed } else { self }
     }
+}
+
+/// A stack that a thread was made with (`INITIAL_TEB`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenStack {
+    /// Where it is.
+    pub stack: UserStack,
+    /// It goes with the thread: `FreeStackOnTermination`.
+    pub freed: bool,
 }
 
 /// A user APC.
@@ -193,6 +204,10 @@ pub struct Thread {
     pub suspend_count: u8,
     /// What its process's debugger has to do with it.
     pub debug: ThreadDebug,
+    /// The worker factory that it works for.
+    pub worker: Option<super::Worker>,
+    /// Its stack, where whoever made it gave it one.
+    pub given_stack: Option<GivenStack>,
     /// `Alerted[UserMode]`
     pub alerted: bool,
     /// `NtAlertThreadByThreadId` came before the wait for it.
@@ -241,6 +256,8 @@ impl Thread {
             yielded: false,
             suspend_count: 0,
             debug: ThreadDebug::default(),
+            worker: None,
+            given_stack: None,
             alerted: false,
             alerted_by_id: false,
             apcs: VecDeque::new(),

@@ -171,7 +171,7 @@ fn list(cx: &mut Cx<'_>, size: u64, at: u64) -> NtResult<Vec<Handle>> {
 
 /// A token to be the child's primary one: the caller's own kind needs no privilege (`SeIsTokenChild`,
 /// `SeIsTokenSibling`).
-fn token(cx: &mut Cx<'_>, handle: Handle) -> NtResult<ObjectId> {
+pub(super) fn token(cx: &mut Cx<'_>, handle: Handle) -> NtResult<ObjectId> {
     let object = cx.primary_token(handle, TOKEN_ASSIGN_PRIMARY)?;
     let own = cx.kernel.ps.process.token;
     let (token, own) = (cx.token(object)?, cx.token(own)?);
@@ -194,6 +194,9 @@ pub(super) enum State {
     Success = 6,
 }
 
+/// `IMAGE_FILE_DLL`
+pub(super) const IMAGE_FILE_DLL: u16 = 0x2000;
+
 /// Where `PS_CREATE_INFO` is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CreateInfo {
@@ -211,6 +214,10 @@ impl CreateInfo {
     /// `STATUS_INVALID_PARAMETER` for a wrong size or state, `STATUS_ACCESS_VIOLATION`.
     pub(super) fn capture(cx: &mut Cx<'_>, at: u64) -> NtResult<Self> {
         let width = cx.kernel.width();
+        if cx.kernel.is_wine_root() {
+            // Wine's kernelbase neither fills it in nor reads it.
+            return Ok(Self { at: 0, width, file_access: AccessMask(0), prohibited: IMAGE_FILE_DLL });
+        }
         let word = width.bytes() as u64;
         // phnt: sizeof(PS_CREATE_INFO)
         let size = match width {
@@ -228,8 +235,16 @@ impl CreateInfo {
         Ok(Self { at, width, file_access, prohibited: (flags >> 16) as u16 })
     }
 
+    /// Whether the caller wants to know how far it got, and gets handles so.
+    pub(super) fn is_told(&self) -> bool {
+        self.at != 0
+    }
+
     /// Tells how far it got, with a word about it.
     pub(super) fn tell(&self, cx: &mut Cx<'_>, state: State, word: u64) -> NtResult<()> {
+        if !self.is_told() {
+            return Ok(());
+        }
         let w = self.width.bytes();
         let out = StructWriter::new(2 * w, self.width).field(0, 4, state as u64).word(w, word);
         cx.mem().write(self.at + w as u64, &out.finish())?;
@@ -240,6 +255,9 @@ impl CreateInfo {
     pub(super) fn tell_success(
         &self, cx: &mut Cx<'_>, file: Handle, native: [u64; 2], wow64: [u64; 2],
     ) -> NtResult<()> {
+        if !self.is_told() {
+            return Ok(());
+        }
         let w = self.width.bytes();
         // From `State` on: OutputFlags, FileHandle, SectionHandle; then, aligned to 8, the addresses.
         let addresses = (4 * w + w).next_multiple_of(8) - w;

@@ -57,6 +57,7 @@ fn nt_terminate_thread(cx: &mut Cx<'_>, thread: Handle, exit_status: u32) -> NtR
         thread => cx.reference::<ThreadObject>(thread, access::TERMINATE)?.id,
     };
     if id == own {
+        cx.note_given_stack();
         if cx.kernel.ps.is_last_thread() {
             return end(cx, status);
         }

@@ -8,7 +8,7 @@ use crate::mm::{Memory, Phys, UserStack};
 /// The 32-bit TEB lies this far behind the 64-bit one (`WowTebOffset`).
 pub const WOW_TEB_OFFSET: u64 = 0x2000;
 /// The CPU area lies this far behind it.
-const CPU_AREA: u64 = 0x4000;
+pub(super) const CPU_AREA: u64 = 0x4000;
 /// Bytes of both TEBs and the CPU area.
 pub const WOW64_SLOT: u64 = 0x5000;
 /// Bytes of the 64-bit stack of a thread that runs 32-bit code.
@@ -16,7 +16,7 @@ pub const WOW64_STACK: u64 = 0x4_0000;
 /// `WOW64_TLS_CPURESERVED`.
 const TLS_CPU_AREA: u64 = 1;
 /// `WOW64_CPURESERVED`: flags, machine type, then a CONTEXT.
-const CPU_CONTEXT: u64 = 4;
+pub(super) const CPU_CONTEXT: u64 = 4;
 const MACHINE_I386: u16 = 0x14c;
 /// `CONTEXT_i386 | CONTEXT_FULL`.
 const CONTEXT_FULL: u32 = 0x1_0007;

@@ -20,6 +20,8 @@ use crate::service::{Service, ServiceTable, Unwind};
 pub struct WineRoot {
     /// Where the root's ntdll is.
     pub ntdll: u64,
+    /// Where the root's ntdll has the gate that 32-bit stubs jump to.
+    pub system_call: u64,
     /// The number by which unix calls come in.
     pub unix_call: u32,
     /// What user32 has told of itself.
@@ -33,6 +35,7 @@ pub fn service_info(name: &str) -> Option<&'static ServiceInfo> {
 
 /// The name of the service that code of DLLs for their other halves comes in by.
 pub const UNIX_CALL: &str = private::UNIX_CALL;
+pub use private::UNIX_CALL_SLOTS;
 
 impl Kernel {
     /// Has the kernel answer the numbers of a root.
@@ -40,6 +43,7 @@ impl Kernel {
         let services = crate::kernel::services().chain(Self::private_services());
         self.services = Arc::new(ServiceTable::of_root(self.profile, numbers, services));
         self.wine = Some(Box::default());
+        self.own_loader = true;
     }
 
     /// Maps an image (`C:\folder\name`) into the process, before it runs; where, and what it is.

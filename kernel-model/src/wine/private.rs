@@ -1,8 +1,8 @@
 //! The services that Wine's DLLs have beside Windows'. Their names and arguments are those of the root's exports; what Wine's
 //! server or its other halves would do has nobody to do it here, and is answered with a failure.
 
-use guest::mem::Word;
-use guest::services::{ServiceInfo, ServiceTableId};
+use guest::mem::{Width, Word};
+use guest::services::{ArgInfo, Direction, LenUnit, ServiceInfo, ServiceTableId, Widening};
 use guest::{GuestMemory, Handle, NtStatus, UserPtr};
 
 use crate::cx::Cx;
@@ -13,13 +13,28 @@ const fn info(name: &'static str, args: u32) -> ServiceInfo {
     ServiceInfo { name, table: ServiceTableId::Nt, arg_count: Some(args), ret: "NTSTATUS", args: &[] }
 }
 
+const fn arg(name: &'static str, widening: Widening) -> ArgInfo {
+    let (dir, len_unit) = (Direction::In, LenUnit::Bytes);
+    ArgInfo { name, ty: "ULONG", dir, optional: true, len: None, len_unit, widening }
+}
+
+/// 4-byte slots of a unix call.
+pub const UNIX_CALL_SLOTS: u32 = 4;
+
 /// The name under which a unix call comes in: its thunk is the loader's.
 pub(super) const UNIX_CALL: &str = "__wine_unix_call";
 
 /// What a table of numbers has beside Windows' services.
 pub(super) static INFOS: &[ServiceInfo] = &[
     info("RtlGetNativeSystemInformation", 4),
-    info(UNIX_CALL, 3),
+    ServiceInfo {
+        args: &[
+            arg("handle", Widening::TwoSlots),
+            arg("code", Widening::Zero),
+            ArgInfo { dir: Direction::InOut, ..arg("args", Widening::Zero) },
+        ],
+        ..info(UNIX_CALL, 3)
+    },
     info("__wine_dbg_write", 2),
     info("__wine_unix_spawnvp", 2),
     info("wine_nt_to_unix_file_name", 4),
@@ -42,8 +57,16 @@ const fn service(
 pub(super) static SERVICES: &[Service] = &[
     service("RtlGetNativeSystemInformation", Support::Full, native_system_information, 4),
     service(
+        "NtQuerySystemInformation",
+        Support::Partial(
+            "as for Windows' ntdll, and SystemInterruptInformation, of which 32-bit DLLs make random bytes",
+        ),
+        native_system_information,
+        4,
+    ),
+    service(
         UNIX_CALL,
-        Support::Partial("of ntdll's own calls the time; ws2_32 finds no host; no other DLL's"),
+        Support::Partial("of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host; no other DLL's"),
         unix_call,
         3,
     ),
@@ -97,12 +120,14 @@ fn debug_write(cx: &mut Cx<'_>, args: &Args) -> NtResult {
 
 /// `MemoryWineUnixFuncs`.
 const UNIX_FUNCTIONS: u32 = 1000;
-/// The handle that unix calls of ntdll name.
+/// The handles that unix calls name: of ntdll, and of the 32-bit win32u, which asks for the gate of its stubs so.
 const NTDLL_HANDLE: u64 = 1;
-/// Those of ws2_32.
+/// That of ws2_32.
 const SOCKETS_HANDLE: u64 = 2;
+const WIN32U_HANDLE: u64 = 3;
 
-/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll and ws2_32 have one.
+/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll and ws2_32 have one, and what is needed of
+/// win32u's where its stubs are 32-bit.
 ///
 /// As `NtQueryVirtualMemory`; `STATUS_DLL_NOT_FOUND` for a DLL without another half.
 fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
@@ -119,7 +144,7 @@ fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     cx.mem().probe(pointer)?;
     let handle = match cx.kernel.wine.as_ref().is_some_and(|root| root.ntdll == base) {
         true => NTDLL_HANDLE,
-        false => sockets_handle(cx, base).ok_or(NtStatus::DLL_NOT_FOUND)?,
+        false => other_handle(cx, base).ok_or(NtStatus::DLL_NOT_FOUND)?,
     };
     cx.mem().store(pointer, &handle)?;
     if let Some(returned) = Option::<UserPtr<Word>>::from_raw(returned) {
@@ -128,26 +153,37 @@ fn query_virtual_memory(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     Ok(NtStatus::SUCCESS)
 }
 
-/// The handle that unix calls of ws2_32 name; `None`: another DLL is there, whose other half nobody does.
-fn sockets_handle(cx: &Cx<'_>, base: u64) -> Option<u64> {
-    let path = cx.kernel.mm.image_path_at(base)?;
-    path.to_ascii_lowercase().ends_with("\\ws2_32.dll").then_some(SOCKETS_HANDLE)
+/// The handle that unix calls of a DLL beside ntdll name; `None`: another is there, whose other half nobody does.
+fn other_handle(cx: &Cx<'_>, base: u64) -> Option<u64> {
+    let path = cx.kernel.mm.image_path_at(base)?.to_ascii_lowercase();
+    match path.rsplit('\\').next()? {
+        "ws2_32.dll" => Some(SOCKETS_HANDLE),
+        "win32u.dll" if cx.kernel.width() == Width::W32 => Some(WIN32U_HANDLE),
+        _ => None,
+    }
 }
 
 /// ws2_32's other half looks names up, and there is nobody to ask: `WSAHOST_NOT_FOUND`, which is what its calls return.
 const HOST_NOT_FOUND: NtStatus = NtStatus(11001);
 
-/// Codes of ntdll's unix calls.
+/// Codes of ntdll's unix calls, and of win32u's.
 const LOAD_SO_DLL: u32 = 0;
+const INIT: u32 = 0;
 const SYSTEM_TIME_PRECISE: u32 = 2;
 
 /// A unix call: handle, code, pointer to arguments.
 ///
-/// `STATUS_DLL_NOT_FOUND` for a DLL of the host's, `STATUS_NOT_SUPPORTED`.
+/// `STATUS_INVALID_IMAGE_FORMAT` for a DLL of the host's, as for a file that is none, `STATUS_NOT_SUPPORTED`.
 fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     let code = u32::from_raw(args.get(1));
     match (args.get(0), code) {
-        (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::DLL_NOT_FOUND),
+        (WIN32U_HANDLE, INIT) => {
+            let gate = cx.kernel.wine.as_ref().map_or(0, |root| root.system_call);
+            let gate: u32 = cx.mem().load(UserPtr::new(gate))?;
+            cx.mem().store(UserPtr::new(args.get(2)), &gate)?;
+            Ok(NtStatus::SUCCESS)
+        }
+        (NTDLL_HANDLE, LOAD_SO_DLL) => Ok(NtStatus::INVALID_IMAGE_FORMAT),
         (NTDLL_HANDLE, SYSTEM_TIME_PRECISE) => {
             let clock = &cx.kernel.clock;
             let now = clock.system_time_at(clock.interrupt_time());
