@@ -13,7 +13,6 @@ typedef struct {
 } LDRP_THREAD;
 
 static LIST_ENTRY LdrpThreads = {&LdrpThreads, &LdrpThreads};
-/* The process's first thread, for which nothing need be allocated. */
 /* Which indexes are taken; the process's first modules have the first. */
 static UCHAR LdrpTlsTaken[LDRP_TLS_MODULES];
 static BOOLEAN LdrpTlsCounted;
