@@ -2,6 +2,7 @@
 # Fetches the programs that tests/it/wine_root.rs runs, as their vendors ship them, by version and checksum, with the registries'
 # own clients. What is there already is not fetched again. The last line is the folder they are in.
 #   7za.exe, 7za32.exe      7-Zip, from npm's 7zip-bin (Microsoft's compiler)
+#   esbuild.exe             esbuild, from npm's @esbuild/win32-x64 (Go)
 #   ninja.exe, ninja32.exe  Ninja, from PyPI's ninja (Microsoft's compiler, static run time)
 # With `wine32` behind it, instead: Wine's DLLs for 32-bit programs, from Debian's packages, which are unpacked and not
 # installed; the last line is the folder of the DLLs.
@@ -81,6 +82,19 @@ if [[ ! -f $folder/7za.exe || ! -f $folder/7za32.exe ]]; then
     tar -xzf "$scratch/7zip-bin-5.2.0.tgz" -C "$scratch" package/win/x64/7za.exe package/win/ia32/7za.exe
     mv "$scratch/package/win/ia32/7za.exe" "$folder/7za32.exe"
     mv "$scratch/package/win/x64/7za.exe" "$folder/7za.exe"
+fi
+if [[ ! -f $folder/esbuild.exe ]]; then
+    # The last that Go 1.20 compiled: newer ones need a DLL that Wine 8 has not.
+    say "fetching @esbuild/win32-x64 0.19.12 from npm"
+    if command -v npm >/dev/null; then
+        (cd "$scratch" && npm pack --silent @esbuild/win32-x64@0.19.12 >/dev/null) || die "npm could not fetch esbuild"
+    else
+        curl -fsSL -o "$scratch/esbuild-win32-x64-0.19.12.tgz" https://registry.npmjs.org/@esbuild/win32-x64/-/win32-x64-0.19.12.tgz ||
+            die "no npm, and curl could not fetch esbuild"
+    fi
+    check "$scratch/esbuild-win32-x64-0.19.12.tgz" 825028ec9f67f68858027ea16a6d0bf30cd7c05b2970f3940cd6e97fbf5807b8
+    tar -xzf "$scratch/esbuild-win32-x64-0.19.12.tgz" -C "$scratch" package/esbuild.exe
+    mv "$scratch/package/esbuild.exe" "$folder/esbuild.exe"
 fi
 # fetch_ninja PLATFORM SHA256 FILE
 fetch_ninja() {

@@ -107,7 +107,9 @@ system x86 kernel32 0x77e00000
 system x64 advapi32 0x7ffc0ca00000
 system x86 advapi32 0x77d00000
 for small in bcrypt:7ffc0c500000:77a00000 bcryptprimitives:7ffc0c400000:77900000 userenv:7ffc0c300000:77800000 \
-    ws2_32:7ffc0c600000:77700000 winmm:7ffc0c200000:77600000 powrprof:7ffc0c100000:77500000; do
+    ws2_32:7ffc0c600000:77700000 winmm:7ffc0c200000:77600000 powrprof:7ffc0c100000:77500000 psapi:7ffc0c080000:77480000 \
+    version:7ffc0c060000:77460000 shlwapi:7ffc0c040000:77440000 shell32:7ffc0c020000:77420000 user32:7ffc0d800000:77400000 \
+    ole32:7ffc0d900000:773e0000; do
     IFS=: read -r name wide low <<<"$small"
     system x64 "$name" "0x$wide"
     system x86 "$name" "0x$low"

@@ -141,3 +141,33 @@ fn the_flow_shows_every_station() {
     assert_eq!(run(&["flow", "@hello", "NtShutdownSystem"]).code, Some(2));
     assert_eq!(run(&["flow", "@hello", "NtNoSuchThing"]).code, Some(2));
 }
+
+/// Ctrl-C: the summary is there all the same, and the exit code says what it was.
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_ends_with_its_summary() {
+    use std::io::{BufRead, BufReader, Read};
+    let program = std::env::temp_dir().join(format!("trapgate-endless-{}.bin", std::process::id()));
+    // mov eax, 46h; syscall (NtYieldExecution on Windows 10): it is heard of in the trace. Then a jump to itself.
+    std::fs::write(&program, [0xb8, 0x46, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xfe]).expect("a temporary file");
+    let mut child = trapgate()
+        .args(["trace", "--raw", "x64"])
+        .arg(&program)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("trapgate starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut first = String::new();
+    while !first.contains("NtYieldExecution") {
+        first.clear();
+        assert!(stderr.read_line(&mut first).expect("a line") > 0, "it is never called");
+    }
+    let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(status.success());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).expect("the rest");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest}");
+    std::fs::remove_file(&program).expect("the file");
+    assert!(rest.contains("stopped by Ctrl-C") && rest.contains("instructions"), "{rest}");
+}

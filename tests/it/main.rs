@@ -26,6 +26,7 @@ mod house;
 mod kernel_handles;
 mod kernel_image;
 mod kuser;
+mod libraries;
 mod licences;
 mod limited;
 mod lockdown;

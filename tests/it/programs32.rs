@@ -26,6 +26,7 @@ fn machine(fixture: &Fixture, profile: &'static Profile) -> Machine {
     let image = fixture.image_x86().expect("a 32-bit image").to_vec();
     let mut config = config(Program::Pe(image), &format!("{}.exe", fixture.name));
     config.profile = profile;
+    config.process.dll_folder = Some(fixtures::images().join("x86"));
     config.process.args = fixture.args.iter().map(ToString::to_string).collect();
     let mut machine = Machine::new(&config).unwrap_or_else(|e| panic!("{} on {}: {e}", fixture.name, profile.name));
     machine.captured().expect("captured").stdin = fixture.stdin.to_vec();
@@ -54,7 +55,7 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         // Programs run in session 1 only since.
         "win_who" => (6, 0, 0),
         // NtCreateThreadEx
-        "win_threads" | "win_apc" | "thread_work" | "crt_threads" | "win_timer_apc_nt" => (6, 0, 0),
+        "win_threads" | "win_apc" | "thread_work" | "crt_threads" | "win_timer_apc_nt" | "loadlib" => (6, 0, 0),
         // Completion ports, APCs.
         "pool_work" | "pool_timers" | "pool_files" | "old_thread" | "thread_ends" | "philosophers" => (5, 0, 0),
         // NtCreateThreadEx, by which its first thread is made.

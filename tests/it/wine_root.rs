@@ -270,6 +270,25 @@ fn ninja_tells_its_version() {
     both.compare("ninja.exe", &[], &["-t", "list"]);
 }
 
+/// A Go program, on both roots: it asks for libraries as it runs.
+#[test]
+fn esbuild_transforms_as_under_wine() {
+    let scratch = Scratch::new("esbuild");
+    let Some(both) = Both::new(&scratch) else { return };
+    let version = both.compare("esbuild.exe", &[], &["--version"]);
+    assert!(version.starts_with("0.19"), "{version}");
+    fs::create_dir_all(both.work.join("in")).expect("a folder");
+    let source = "export const add = (a: number, b: number): number => a + b\nconsole.log(`${add(1, 2)}`)\n";
+    fs::write(both.work.join("in/a.ts"), source).expect("a file");
+    let args = ["in\\a.ts", "--minify", "--target=es2015"];
+    let minified = both.compare("esbuild.exe", &["in"], &args);
+    assert!(minified.contains("export const add="), "{minified}");
+    let map = format!("C:\\in={}", both.work.join("in").display());
+    let program = both.programs.join("esbuild.exe");
+    let out = trapgate().args(["run", "--quiet", "--map", &map]).arg(program).args(args).output().expect("starts");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), minified, "{}", String::from_utf8_lossy(&out.stderr));
+}
+
 /// What is in a folder, below it too: names and bytes, but for what tells of times.
 fn files_of(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();

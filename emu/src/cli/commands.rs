@@ -13,6 +13,7 @@ use super::args::{
 };
 use super::names;
 use super::pages::print;
+use super::progress::Progress;
 use super::registry;
 use super::root_choice::RootChoice;
 use crate::cpu::RegisterFile;
@@ -134,6 +135,7 @@ pub(super) fn live(options: &SsdtOptions) -> Result<Live, String> {
 /// Runs a machine to its end and says how that was.
 fn finish(machine: &mut Machine, options: &MachineOptions) -> Outcome {
     let start = Instant::now();
+    Progress::watch(machine, options.quiet || machine.is_observed());
     let end = machine.run().map_err(|e| e.to_string())?;
     match &end {
         End::Exit(_) => {}
@@ -142,6 +144,7 @@ fn finish(machine: &mut Machine, options: &MachineOptions) -> Outcome {
         End::Budget => {
             say(&format!("stopped: {} instructions are used up", machine.instructions()));
         }
+        End::Stopped => say("stopped by Ctrl-C"),
         End::Strict(line) => say(&format!("stopped by --strict: {line}")),
         End::BugCheck(bug_check) => say(&bug_check_text(bug_check, machine.kernel().profile.arch.bits())),
     }

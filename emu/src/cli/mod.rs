@@ -9,6 +9,7 @@ mod executive;
 mod files;
 mod names;
 mod pages;
+mod progress;
 mod registry;
 mod root_choice;
 mod schedule;

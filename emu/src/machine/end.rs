@@ -16,6 +16,8 @@ pub enum End {
     Deadlock(String),
     /// The instruction budget is used up.
     Budget,
+    /// Whoever looks at the run has stopped it.
+    Stopped,
     /// A service nobody wrote was called, with `--strict`.
     Strict(String),
     /// Kernel code has failed.
@@ -65,6 +67,7 @@ impl End {
             Self::Exit(status) => status.0 as u8,
             Self::Crash(_) => 128 + 11,
             Self::Budget => 124,
+            Self::Stopped => 128 + 2,
             Self::Deadlock(_) => 125,
             Self::Strict(_) => 126,
             Self::BugCheck(_) => 3,

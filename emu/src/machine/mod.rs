@@ -14,6 +14,7 @@ mod run;
 mod stats;
 mod threads;
 mod user_exception;
+mod watch;
 mod world;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use processes::ChildOptions;
 use processes::Others;
 pub(crate) use run::trap_address;
 pub use stats::Stats;
+pub use watch::{Look, Watch};
 
 use crate::cpu::{Cpu, CpuError, Msr, Options, Ram, Reg, RegisterFile};
 use crate::loader::{self, LoadError, Modules, ProcessConfig, Program, Target};
@@ -185,6 +187,7 @@ pub struct Machine {
     parked: BTreeMap<ThreadId, Pending>,
     mapped: Vec<MappedFolder>,
     others: Others,
+    watch: Option<Box<dyn Watch>>,
 }
 
 /// Guest code that looks at memory which may not be there (`Wow64pCopy`): a fault in it goes on elsewhere, with the
@@ -277,6 +280,7 @@ impl Machine {
             registry_at_start,
             mapped: config.folders.clone(),
             others,
+            watch: None,
         };
         if config.driver.is_some() {
             machine.start_driver()?;
@@ -296,6 +300,11 @@ impl Machine {
         }
         self.world.observer = Some(observer);
         Ok(())
+    }
+
+    /// Whether an observer is shown what happens.
+    pub fn is_observed(&self) -> bool {
+        self.world.observer.is_some()
     }
 
     /// Takes the observer back.

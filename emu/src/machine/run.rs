@@ -44,9 +44,12 @@ impl Machine {
                 }
                 self.forget();
             }
-            let until = self.next_interrupt();
+            if let Some(end) = self.look() {
+                return Ok(end);
+            }
+            let (until, look) = (self.next_interrupt(), self.next_look());
             let total = self.max_instructions.saturating_mul(KERNEL_SHARE);
-            let Some(exit) = self.run_or_step(until.min(self.max_instructions), total)? else {
+            let Some(exit) = self.run_or_step(until.min(self.max_instructions).min(look), total)? else {
                 self.forget();
                 continue;
             };
@@ -60,6 +63,7 @@ impl Machine {
                 Exit::Syscall | Exit::Interrupt(0x2e) | Exit::Sysenter if self.world.pending.is_some() => {
                     self.after_trap()
                 }
+                Exit::Budget if self.cpu.retired() >= look && look < until.min(self.max_instructions) => None,
                 Exit::Budget if self.cpu.retired() >= self.max_instructions || self.cpu.ring() == 0 => {
                     Some(End::Budget)
                 }

@@ -42,6 +42,7 @@ impl Snapshot {
             None => format!("while the program runs, {after}"),
             Some(End::Exit(_)) => "after the process's end: its handles are as its last call found them".into(),
             Some(End::Budget) => format!("where the instructions it may run were used up, {after}"),
+            Some(End::Stopped) => format!("where it was stopped, {after}"),
             Some(End::Crash(crash)) => format!("at the unhandled exception {} at {}, {after}", crash.code, crash.place),
             Some(End::Deadlock(_)) => format!("at a wait that nothing can end, {after}"),
             Some(End::Strict(_)) => format!("at a call of what nobody wrote, {after}"),

@@ -140,14 +140,32 @@ BOOL NTAPI IsWow64Process2(HANDLE process, USHORT *machine, USHORT *native) {
     if (native) *native = WIDTH(0x8664, is ? 0x8664 : 0x14c);
     return TRUE;
 }
-/* `Wow64DisableWow64FsRedirection`, `Wow64RevertWow64FsRedirection`: in 64-bit code there is nothing to do or undo. */
+/* Where a WOW64 thread says whether System32 is SysWOW64 to it: slot 8 of the TLS of its 64-bit TEB, which the 32-bit one
+ * points to; NULL in other code. */
+static ULONGLONG *BasepRedirection(void) {
+    BOOL is = FALSE;
+    if (WIDTH(TRUE, FALSE) || !IsWow64Process(NtCurrentProcess(), &is) || !is) return NULL;
+    ULONG_PTR wide = *(ULONG *)((char *)NtCurrentTeb() + 0xf70);
+    return (ULONGLONG *)(wide + 0x1480 + 8 * 8);
+}
+
+/* `Wow64DisableWow64FsRedirection`, `Wow64RevertWow64FsRedirection`, and the older form of both. */
 BOOL NTAPI Wow64DisableWow64FsRedirection(PVOID *old) {
-    (void)old;
-    return BasepFail(1); /* ERROR_INVALID_FUNCTION */
+    ULONGLONG *at = BasepRedirection();
+    if (!at) return BasepFail(1); /* ERROR_INVALID_FUNCTION */
+    *old = (PVOID)(ULONG_PTR)*at;
+    *at = 1;
+    return TRUE;
 }
 BOOL NTAPI Wow64RevertWow64FsRedirection(PVOID old) {
-    (void)old;
-    return BasepFail(1);
+    ULONGLONG *at = BasepRedirection();
+    if (!at) return BasepFail(1);
+    *at = (ULONG_PTR)old;
+    return TRUE;
+}
+BOOLEAN NTAPI Wow64EnableWow64FsRedirection(BOOLEAN enable) {
+    PVOID old;
+    return enable ? (BOOLEAN)Wow64RevertWow64FsRedirection(NULL) : (BOOLEAN)Wow64DisableWow64FsRedirection(&old);
 }
 ULONG NTAPI GetSystemWow64DirectoryW(WCHAR *to, ULONG room) {
     static const WCHAR path[] = L"C:\\Windows\\SysWOW64";
@@ -191,4 +209,11 @@ BOOL NTAPI GetProcessShutdownParameters(ULONG *level, ULONG *flags) { return *le
 BOOL NTAPI SetProcessShutdownParameters(ULONG level, ULONG flags) {
     (void)flags;
     return level < 0x500 ? TRUE : BasepFail(ERROR_INVALID_PARAMETER);
+}
+/* `WerSetFlags`, `WerGetFlags`: how errors would be reported, which nobody does. */
+static ULONG BasepWerFlags;
+LONG NTAPI WerSetFlags(ULONG flags) { return BasepWerFlags = flags, 0; }
+LONG NTAPI WerGetFlags(HANDLE process, ULONG *flags) {
+    (void)process;
+    return *flags = BasepWerFlags, 0;
 }

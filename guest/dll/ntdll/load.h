@@ -82,7 +82,7 @@ void LdrpNotify(ULONG reason, const LDR_DATA_TABLE_ENTRY *entry);
 /* loadtls.c */
 NTSTATUS LdrpAttachTls(LDRP_MODULE *module);
 void LdrpDetachTls(LDRP_MODULE *module);
-void LdrpThreadBegins(void);
+void LdrpThreadBegins(BOOLEAN later);
 void LdrpThreadEnds(void);
 void LdrpAllocateTls(PEB *peb);
 /* start.c */

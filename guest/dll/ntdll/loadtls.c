@@ -13,11 +13,10 @@ typedef struct {
 } LDRP_THREAD;
 
 static LIST_ENTRY LdrpThreads = {&LdrpThreads, &LdrpThreads};
-/* The process's first thread, for which nothing need be allocated. */
-static LDRP_THREAD LdrpFirstThread;
 /* Which indexes are taken; the process's first modules have the first. */
 static UCHAR LdrpTlsTaken[LDRP_TLS_MODULES];
 static BOOLEAN LdrpTlsCounted;
+static ULONG LdrpTlsAtStart;
 
 /* The TLS directory of an image, or NULL for none and for one that lies. */
 static const IMAGE_TLS_DIRECTORY *LdrpTls(PVOID base) {
@@ -43,6 +42,7 @@ static void LdrpCountTls(void) {
             && count < LDRP_TLS_MODULES)
             LdrpTlsTaken[count++] = 1;
     }
+    LdrpTlsAtStart = count;
 }
 
 static ULONG LdrpTlsRoom(void) {
@@ -59,18 +59,21 @@ static PVOID LdrpTlsBlock(const IMAGE_TLS_DIRECTORY *tls) {
     return block;
 }
 
-/* A thread begins: it is to be found when a module with static TLS comes. */
-void LdrpThreadBegins(void) {
+/* A thread begins: it is to be found when a module with static TLS comes. The first ones have their places here, so that a
+ * program that wants nothing of this makes no heap for it. */
+static LDRP_THREAD LdrpFirstThreads[16];
+/* As many as the process began with. */
+#define LDRP_AS_BEGUN 0xffffffffu
+void LdrpThreadBegins(BOOLEAN later) {
     TEB *teb = NtCurrentTeb();
-    LDRP_THREAD *thread = &LdrpFirstThread;
-    if (!NtCurrentPeb()->Ldr) return;
-    if (thread->Teb && !(thread = RtlAllocateHeap(NtCurrentPeb()->ProcessHeap, 0, sizeof *thread))) return;
-    LdrpCountTls();
+    LDRP_THREAD *thread = LdrpFirstThreads, *end = LdrpFirstThreads + 16;
+    while (thread < end && thread->Teb) thread++;
+    if (thread == end && !(thread = RtlAllocateHeap(NtCurrentPeb()->ProcessHeap, 0, sizeof *thread))) return;
     thread->Teb = teb;
     /* Word by word: the program begins with its vector registers as the kernel sets them. */
     thread->ClientId.UniqueProcess = teb->ClientId.UniqueProcess;
     thread->ClientId.UniqueThread = teb->ClientId.UniqueThread;
-    thread->Room = teb->ThreadLocalStoragePointer ? LdrpTlsRoom() : 0;
+    thread->Room = !teb->ThreadLocalStoragePointer ? 0 : later ? LdrpTlsRoom() : LDRP_AS_BEGUN;
     thread->Links.Flink = &LdrpThreads;
     thread->Links.Blink = LdrpThreads.Blink;
     LdrpThreads.Blink->Flink = &thread->Links;
@@ -80,7 +83,8 @@ void LdrpThreadBegins(void) {
 static void LdrpForgetThread(LDRP_THREAD *thread) {
     thread->Links.Blink->Flink = thread->Links.Flink;
     thread->Links.Flink->Blink = thread->Links.Blink;
-    if (thread != &LdrpFirstThread) RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, thread);
+    if (thread >= LdrpFirstThreads && thread < LdrpFirstThreads + 16) thread->Teb = NULL;
+    else RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, thread);
 }
 
 void LdrpThreadEnds(void) {
@@ -109,6 +113,7 @@ static BOOLEAN LdrpIsAlive(const LDRP_THREAD *thread) {
 /* Puts a block into a thread's array, which may need another. */
 static NTSTATUS LdrpPlaceBlock(LDRP_THREAD *thread, ULONG index, PVOID block) {
     PVOID *array = thread->Teb->ThreadLocalStoragePointer;
+    if (thread->Room == LDRP_AS_BEGUN) thread->Room = LdrpTlsAtStart;
     if (index >= thread->Room) {
         ULONG room = (index + 8) & ~7u;
         PVOID *larger = RtlAllocateHeap(NtCurrentPeb()->ProcessHeap, HEAP_ZERO_MEMORY, room * sizeof *larger);
@@ -159,7 +164,7 @@ void LdrpDetachTls(LDRP_MODULE *module) {
     LdrpTlsTaken[index] = 0;
     for (LIST_ENTRY *at = LdrpThreads.Flink; at != &LdrpThreads; at = at->Flink) {
         LDRP_THREAD *thread = CONTAINER(at, LDRP_THREAD, Links);
-        if (index >= thread->Room || !LdrpIsAlive(thread)) continue;
+        if (thread->Room == LDRP_AS_BEGUN || index >= thread->Room || !LdrpIsAlive(thread)) continue;
         PVOID *array = thread->Teb->ThreadLocalStoragePointer;
         if (array[index]) RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, array[index]);
         array[index] = NULL;

@@ -54,7 +54,7 @@ void LdrpCallInitRoutines(const LDR_DATA_TABLE_ENTRY *entry, ULONG reason) {
 void LdrpInitializeProcess(void) {
     PEB *peb = NtCurrentPeb();
     if (!peb->ProcessHeap) peb->ProcessHeap = &RtlpProcessHeap;
-    LdrpThreadBegins();
+    LdrpThreadBegins(FALSE);
     if (peb->Ldr) {
         LIST_ENTRY *head = &peb->Ldr->InInitializationOrderModuleList;
         for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink) {
@@ -117,7 +117,7 @@ void LdrpInitializeThread(void) {
     if (peb->Ldr) {
         LIST_ENTRY *head = &peb->Ldr->InInitializationOrderModuleList;
         LdrpAllocateTls(peb);
-        LdrpThreadBegins();
+        LdrpThreadBegins(TRUE);
         for (LIST_ENTRY *at = head->Flink; at != head; at = at->Flink)
             LdrpCallForThread(CONTAINER(at, LDR_DATA_TABLE_ENTRY, InInitializationOrderLinks), peb, DLL_THREAD_ATTACH);
     }

@@ -6,13 +6,15 @@ enum { TIMERR_NOERROR = 0, TIMERR_NOCANDO = 97, MMSYSERR_NODRIVER = 6, MMSYSERR_
 #define SHORTEST 1
 #define LONGEST 1000000
 typedef struct { ULONG wPeriodMin, wPeriodMax; } TIMECAPS;
-NTSYSCALLAPI NTSTATUS NTAPI NtSetTimerResolution(ULONG, BOOLEAN, ULONG *);
+/* NT 3.5 brought it. */
+typedef NTSTATUS NTAPI SET_RESOLUTION(ULONG, BOOLEAN, ULONG *);
 
 /* The clock ticks as finely as asked for, until as many have taken that back. */
 static ULONG WinmmSetPeriod(ULONG period, BOOLEAN set) {
     ULONG now;
     if (period < SHORTEST || period > LONGEST) return TIMERR_NOCANDO;
-    NtSetTimerResolution(period > 100 ? 1000000 : period * 10000, set, &now);
+    SET_RESOLUTION *resolution = NtpService("NtSetTimerResolution");
+    if (resolution) resolution(period > 100 ? 1000000 : period * 10000, set, &now);
     return TIMERR_NOERROR;
 }
 

@@ -74,6 +74,7 @@ static NTSTATUS read_object_attributes(SCRATCH *scratch, ULONG from) {
     if (in.ObjectName) {
         out->ObjectName = (ULONG64)&scratch->object.name;
         status = Wow64pReadString(&scratch->object.name, in.ObjectName);
+        if (NT_SUCCESS(status) && !in.RootDirectory) status = Wow64pRedirect(&scratch->object.name);
     }
     return status;
 }

@@ -83,6 +83,8 @@ NTSTATUS Wow64pQueryProcesses(CALL *call, int extended);
 void Wow64pNarrow(const char *format, const void *from, void *to);
 NTSTATUS Wow64pQueryType(CALL *call);
 NTSTATUS Wow64pQueryTypes(CALL *call);
+/* The system's folder (redirect.c). */
+NTSTATUS Wow64pRedirect(UNICODE_STRING64 *name);
 /* Objects of the object manager (objects.c). */
 NTSTATUS Wow64pServiceOfObject(UCHAR special, CALL *call);
 /* The services with a CONTEXT (context.c). */

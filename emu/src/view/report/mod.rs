@@ -148,6 +148,7 @@ fn end_text(end: &End) -> String {
             format!("unhandled exception {:08X} {} at {}: {}", crash.code.0, crash.code, crash.place, crash.what)
         }
         End::Deadlock(report) => format!("deadlock: {report}"),
+        End::Stopped => "it was stopped".into(),
         End::Budget => "the instructions allowed were used up".into(),
         End::Strict(line) => format!("stopped by --strict: {line}"),
         End::BugCheck(found) => {
