@@ -25,8 +25,11 @@ use std::time::Instant;
 
 use measure::Figure;
 
-/// The figures, by what they are about, in the order of the table.
-const GROUPS: &[(&str, fn() -> Vec<Figure>)] = &[
+/// What figures are about, and what measures them.
+type Group = (&'static str, fn() -> Vec<Figure>);
+
+/// The figures, in the order of the table.
+const GROUPS: &[Group] = &[
     ("rates of calls", subject::call_rates),
     ("gates", gates::gate_rates),
     ("rates of instructions", subject::instruction_rates),

@@ -97,7 +97,7 @@ impl Watch for Progress {
 
     fn is_due(&mut self) -> bool {
         self.looks = self.looks.wrapping_add(1);
-        if !self.shows || self.looks % LOOKS != 0 {
+        if !self.shows || !self.looks.is_multiple_of(LOOKS) {
             return false;
         }
         let now = Instant::now();

@@ -149,12 +149,10 @@ impl PageTable {
             let start = key * LEAF as u64;
             let (from, to) = (first.max(start), last.min(start + LEAF as u64 - 1));
             let part = leaf.get((from - start) as usize..=(to - start) as usize).unwrap_or_default();
-            let mut vpn = from;
-            for pte in part {
+            for (vpn, pte) in (from..).zip(part) {
                 if *pte != Pte::default() {
                     look(vpn, *pte);
                 }
-                vpn += 1;
             }
         }
     }
