@@ -95,7 +95,8 @@ typedef struct {
     RTL_USER_PROCESS_PARAMETERS *ProcessParameters;
     PVOID SubSystemData;
     HANDLE ProcessHeap;
-    UCHAR Unnamed1[WIDTH(0x48, 0x28)];
+    PVOID FastPebLock;
+    UCHAR Unnamed1[WIDTH(0x40, 0x24)];
     ULONG TlsBitmapBits[2];
     UCHAR Unnamed2[WIDTH(0x90, 0x58)];
     ULONG OSMajorVersion, OSMinorVersion;
@@ -109,6 +110,7 @@ AT(PEB, ImageBaseAddress, 0x10, 0x08);
 AT(PEB, Ldr, 0x18, 0x0c);
 AT(PEB, ProcessParameters, 0x20, 0x10);
 AT(PEB, ProcessHeap, 0x30, 0x18);
+AT(PEB, FastPebLock, 0x38, 0x1c);
 AT(PEB, TlsBitmapBits, 0x80, 0x44);
 AT(PEB, OSMajorVersion, 0x118, 0xa4);
 AT(PEB, OSBuildNumber, 0x120, 0xac);

@@ -72,6 +72,15 @@ void LdrpInitializeProcess(void) {
 /* One thread at a time calls the modules. */
 RTL_CRITICAL_SECTION LdrpLoaderLock = {(PVOID)-1, -1, 0, NULL, NULL, 0};
 
+/* Who changes the PEB's strings holds it. */
+static RTL_CRITICAL_SECTION LdrpPebLock = {(PVOID)-1, -1, 0, NULL, NULL, 0};
+
+/* Programs take both from the PEB. */
+static void LdrpPublishLocks(PEB *peb) {
+    peb->FastPebLock = &LdrpPebLock;
+    *(PVOID *)((char *)peb + WIDTH(0x110, 0xa0)) = &LdrpLoaderLock;
+}
+
 /* Whoever had the lock has ended with it. */
 void LdrpResetLoaderLock(void) { RtlInitializeCriticalSectionEx(&LdrpLoaderLock, 0, 0); }
 
@@ -87,6 +96,7 @@ __attribute__((used)) LONG LdrpBeginThread(void) {
     RtlEnterCriticalSection(&LdrpLoaderLock);
     LONG later = LdrpProcessStarted;
     LdrpProcessStarted = 1;
+    if (!later) LdrpPublishLocks(NtCurrentPeb());
     if (later) LdrpInitializeThread();
     else LdrpInitializeProcess();
     RtlLeaveCriticalSection(&LdrpLoaderLock);
