@@ -1,7 +1,7 @@
 //! The same program under Wine prints the same.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::fixture_machine;
@@ -11,6 +11,13 @@ pub fn wine() -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").into_iter().flat_map(|p| std::env::split_paths(&p).collect::<Vec<_>>());
     let named = on_path.flat_map(|folder| [folder.join("wine64"), folder.join("wine")]);
     named.chain([PathBuf::from("/usr/lib/wine/wine64")]).find(|path| path.is_file())
+}
+
+/// Has Wine's server for a prefix stay when nobody uses it, so that not each program boots it anew, or ends it.
+pub fn serve(wine: &Path, prefix: &Path, stay: bool) {
+    let server = wine.with_file_name("wineserver");
+    let server = if server.exists() { server } else { PathBuf::from("/usr/lib/wine/wineserver") };
+    let _ = Command::new(server).arg(if stay { "-p" } else { "-k" }).env("WINEPREFIX", prefix).status();
 }
 
 #[test]
@@ -25,6 +32,8 @@ fn fixtures_print_the_same_under_wine() {
     // What a program leaves where it runs goes with the folder.
     let scratch = prefix.with_extension("folder");
     std::fs::create_dir_all(&scratch).expect("a temporary folder");
+    std::fs::create_dir_all(&prefix).expect("a temporary folder");
+    serve(&wine, &prefix, true);
     let mut failures = Vec::new();
     let mut compared = 0;
     for fixture in fixtures::programs().filter(|f| f.wine) {
@@ -58,10 +67,7 @@ fn fixtures_print_the_same_under_wine() {
         }
         compared += 1;
     }
-    // Wine's server stays for some seconds; the folder goes when it does not need it any more.
-    let server = wine.with_file_name("wineserver");
-    let server = if server.exists() { server } else { PathBuf::from("/usr/lib/wine/wineserver") };
-    let _ = Command::new(server).arg("-k").env("WINEPREFIX", &prefix).status();
+    serve(&wine, &prefix, false);
     let _ = std::fs::remove_dir_all(&prefix);
     let _ = std::fs::remove_dir_all(&scratch);
     assert!(failures.is_empty(), "{}", failures.join("\n"));

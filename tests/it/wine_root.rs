@@ -14,7 +14,7 @@ use trapgate::root::{SystemRoot, WineFolders};
 use trapgate::{Config, End, Machine};
 
 use crate::support::{fixture_config, trapgate};
-use crate::wine::wine;
+use crate::wine::{serve, wine};
 
 /// What a fixture prints otherwise, because the kernel under Wine's DLLs is Windows' and not Wine's.
 const OTHERWISE: &[(&str, &str)] = &[
@@ -152,6 +152,8 @@ impl Both {
             return None;
         };
         let both = Self { wine, prefix: scratch.0.join("prefix"), programs, work: scratch.folder("work") };
+        fs::create_dir_all(&both.prefix).expect("a folder");
+        serve(&both.wine, &both.prefix, true);
         // The first start makes a prefix, and says so.
         both.under_wine("ninja.exe", &["--version"]);
         Some(both)
@@ -198,9 +200,7 @@ impl Both {
 
 impl Drop for Both {
     fn drop(&mut self) {
-        let server = self.wine.with_file_name("wineserver");
-        let server = if server.exists() { server } else { PathBuf::from("/usr/lib/wine/wineserver") };
-        let _ = Command::new(server).arg("-k").env("WINEPREFIX", &self.prefix).status();
+        serve(&self.wine, &self.prefix, false);
     }
 }
 

@@ -177,12 +177,14 @@ fn make(cx: &mut Cx<'_>, mut making: Making<'_>, image: Vec<u8>) -> NtResult {
 /// What the child gets of its parent: handles, and what attributes say.
 fn hand_on(cx: &mut Cx<'_>, making: &mut Making<'_>, process: ProcessId) {
     let (request, own) = (&making.request, cx.kernel.ps.process.id);
-    if making.flags & INHERIT_HANDLES != 0 {
-        cx.kernel.inherit_handles(request.parent, process, request.handles.as_deref());
-    } else if cx.kernel.is_wine_root() {
-        // Its kernelbase leaves the standard handles to the kernel, at their values.
-        let standard = making.parameters.standard.map(Handle);
-        cx.kernel.inherit_handles(request.parent, process, Some(&standard));
+    let inherits = making.flags & INHERIT_HANDLES != 0;
+    let mut only = if inherits { request.handles.clone() } else { Some(Vec::new()) };
+    if let Some(list) = only.as_mut().filter(|_| cx.kernel.is_wine_root()) {
+        // Wine's kernelbase leaves the standard handles to the kernel, at their values.
+        list.extend(making.parameters.standard.map(Handle));
+    }
+    if inherits || cx.kernel.is_wine_root() {
+        cx.kernel.inherit_handles(request.parent, process, only.as_deref());
     }
     for (index, standard) in making.parameters.standard.iter_mut().enumerate() {
         if *standard != 0 && request.std_handles.copies(index, making.image.subsystem) {
