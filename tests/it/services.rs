@@ -238,3 +238,15 @@ fn memory_that_does_not_exist_is_refused() {
     use NtStatus as S;
     assert_eq!(statuses, [S::COMMITMENT_LIMIT, S::SUCCESS, S::COMMITMENT_LIMIT]);
 }
+
+/// The page in the docs is what the command makes now.
+#[test]
+fn the_page_of_written_services_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/services.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let made = trapgate::view::written_services();
+    assert!(page == made, "trapgate ssdt --written > docs/services.md");
+    let rows = made.lines().filter(|line| line.starts_with("| Nt")).count();
+    assert!(rows >= 250, "{rows} services");
+    assert!(made.lines().all(|line| !line.ends_with("| partial |  |")), "a partial one names its gap");
+}

@@ -354,6 +354,9 @@ pub struct SsdtOptions {
     /// What moved, appeared, vanished or takes other arguments between two builds
     #[arg(long, num_args = 2, value_names = ["P", "Q"], conflicts_with = "profile")]
     pub diff: Vec<String>,
+    /// The services that are written, whatever the build, as a page of Markdown
+    #[arg(long, conflicts_with_all = ["diff", "live", "json", "profile"])]
+    pub written: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -54,6 +54,10 @@ pub(super) fn stubs(options: &StubsOptions) -> Outcome {
 }
 
 pub(super) fn ssdt(options: &SsdtOptions) -> Outcome {
+    if options.written {
+        print(&view::written_services());
+        return Ok(0);
+    }
     if let [from, to] = options.diff.as_slice() {
         let diff = view::ssdt_diff(names::profile(from)?, names::profile(to)?);
         return page(options.json, &diff, |paint| view::diff_text(&diff, paint));

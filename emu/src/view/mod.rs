@@ -34,7 +34,7 @@ pub use paint::Paint;
 pub use processes::{ProcessRow, Processes, processes, processes_html, processes_text};
 pub use profiles::{ProfileRow, profile_rows, profiles_text};
 pub use report::{Report, ReportWatcher, report, report_html};
-pub use ssdt::{SsdtRow, ssdt_rows, ssdt_text};
+pub use ssdt::{SsdtRow, ssdt_rows, ssdt_text, written_services};
 pub use stubs::{StubView, stub_views, stubs_text};
 pub use summary::summary;
 pub use threads::{ThreadRow, Threads, threads, threads_html, threads_text};

@@ -46,6 +46,24 @@ pub fn ssdt_rows(profile: &'static Profile) -> Vec<SsdtRow> {
     ServiceTable::new(profile, services()).rows().map(|r| row(profile, r)).collect()
 }
 
+/// The services that are written, whatever the build, as a page of Markdown (`docs/services.md`).
+pub fn written_services() -> String {
+    let mut written: Vec<_> = services().map(|s| (s.name, s.support.level(), s.support.gap())).collect();
+    written.sort_unstable();
+    let full = written.iter().filter(|(_, level, _)| *level == "full").count();
+    let mut text = format!(
+        "# The services that are written\n\nMade by `trapgate ssdt --written`. {} NT services: {full} full, {} partial, of which \
+         the gap is named. Every other service\nanswers STATUS_NOT_IMPLEMENTED, and is told of in one line.\n\n\
+         | service | support | what is missing |\n| --- | --- | --- |\n",
+        written.len(),
+        written.len() - full
+    );
+    for (name, level, gap) in written {
+        text += &format!("| {name} | {level} | {gap} |\n");
+    }
+    text
+}
+
 /// The rows as a listing, and a line of totals.
 pub fn ssdt_text(rows: &[SsdtRow], paint: Paint) -> String {
     let mut text = format!("{:>6}  {:<6}  {:<48} {:>4}  {:<7}  gap\n", "number", "table", "service", "args", "support");
