@@ -1,29 +1,9 @@
 //! Processes that a guest makes: how they begin, what they get, how they end, and code that one puts into another.
 
-use guest::Profile;
-use trapgate::loader::Program;
 use trapgate::trace::{CallRecord, Wants};
 use trapgate::{Config, End, Machine};
 
-use crate::support::{config, fixture_config, record};
-
-/// A machine for a fixture's program of a width on a build.
-fn machine_on(name: &str, profile: &str, narrow: bool, change: impl FnOnce(&mut Config)) -> Machine {
-    let fixture = fixtures::get(name).unwrap_or_else(|| panic!("no fixture {name}"));
-    let image = if narrow { fixture.image_x86().expect("a 32-bit image") } else { fixture.image };
-    let mut config = config(Program::Pe(image.to_vec()), fixture.file);
-    config.process.args = fixture.args.iter().map(ToString::to_string).collect();
-    config.profile = Profile::by_name(profile).expect("a profile");
-    change(&mut config);
-    Machine::new(&config).unwrap_or_else(|error| panic!("{name} on {profile}: {error}"))
-}
-
-fn run(machine: &mut Machine) -> (End, String) {
-    let end = machine.run().expect("no engine failure");
-    let printed = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
-    machine.kernel().check_invariants().unwrap_or_else(|wrong| panic!("{wrong}"));
-    (end, printed)
-}
+use crate::support::{fixture_config, machine_on, record, run_audited as run};
 
 /// The builds that have NtCreateUserProcess, of every kind.
 const WITH_CREATE_USER_PROCESS: [&str; 4] = ["vista-sp2-x64", "win7-sp1-x64", "win10-22h2-x64", "win11-24h2-x64"];

@@ -9,24 +9,7 @@ use trapgate::loader::Program;
 use trapgate::{Config, End, Machine};
 
 use crate::direct::{DATA, Direct, OUT, THREAD};
-use crate::support::config;
-
-fn machine(name: &str, profile: &str, narrow: bool, change: impl FnOnce(&mut Config)) -> Machine {
-    let fixture = fixtures::get(name).unwrap_or_else(|| panic!("no fixture {name}"));
-    let image = if narrow { fixture.image_x86().expect("a 32-bit image") } else { fixture.image };
-    let mut config = config(Program::Pe(image.to_vec()), fixture.file);
-    config.process.args = fixture.args.iter().map(ToString::to_string).collect();
-    config.profile = Profile::by_name(profile).expect("a profile");
-    change(&mut config);
-    Machine::new(&config).unwrap_or_else(|error| panic!("{name} on {profile}: {error}"))
-}
-
-fn run(machine: &mut Machine) -> (End, String) {
-    let end = machine.run().expect("no engine failure");
-    let printed = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
-    machine.kernel().check_invariants().unwrap_or_else(|wrong| panic!("{wrong}"));
-    (end, printed)
-}
+use crate::support::{config, machine_on as machine, run_audited as run};
 
 fn prints_what_it_must(name: &str, profile: &str, narrow: bool) {
     let fixture = fixtures::get(name).expect("a fixture");

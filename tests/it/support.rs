@@ -105,3 +105,22 @@ pub fn calls_but_raising(machine: &trapgate::Machine) -> u64 {
     let raise = machine.kernel().profile.number("NtRaiseException");
     stats.calls - stats.by_number().find(|(number, _)| Some(*number) == raise).map_or(0, |(_, count)| count)
 }
+
+/// A machine for a fixture's program of a width on a build.
+pub fn machine_on(name: &str, profile: &str, narrow: bool, change: impl FnOnce(&mut Config)) -> Machine {
+    let fixture = fixtures::get(name).unwrap_or_else(|| panic!("no fixture {name}"));
+    let image = if narrow { fixture.image_x86().expect("a 32-bit image") } else { fixture.image };
+    let mut config = config(Program::Pe(image.to_vec()), fixture.file);
+    config.process.args = fixture.args.iter().map(ToString::to_string).collect();
+    config.profile = guest::Profile::by_name(profile).expect("a profile");
+    change(&mut config);
+    Machine::new(&config).unwrap_or_else(|error| panic!("{name} on {profile}: {error}"))
+}
+
+/// Runs a machine to its end, whose kernel is then as it must be; what it printed.
+pub fn run_audited(machine: &mut Machine) -> (End, String) {
+    let end = machine.run().expect("no engine failure");
+    let printed = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
+    machine.kernel().check_invariants().unwrap_or_else(|wrong| panic!("{wrong}"));
+    (end, printed)
+}
