@@ -140,18 +140,23 @@ pub fn create_and_close(profile: &'static Profile, count: u32) -> Vec<u8> {
     })
 }
 
+/// `NtAllocateVirtualMemory` of so many bytes, committed; where they are is at rsp+80h.
+fn allocate(a: &mut CodeAssembler, profile: &'static Profile, bytes: u64) -> Asm {
+    a.mov(qword_ptr(rsp + 0x80), 0)?;
+    a.mov(qword_ptr(rsp + 0x88), i32::try_from(bytes).expect("less than 2 GiB"))?;
+    a.mov(rcx, -1i64)?;
+    a.lea(rdx, ptr(rsp + 0x80))?;
+    a.xor(r8d, r8d)?;
+    a.lea(r9, ptr(rsp + 0x88))?;
+    a.mov(qword_ptr(rsp + 0x28), 0x3000)?;
+    a.mov(qword_ptr(rsp + 0x30), 4)?;
+    call(a, profile, "NtAllocateVirtualMemory")
+}
+
 /// `NtAllocateVirtualMemory` and `NtFreeVirtualMemory` of 64 KiB.
 pub fn allocate_and_free(profile: &'static Profile, count: u32) -> Vec<u8> {
     rounds(count, |a| {
-        a.mov(qword_ptr(rsp + 0x80), 0)?;
-        a.mov(qword_ptr(rsp + 0x88), 0x1_0000)?;
-        a.mov(rcx, -1i64)?;
-        a.lea(rdx, ptr(rsp + 0x80))?;
-        a.xor(r8d, r8d)?;
-        a.lea(r9, ptr(rsp + 0x88))?;
-        a.mov(qword_ptr(rsp + 0x28), 0x3000)?;
-        a.mov(qword_ptr(rsp + 0x30), 4)?;
-        call(a, profile, "NtAllocateVirtualMemory")?;
+        allocate(a, profile, 0x1_0000)?;
         a.mov(rcx, -1i64)?;
         a.lea(rdx, ptr(rsp + 0x80))?;
         a.lea(r8, ptr(rsp + 0x88))?;
@@ -200,16 +205,7 @@ pub fn map_and_unmap(profile: &'static Profile, count: u32) -> Vec<u8> {
 /// `NtAllocateVirtualMemory` of so many bytes, and a store to each page of them.
 pub fn commit_and_touch(profile: &'static Profile, bytes: u64) -> Vec<u8> {
     rounds(1, |a| {
-        a.mov(qword_ptr(rsp + 0x80), 0)?;
-        a.mov(rax, bytes)?;
-        a.mov(qword_ptr(rsp + 0x88), rax)?;
-        a.mov(rcx, -1i64)?;
-        a.lea(rdx, ptr(rsp + 0x80))?;
-        a.xor(r8d, r8d)?;
-        a.lea(r9, ptr(rsp + 0x88))?;
-        a.mov(qword_ptr(rsp + 0x28), 0x3000)?;
-        a.mov(qword_ptr(rsp + 0x30), 4)?;
-        call(a, profile, "NtAllocateVirtualMemory")?;
+        allocate(a, profile, bytes)?;
         let mut next = a.create_label();
         a.mov(rdx, qword_ptr(rsp + 0x80))?;
         a.mov(rcx, bytes >> 12)?;

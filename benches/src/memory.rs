@@ -7,7 +7,7 @@ use guest::{Arch, Profile};
 use trapgate::loader::Program;
 use trapgate::{Config, End, Machine};
 
-use crate::measure::{Figure, in_turns, time};
+use crate::measure::{Figure, in_turns};
 use crate::{code, subject};
 
 /// The argument that makes this program one whose memory is measured.
@@ -29,12 +29,12 @@ fn in_child(what: &str) -> (f64, f64) {
 
 /// Runs the smallest program, or one that touches 1 GiB; prints milliseconds and the peak of its resident memory in KiB.
 pub fn child(what: &str) -> ExitCode {
-    let program = if what == TOUCH {
-        Program::Raw(Arch::X64, code::commit_and_touch(Profile::default_profile(), GIB))
+    let config = if what == TOUCH {
+        let code = code::commit_and_touch(Profile::default_profile(), GIB);
+        Config { memory: 2 * GIB, ..Config::new(Program::Raw(Arch::X64, code), "bench") }
     } else {
-        Program::Pe(fixtures::get("hello").expect("a fixture").image.to_vec())
+        Config::new(Program::Pe(fixtures::get("hello").expect("a fixture").image.to_vec()), "bench")
     };
-    let config = Config { memory: 2 * GIB, ..Config::new(program, "bench") };
     let mut machine = Machine::new(&config).expect("a machine");
     let start = Instant::now();
     let end = machine.run();
@@ -48,22 +48,12 @@ pub fn child(what: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Seconds of a run of a loop.
-fn seconds(code: &[u8]) -> f64 {
-    let mut machine = subject::machine(Program::Raw(Arch::X64, code.to_vec()));
-    let took = time(|| match machine.run().expect("no engine failure") {
-        End::Exit(status) if status.0 == 0 => {}
-        other => panic!("the bench's code ended in {other:?}"),
-    });
-    took.as_secs_f64()
-}
-
 /// What a pair of calls takes beside two that do nothing, in microseconds.
 fn above_dispatch(name: &str, pair: fn(&'static Profile, u32) -> Vec<u8>, most: Option<f64>) -> Figure {
     let profile = Profile::default_profile();
     let (pair, nothing) = (pair(profile, ROUNDS), code::close_bad_handle(profile, 2 * ROUNDS));
     let each = 1e6 / f64::from(ROUNDS);
-    let (both, dispatch) = in_turns(|| seconds(&pair) * each, || seconds(&nothing) * each);
+    let (both, dispatch) = in_turns(|| subject::run(&pair).1 * each, || subject::run(&nothing).1 * each);
     Figure {
         name: format!("{name} (floor: the dispatch of two calls)"),
         unit: "us",

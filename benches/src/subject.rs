@@ -16,7 +16,8 @@ pub fn machine(program: Program) -> Machine {
     Machine::new(&Config::new(program, "bench")).expect("a machine")
 }
 
-fn run(code: &[u8]) -> (Machine, f64) {
+/// A run of raw code to its exit, and how many seconds it took.
+pub fn run(code: &[u8]) -> (Machine, f64) {
     let mut machine = machine(Program::Raw(guest::Arch::X64, code.to_vec()));
     let elapsed = time(|| match machine.run().expect("no engine failure") {
         End::Exit(_) => {}
