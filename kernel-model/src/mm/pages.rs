@@ -120,12 +120,16 @@ impl PageTable {
 
     /// Sets a page's entry.
     pub fn set(&mut self, vpn: u64, pte: Pte) {
+        self.leaf_mut(vpn)[(vpn % LEAF as u64) as usize] = pte;
+    }
+
+    /// The leaf that a page's entry is in, made if it is not there.
+    fn leaf_mut(&mut self, vpn: u64) -> &mut [Pte; LEAF] {
         let key = vpn / LEAF as u64;
-        let leaf = self.leaves.entry(key).or_insert_with(|| {
+        self.leaves.entry(key).or_insert_with(|| {
             self.order.insert(key);
             Box::new([Pte::default(); LEAF])
-        });
-        leaf[(vpn % LEAF as u64) as usize] = pte;
+        })
     }
 
     /// Sets the entries of `first..=last`, a leaf at a time.
@@ -133,11 +137,8 @@ impl PageTable {
         let mut at = first;
         while at <= last {
             let end = last.min(at | (LEAF as u64 - 1));
-            self.set(at, pte);
-            if let Some(leaf) = self.leaves.get_mut(&(at / LEAF as u64)) {
-                let part = (at % LEAF as u64) as usize..=(end % LEAF as u64) as usize;
-                leaf.get_mut(part).unwrap_or_default().fill(pte);
-            }
+            let part = (at % LEAF as u64) as usize..=(end % LEAF as u64) as usize;
+            self.leaf_mut(at).get_mut(part).unwrap_or_default().fill(pte);
             at = end + 1;
         }
     }
