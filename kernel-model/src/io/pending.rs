@@ -109,19 +109,25 @@ impl Op {
         cx.kernel.queue_io_apc(thread, [self.apc, self.context, self.iosb.va, 0]);
     }
 
-    /// Completes the operation at once: the status block, the event, the routine or the port.
-    pub(super) fn finish(self, cx: &mut Cx<'_>, status: NtStatus, information: u64) -> NtResult {
+    /// Completes the operation: the status block, the event, and, if it `tells`, the routine or the port.
+    fn complete(&self, cx: &mut Cx<'_>, status: NtStatus, information: u64, tells: bool) -> NtResult<()> {
         let block = IoStatusBlock { status: status.0, information };
         self.store(cx, block)?;
         if let Some(event) = self.event {
             cx.set_event(event);
         }
-        let file = cx.file_mut(self.file)?;
-        file.signaled = true;
-        if !status.is_error() && (self.apc != 0 || file.notification & SKIP_PORT == 0) {
+        cx.file_mut(self.file)?.signaled = true;
+        if tells {
             let thread = cx.kernel.ps.thread.id.0;
             self.tell(cx, thread, block);
         }
+        Ok(())
+    }
+
+    /// The same at once.
+    pub(super) fn finish(self, cx: &mut Cx<'_>, status: NtStatus, information: u64) -> NtResult {
+        let skips = self.apc == 0 && cx.file(self.file)?.notification & SKIP_PORT != 0;
+        self.complete(cx, status, information, !status.is_error() && !skips)?;
         Ok(status)
     }
 
@@ -131,14 +137,7 @@ impl Op {
         if !ends || cx.file(self.file)?.is_synchronous() {
             return self.finish(cx, status, information);
         }
-        let block = IoStatusBlock { status: status.0, information };
-        self.store(cx, block)?;
-        if let Some(event) = self.event {
-            cx.set_event(event);
-        }
-        cx.file_mut(self.file)?.signaled = true;
-        let thread = cx.kernel.ps.thread.id.0;
-        self.tell(cx, thread, block);
+        self.complete(cx, status, information, true)?;
         Ok(NtStatus::PENDING)
     }
 
