@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use guest::mem::Word;
+use guest::mem::{Width, Word};
 use guest::types::{IoStatusBlock, ObjectAttributes, StructWriter};
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
@@ -40,6 +40,32 @@ pub struct Packet {
     pub context: u64,
     /// How it ended.
     pub status: IoStatusBlock,
+}
+
+impl Packet {
+    /// `FILE_IO_COMPLETION_INFORMATION`
+    pub(crate) fn entry(&self, width: Width) -> Vec<u8> {
+        let w = width.bytes();
+        let out = StructWriter::new(4 * w, width).word(0, self.key).word(w, self.context);
+        out.word(2 * w, self.status.status.into()).word(3 * w, self.status.information).finish()
+    }
+}
+
+/// Takes up to `count` packets out of a port, if there is room at an address for the entries of those.
+///
+/// `STATUS_ACCESS_VIOLATION`: none is taken.
+pub(crate) fn take_packets(cx: &mut Cx<'_>, port: ObjectId, information: u64, count: u32) -> NtResult<Vec<Packet>> {
+    let size = 4 * cx.kernel.width().bytes();
+    let Some(Body::IoCompletion(queue)) = cx.kernel.ob.get(port).map(|o| &o.body) else {
+        return Err(NtStatus::INVALID_HANDLE.into());
+    };
+    let take = queue.packets.len().min(count as usize);
+    // No more than there is to tell is probed: a count may lie.
+    cx.mem().probe_write(information, (take.max(1) * size) as u64)?;
+    let Some(Body::IoCompletion(queue)) = cx.kernel.ob.get_mut(port).map(|o| &mut o.body) else {
+        return Err(NtStatus::INVALID_HANDLE.into());
+    };
+    Ok(queue.packets.drain(..take).collect())
 }
 
 /// `KQUEUE`.
@@ -150,7 +176,6 @@ fn nt_remove_io_completion_ex(
     alertable: bool,
 ) -> NtResult {
     let width = cx.kernel.width();
-    let (w, size) = (width.bytes(), 4 * width.bytes());
     if count == 0 {
         return Err(NtStatus::INVALID_PARAMETER_3.into());
     }
@@ -158,25 +183,12 @@ fn nt_remove_io_completion_ex(
     mem.probe(removed)?;
     let timeout = timeout.map(|pointer| mem.load(pointer)).transpose()?;
     let object = cx.reference_id::<IoCompletion>(port, MODIFY_STATE)?;
-    let Some(Body::IoCompletion(queue)) = cx.kernel.ob.get(object).map(|o| &o.body) else {
-        return Err(NtStatus::INVALID_HANDLE.into());
-    };
-    let take = queue.packets.len().min(count as usize);
-    // No more than there is to tell is probed: a count may lie.
-    cx.mem().probe_write(information, (take.max(1) * size) as u64)?;
-    let Some(Body::IoCompletion(queue)) = cx.kernel.ob.get_mut(object).map(|o| &mut o.body) else {
-        return Err(NtStatus::INVALID_HANDLE.into());
-    };
-    let packets: Vec<Packet> = queue.packets.drain(..take).collect();
+    let packets = take_packets(cx, object, information, count)?;
     if packets.is_empty() {
         cx.mem().store(removed, &0)?;
         return wait_for_packet(cx, object, alertable, timeout);
     }
-    let entry = |p: &Packet| {
-        let out = StructWriter::new(size, width).word(0, p.key).word(w, p.context);
-        out.word(2 * w, p.status.status.into()).word(3 * w, p.status.information).finish()
-    };
-    let bytes: Vec<u8> = packets.iter().flat_map(entry).collect();
+    let bytes: Vec<u8> = packets.iter().flat_map(|packet| packet.entry(width)).collect();
     let mut mem = cx.mem();
     mem.write(information, &bytes)?;
     mem.store(removed, &(packets.len() as u32))?;

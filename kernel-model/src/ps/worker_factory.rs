@@ -5,14 +5,13 @@
 //! Factories"). [`super::workers`] says when.
 
 use guest::access::process as access;
-use guest::mem::Width;
-use guest::types::{ObjectAttributes, StructWriter};
+use guest::types::ObjectAttributes;
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::ProcessId;
 use crate::body::Body;
 use crate::cx::Cx;
-use crate::io::{IoCompletion, Packet};
+use crate::io::{IoCompletion, Packet, take_packets};
 use crate::ob::ObjectId;
 use crate::schedule::Wake;
 use crate::service::{NtResult, Service, Support, Unwind, Wait, WaitOn, service};
@@ -151,13 +150,14 @@ fn nt_worker_factory_worker_ready(cx: &mut Cx<'_>, factory: Handle) -> NtResult 
 /// `NtReleaseWorkerFactoryWorker`: one more worker is to look for work: it gets a packet of zeros.
 ///
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`, `STATUS_INSUFFICIENT_RESOURCES`.
-fn nt_release_worker_factory_worker(cx: &mut Cx<'_>, factory: Handle) -> NtResult {
-    let factory = cx.reference::<WorkerFactory>(factory, RELEASE_WORKER)?;
-    factory.releases = factory.releases.saturating_add(1);
+fn nt_release_worker_factory_worker(cx: &mut Cx<'_>, handle: Handle) -> NtResult {
+    let factory = cx.reference::<WorkerFactory>(handle, RELEASE_WORKER)?;
     let port = factory.port;
     if let Some(Body::IoCompletion(queue)) = cx.kernel.ob.get_mut(port).map(|o| &mut o.body) {
         queue.post(Packet::default())?;
     }
+    let factory = cx.reference::<WorkerFactory>(handle, RELEASE_WORKER)?;
+    factory.releases = factory.releases.saturating_add(1);
     Ok(NtStatus::SUCCESS)
 }
 
@@ -179,8 +179,7 @@ fn nt_wait_for_work_via_worker_factory(
         return Err(Unwind::unsupported("DeferredWork"));
     }
     let width = cx.kernel.width();
-    let size = 4 * width.bytes();
-    cx.mem().probe_write(packets, size as u64)?;
+    cx.mem().probe_write(packets, 4 * width.bytes() as u64)?;
     returned.map_or(Ok(()), |pointer| cx.mem().probe(pointer))?;
     let factory = cx.reference::<WorkerFactory>(handle, WAIT)?.clone();
     cx.kernel.ps.thread.worker = Some(Worker { factory: factory.serial, ready: true });
@@ -188,38 +187,19 @@ fn nt_wait_for_work_via_worker_factory(
         cx.kernel.ps.thread.worker = None;
         return Ok(NtStatus::TIMEOUT);
     }
-    let taken = take(cx, handle, &factory, count)?;
+    let taken = take_packets(cx, factory.port, packets, count.min(MAX_PACKETS))?;
     if taken.is_empty() {
         return wait(cx, &factory);
     }
-    let bytes: Vec<u8> = taken.iter().flat_map(|packet| entry(packet, width)).collect();
+    let releases = taken.iter().filter(|&&packet| packet == Packet::default()).count() as u32;
+    let own = cx.reference::<WorkerFactory>(handle, WAIT)?;
+    own.releases = own.releases.saturating_sub(releases);
+    let bytes: Vec<u8> = taken.iter().flat_map(|packet| packet.entry(width)).collect();
     cx.mem().write(packets, &bytes)?;
     if let Some(pointer) = returned {
         cx.mem().store(pointer, &(taken.len() as u32))?;
     }
     Ok(NtStatus::SUCCESS)
-}
-
-/// `FILE_IO_COMPLETION_INFORMATION`
-fn entry(packet: &Packet, width: Width) -> Vec<u8> {
-    let w = width.bytes();
-    let out = StructWriter::new(4 * w, width).word(0, packet.key).word(w, packet.context);
-    out.word(2 * w, packet.status.status.into()).word(3 * w, packet.status.information).finish()
-}
-
-/// Takes packets out of the port.
-fn take(cx: &mut Cx<'_>, handle: Handle, factory: &WorkerFactory, count: u32) -> NtResult<Vec<Packet>> {
-    let Some(Body::IoCompletion(queue)) = cx.kernel.ob.get_mut(factory.port).map(|o| &mut o.body) else {
-        return Err(NtStatus::INVALID_HANDLE.into());
-    };
-    let most = queue.packets.len().min(count.min(MAX_PACKETS) as usize);
-    let taken: Vec<Packet> = queue.packets.drain(..most).collect();
-    let releases = taken.iter().filter(|&&packet| packet == Packet::default()).count() as u32;
-    if releases > 0 {
-        let factory = cx.reference::<WorkerFactory>(handle, WAIT)?;
-        factory.releases = factory.releases.saturating_sub(releases);
-    }
-    Ok(taken)
 }
 
 /// Waits for work, as long as the factory lets an idle worker.

@@ -92,11 +92,14 @@ fn nt_set_information_worker_factory(
     let word = cx.kernel.width().bytes() as u32;
     let value = match name {
         "WorkerFactoryTimeout" | "WorkerFactoryRetryTimeout" | "WorkerFactoryIdleTimeout" => {
-            let _: u64 = load_size(length, 8)?;
+            check_length(length, 8)?;
             cx.mem().load::<i64>(buffer.cast())?.cast_unsigned()
         }
         "WorkerFactoryPaused" if length == 1 => load_setting(cx, buffer, length, 1)?,
-        "WorkerFactoryStackInformation" => load_size(length, 2 * word)?,
+        "WorkerFactoryStackInformation" => {
+            check_length(length, 2 * word)?;
+            0
+        }
         "WorkerFactoryBasicInformation" => return Err(NtStatus::INVALID_INFO_CLASS.into()),
         "WorkerFactoryCallbackType" | "WorkerFactoryFlags" | "WorkerFactoryThreadCpuSets" => {
             return Err(Unwind::unsupported(name));
@@ -136,8 +139,8 @@ fn nt_set_information_worker_factory(
     Ok(NtStatus::SUCCESS)
 }
 
-fn load_size(length: u32, size: u32) -> Result<u64, NtStatus> {
-    if length == size { Ok(0) } else { Err(NtStatus::INFO_LENGTH_MISMATCH) }
+fn check_length(length: u32, size: u32) -> Result<(), NtStatus> {
+    if length == size { Ok(()) } else { Err(NtStatus::INFO_LENGTH_MISMATCH) }
 }
 
 /// Ends the waits of idle workers above the minimum, as if their time were up.
