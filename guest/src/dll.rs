@@ -58,9 +58,9 @@ pub fn image(arch: Arch, name: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find(|(a, n, _)| *a == arch && *n == name).map(|(_, _, bytes)| *bytes)
 }
 
-/// The file names of an architecture's images.
-pub fn names(arch: Arch) -> impl Iterator<Item = &'static str> {
-    IMAGES.iter().filter(move |(a, ..)| *a == arch).map(|(_, name, _)| *name)
+/// An architecture's images, by their file names.
+pub fn files(arch: Arch) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    IMAGES.iter().filter(move |(a, ..)| *a == arch).map(|(_, name, bytes)| (*name, *bytes))
 }
 
 /// ntdll without its stubs: a COFF object.

@@ -97,6 +97,10 @@ impl Kernel {
     ///
     /// `STATUS_OBJECT_NAME_INVALID`, `STATUS_DISK_FULL`.
     pub fn place_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), NtStatus> {
+        self.place_data(path, Data::new(bytes))
+    }
+
+    fn place_data(&mut self, path: &str, data: Data) -> Result<(), NtStatus> {
         let now = self.boot_time();
         let path = path.strip_prefix("C:\\").ok_or(NtStatus::OBJECT_NAME_INVALID)?;
         let (folder, name) = path.rsplit_once('\\').unwrap_or(("", path));
@@ -106,7 +110,7 @@ impl Kernel {
         }
         let volume = self.io.volume_mut(0)?;
         let folder = volume.make_directories(folder, now)?;
-        let mut node = Node::new(Kind::File(Data::new(bytes)), attribute::ARCHIVE, now);
+        let mut node = Node::new(Kind::File(data), attribute::ARCHIVE, now);
         node.security = volume.node(folder).and_then(|node| node.security.clone());
         match volume.child(folder, &name) {
             Some(_) => Ok(()),
@@ -117,11 +121,11 @@ impl Kernel {
     /// The same for a file of Windows' own: C: is as much larger.
     ///
     /// As [`Kernel::place_file`].
-    pub fn place_system_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), NtStatus> {
+    pub fn place_system_file(&mut self, path: &str, data: Data) -> Result<(), NtStatus> {
         let before = self.io.volume(0)?.used;
         let capacity = self.io.volume(0)?.capacity;
         self.io.volume_mut(0)?.capacity = u64::MAX;
-        let placed = self.place_file(path, bytes);
+        let placed = self.place_data(path, data);
         let volume = self.io.volume_mut(0)?;
         volume.capacity = capacity.saturating_add(volume.used.saturating_sub(before));
         placed

@@ -51,9 +51,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
         config.root = options.root.find(profile.arch)?;
         if is_windows {
             let of = profile.name;
-            eprintln!(
-                "trapgate: --root windows rests on the tables of {of}, and was never tried with Windows' own files"
-            );
+            say(&format!("--root windows rests on the tables of {of}, and was never tried with Windows' own files"));
         }
     }
     config.user = options.user.log_on();

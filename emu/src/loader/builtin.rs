@@ -8,6 +8,7 @@ use guest::asm::{self, AsmError, BuiltinDll};
 use guest::pe::PeImage;
 use guest::{Arch, Profile, dll};
 use kernel_model::Kernel;
+use kernel_model::io::Data;
 
 use super::LoadError;
 use super::modules::parse;
@@ -60,6 +61,12 @@ pub(super) fn dll(profile: &'static Profile, arch: Arch, name: &str) -> Result<O
 /// Those that depend on the profile.
 const MADE_OF_TABLES: [&str; 2] = ["ntdll.dll", "win32u.dll"];
 
+/// Whether a DLL is built in.
+pub(super) fn has(arch: Arch, name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    MADE_OF_TABLES.contains(&name.as_str()) || dll::image(arch, &name).is_some()
+}
+
 /// Puts the files of all built-in DLLs on C:, where programs find them that load them later, list or read them.
 pub(crate) fn place_files(kernel: &mut Kernel) -> Result<(), LoadError> {
     let profile = kernel.profile;
@@ -67,11 +74,16 @@ pub(crate) fn place_files(kernel: &mut Kernel) -> Result<(), LoadError> {
     let narrow =
         (profile.arch == Arch::X64 && profile.stub_style_for(Arch::X86).is_some()).then_some((Arch::X86, "SysWOW64"));
     for (arch, folder) in [native].into_iter().chain(narrow) {
-        for name in MADE_OF_TABLES.into_iter().chain(dll::names(arch)) {
+        let mut place = |name: &str, data: Data| {
+            let placed = kernel.place_system_file(&format!("C:\\Windows\\{folder}\\{name}"), data);
+            placed.map_err(|status| LoadError::NoMemory { file: name.to_string(), status })
+        };
+        for name in MADE_OF_TABLES {
             let Some(built) = dll(profile, arch, name)? else { continue };
-            kernel
-                .place_system_file(&format!("C:\\Windows\\{folder}\\{name}"), &built.file)
-                .map_err(|status| LoadError::NoMemory { file: name.to_string(), status })?;
+            place(name, Data::new(&built.file))?;
+        }
+        for (name, bytes) in dll::files(arch) {
+            place(name, Data::of_static(bytes))?;
         }
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Functions that Windows has and nobody has written here: what a program imports of them is bound to a few bytes that
 //! tell of it when they are called. A program that never comes there does not notice.
 
+use guest::mem::{GuestValue, PAGE_SIZE, Width};
 use guest::pe::ImportBy;
+use guest::types::UnicodeString;
 use guest::{Arch, exports};
 use kernel_model::mm::{Protect, VadKind};
 
@@ -42,9 +44,9 @@ impl Gaps {
             return None;
         }
         if self.base == 0 {
-            let pages = SIZE / guest::mem::PAGE_SIZE;
+            let pages = SIZE / PAGE_SIZE;
             let first = target.reserve(None, pages, VadKind::Private, Protect::EXECUTE_READ).ok()?;
-            self.base = first * guest::mem::PAGE_SIZE;
+            self.base = first * PAGE_SIZE;
         }
         let name = by.to_string();
         let met = |(a, d, f): &(Arch, String, String)| *a == arch && d.eq_ignore_ascii_case(dll) && *f == name;
@@ -68,17 +70,16 @@ impl Gaps {
         let (mut code, mut data) = (Vec::new(), Vec::new());
         for (arch, dll, function) in &self.list {
             let Some(tell) = modules.by_name("ntdll.dll", *arch).and_then(|m| m.symbol(TELL)) else { continue };
-            let said = parameters(&mut data, self.base + CODE, arch.width().bytes(), [function, dll]);
+            let said = parameters(&mut data, self.base + CODE, arch.width(), [function, dll]);
             code.extend(call(*arch, self.base + code.len() as u64, tell, said));
             code.resize(code.len().next_multiple_of(STEP as usize), 0xcc);
         }
         if data.len() as u64 > SIZE - CODE {
             return Err(no_memory(guest::NtStatus::NO_MEMORY));
         }
-        let page = guest::mem::PAGE_SIZE;
         for (at, bytes, protect) in [(0, &code, Protect::EXECUTE_READ), (CODE, &data, Protect::READONLY)] {
-            let pages = (bytes.len() as u64).div_ceil(page);
-            target.commit((self.base + at) / page, pages, protect).map_err(no_memory)?;
+            let pages = (bytes.len() as u64).div_ceil(PAGE_SIZE);
+            target.commit((self.base + at) / PAGE_SIZE, pages, protect).map_err(no_memory)?;
             target.write(self.base + at, bytes).map_err(no_memory)?;
         }
         Ok(())
@@ -86,25 +87,20 @@ impl Gaps {
 }
 
 /// The parameters of the hard error: pointers to two `UNICODE_STRING`s. Where they are.
-fn parameters(data: &mut Vec<u8>, at: u64, word: usize, texts: [&String; 2]) -> u64 {
-    let mut strings = [0; 2];
-    for (string, text) in strings.iter_mut().zip(texts) {
-        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+fn parameters(data: &mut Vec<u8>, at: u64, width: Width, texts: [&String; 2]) -> u64 {
+    let word = width.bytes();
+    let strings = texts.map(|text| {
         let buffer = at + data.len() as u64;
-        data.extend(&units);
+        data.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+        let length = (at + data.len() as u64 - buffer) as u16;
         data.resize(data.len().next_multiple_of(word), 0);
-        *string = at + data.len() as u64;
-        let mut head = [0; 16];
-        for (place, length) in [(0, units.len() as u16), (2, units.len() as u16)] {
-            head.get_mut(place..place + 2).unwrap_or_default().copy_from_slice(&length.to_le_bytes());
-        }
-        head.get_mut(word..2 * word)
-            .unwrap_or_default()
-            .copy_from_slice(buffer.to_le_bytes().get(..word).unwrap_or(&[]));
-        data.extend(head.get(..2 * word).unwrap_or(&[]));
-    }
+        let (string, place) = (UnicodeString { length, maximum_length: length, buffer }, data.len());
+        data.resize(place + UnicodeString::size(width), 0);
+        string.encode(data.get_mut(place..).unwrap_or_default(), width);
+        at + place as u64
+    });
     let here = at + data.len() as u64;
-    strings.iter().for_each(|string| data.extend(string.to_le_bytes().get(..word).unwrap_or(&[])));
+    data.extend(strings.iter().flat_map(|string| string.to_le_bytes().into_iter().take(word)));
     here
 }
 

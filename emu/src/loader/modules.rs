@@ -434,9 +434,10 @@ impl Modules {
         let export = image.export(by).map_err(|error| LoadError::BadImage { file: dll.into(), error })?;
         let Some(export) = export else {
             let name = module.name.clone();
-            let own =
-                builtin::dll(loading.target.profile(), importer.arch, &name)?.filter(|_| loading.fills_gaps(&name));
-            let gap = own.and_then(|_| self.gaps.address(loading.target, importer.arch, &name, by, true));
+            if !builtin::has(importer.arch, &name) || !loading.fills_gaps(&name) {
+                return Err(missing());
+            }
+            let gap = self.gaps.address(loading.target, importer.arch, &name, by, true);
             return gap.ok_or_else(missing);
         };
         match export {

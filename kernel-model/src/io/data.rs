@@ -1,5 +1,6 @@
 //! A file's bytes in memory. What was never written takes none, and copies share what neither has changed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ pub struct Data {
     size: u64,
     reserved: u64,
     /// Pieces by number. A piece may end early: the rest is zeros.
-    pieces: BTreeMap<u64, Arc<Vec<u8>>>,
+    pieces: BTreeMap<u64, Arc<Cow<'static, [u8]>>>,
 }
 
 /// Whole clusters for a number of bytes.
@@ -28,6 +29,12 @@ impl Data {
         let mut data = Self::default();
         data.write(0, bytes);
         data
+    }
+
+    /// Bytes that are there anyway: they are shared until they are written.
+    pub fn of_static(bytes: &'static [u8]) -> Self {
+        let pieces = (0..).zip(bytes.chunks(PIECE as usize)).map(|(at, piece)| (at, Arc::new(Cow::Borrowed(piece))));
+        Self { size: bytes.len() as u64, reserved: 0, pieces: pieces.collect() }
     }
 
     /// Bytes in the file.
@@ -59,7 +66,7 @@ impl Data {
             self.reserved = 0;
             drop(self.pieces.split_off(&size.div_ceil(PIECE)));
             if let Some(last) = self.pieces.get_mut(&(size / PIECE)) {
-                Arc::make_mut(last).truncate((size % PIECE) as usize);
+                Arc::make_mut(last).to_mut().truncate((size % PIECE) as usize);
             }
         }
         self.size = size;
@@ -95,7 +102,7 @@ impl Data {
             let at = offset + done as u64;
             let within = (at % PIECE) as usize;
             let take = (bytes.len() - done).min(PIECE as usize - within);
-            let piece = Arc::make_mut(self.pieces.entry(at / PIECE).or_default());
+            let piece = Arc::make_mut(self.pieces.entry(at / PIECE).or_default()).to_mut();
             if piece.len() < within + take {
                 piece.resize(within + take, 0);
             }

@@ -36,6 +36,7 @@ mod volume_info;
 mod whole;
 mod wildcard;
 
+pub(crate) use completion::take_packets;
 pub use completion::{IoCompletion, Packet};
 pub use console::{Console, Stream};
 pub use data::Data;
