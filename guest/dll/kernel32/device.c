@@ -145,20 +145,12 @@ BOOLEAN NTAPI CreateSymbolicLinkW(const WCHAR *link, const WCHAR *target, ULONG 
     return (BOOLEAN)BasepFail(ERROR_NOT_SUPPORTED);
 }
 
-/* ASCII's upper case, and that of Latin-1, Greek and Cyrillic as far as it is a step away. */
-static WCHAR BasepUpper(WCHAR c) {
-    if ((c >= 'a' && c <= 'z') || (c >= 0xe0 && c <= 0xfe && c != 0xf7) || (c >= 0x3b1 && c <= 0x3c9 && c != 0x3c2) ||
-        (c >= 0x430 && c <= 0x44f))
-        return c - 0x20;
-    return c >= 0x450 && c <= 0x45f ? c - 0x50 : c;
-}
-
 /* `CompareStringOrdinal`: 1, 2, 3 for less, equal, greater. */
 int NTAPI CompareStringOrdinal(const WCHAR *a, int a_units, const WCHAR *b, int b_units, BOOL ignore_case) {
     if (!a || !b || a_units < -1 || b_units < -1) return BasepFail(ERROR_INVALID_PARAMETER);
     ULONG a_length = a_units < 0 ? (ULONG)wcslen(a) : (ULONG)a_units, b_length = b_units < 0 ? (ULONG)wcslen(b) : (ULONG)b_units;
     for (ULONG i = 0; i < a_length && i < b_length; i++) {
-        WCHAR x = ignore_case ? BasepUpper(a[i]) : a[i], y = ignore_case ? BasepUpper(b[i]) : b[i];
+        WCHAR x = ignore_case ? RtlUpcaseUnicodeChar(a[i]) : a[i], y = ignore_case ? RtlUpcaseUnicodeChar(b[i]) : b[i];
         if (x != y) return x < y ? 1 : 3;
     }
     return a_length == b_length ? 2 : a_length < b_length ? 1 : 3;

@@ -8,20 +8,6 @@ enum { C1_UPPER = 1, C1_LOWER = 2, C1_DIGIT = 4, C1_SPACE = 8, C1_PUNCT = 0x10, 
 #define LCMAP_UPPERCASE 0x200
 #define LCMAP_SORTKEY 0x400
 
-/* Letters of ASCII, Latin-1, Greek and Cyrillic. */
-static WCHAR BasepUpperOf(WCHAR c) {
-    if (c >= 'a' && c <= 'z') return (WCHAR)(c - 32);
-    if ((c >= 0xe0 && c <= 0xfe && c != 0xf7) || (c >= 0x3b1 && c <= 0x3c9 && c != 0x3c2) || (c >= 0x430 && c <= 0x44f)) return (WCHAR)(c - 32);
-    if (c >= 0x450 && c <= 0x45f) return (WCHAR)(c - 80);
-    return c == 0xff ? 0x178 : c;
-}
-static WCHAR BasepLowerOf(WCHAR c) {
-    if (c >= 'A' && c <= 'Z') return (WCHAR)(c + 32);
-    if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9 && c != 0x3a2) || (c >= 0x410 && c <= 0x42f)) return (WCHAR)(c + 32);
-    if (c >= 0x400 && c <= 0x40f) return (WCHAR)(c + 80);
-    return c == 0x178 ? 0xff : c;
-}
-
 static USHORT BasepType1(WCHAR c) {
     USHORT type = C1_DEFINED;
     if (c < 0x20 || (c >= 0x7f && c < 0xa0)) type |= C1_CNTRL;
@@ -29,8 +15,8 @@ static USHORT BasepType1(WCHAR c) {
     if (c == 9 || c == ' ' || c == 0xa0) type |= C1_BLANK;
     if (c >= '0' && c <= '9') type |= C1_DIGIT | C1_XDIGIT;
     if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) type |= C1_XDIGIT;
-    if (BasepUpperOf(c) != c || c == 0xdf) type |= C1_LOWER | C1_ALPHA;
-    if (BasepLowerOf(c) != c) type |= C1_UPPER | C1_ALPHA;
+    if (RtlUpcaseUnicodeChar(c) != c || c == 0xdf) type |= C1_LOWER | C1_ALPHA;
+    if (RtlDowncaseUnicodeChar(c) != c) type |= C1_UPPER | C1_ALPHA;
     if (c > 0x17f && !(type & C1_ALPHA)) type |= C1_ALPHA;
     if (c > 0x20 && c < 0x7f && !(type & (C1_DIGIT | C1_ALPHA))) type |= C1_PUNCT;
     return type;
@@ -57,7 +43,7 @@ int NTAPI LCMapStringEx(const WCHAR *locale, ULONG flags, const WCHAR *from, int
     if (count < 0) count = (int)wcslen(from) + 1;
     if (!room) return count;
     if (room < count) return BasepFail(ERROR_INSUFFICIENT_BUFFER);
-    for (int i = 0; i < count; i++) to[i] = flags & LCMAP_UPPERCASE ? BasepUpperOf(from[i]) : flags & LCMAP_LOWERCASE ? BasepLowerOf(from[i]) : from[i];
+    for (int i = 0; i < count; i++) to[i] = flags & LCMAP_UPPERCASE ? RtlUpcaseUnicodeChar(from[i]) : flags & LCMAP_LOWERCASE ? RtlDowncaseUnicodeChar(from[i]) : from[i];
     return count;
 }
 int NTAPI LCMapStringW(ULONG locale, ULONG flags, const WCHAR *from, int count, WCHAR *to, int room) {
@@ -72,7 +58,7 @@ int NTAPI LCMapStringA(ULONG locale, ULONG flags, const char *from, int count, c
     if (room < count) return BasepFail(ERROR_INSUFFICIENT_BUFFER);
     for (int i = 0; i < count; i++) {
         WCHAR c = (UCHAR)from[i];
-        to[i] = c > 0x7f ? from[i] : (char)(flags & LCMAP_UPPERCASE ? BasepUpperOf(c) : flags & LCMAP_LOWERCASE ? BasepLowerOf(c) : c);
+        to[i] = c > 0x7f ? from[i] : (char)(flags & LCMAP_UPPERCASE ? RtlUpcaseUnicodeChar(c) : flags & LCMAP_LOWERCASE ? RtlDowncaseUnicodeChar(c) : c);
     }
     return count;
 }
@@ -82,7 +68,7 @@ static int BasepCompare(const WCHAR *a, int na, const WCHAR *b, int nb, ULONG fl
     if (na < 0) na = (int)wcslen(a);
     if (nb < 0) nb = (int)wcslen(b);
     for (int i = 0; i < na && i < nb; i++) {
-        WCHAR x = BasepLowerOf(a[i]), y = BasepLowerOf(b[i]);
+        WCHAR x = RtlDowncaseUnicodeChar(a[i]), y = RtlDowncaseUnicodeChar(b[i]);
         if (x != y) return x < y ? CSTR_LESS_THAN : CSTR_GREATER_THAN;
     }
     if (na != nb) return na < nb ? CSTR_LESS_THAN : CSTR_GREATER_THAN;

@@ -45,7 +45,7 @@ static BOOL BasepIsEntry(const BASEP_RESOURCES *in, ULONG entry, const WCHAR *na
     ULONG length = text[0];
     if (length > (in->Size - at - 2) / 2) return FALSE;
     for (ULONG i = 0; i < length; i++)
-        if (!name[i] || BasepUpper(name[i]) != BasepUpper(text[i + 1])) return FALSE;
+        if (!name[i] || RtlUpcaseUnicodeChar(name[i]) != RtlUpcaseUnicodeChar(text[i + 1])) return FALSE;
     return !name[length];
 }
 
