@@ -79,9 +79,7 @@ static RTLP_FUNCTIONS *RtlpAddFunctions(RTLP_FUNCTIONS functions) {
     if (!node) return NULL;
     *node = functions;
     RtlpAcquireSpin(&RtlpFunctionsLock);
-    node->Links = (LIST_ENTRY){&RtlpFunctions, RtlpFunctions.Blink};
-    RtlpFunctions.Blink->Flink = &node->Links;
-    RtlpFunctions.Blink = &node->Links;
+    InsertTailList(&RtlpFunctions, &node->Links);
     RtlpReleaseSpin(&RtlpFunctionsLock);
     return node;
 }
@@ -133,8 +131,7 @@ static BOOLEAN RtlpDeleteFunctions(ULONG_PTR key, PVOID handle) {
         if (node->Growable ? node == handle : handle == NULL && node->Key == key) found = node;
     }
     if (found) {
-        found->Links.Blink->Flink = found->Links.Flink;
-        found->Links.Flink->Blink = found->Links.Blink;
+        RemoveEntryList(&found->Links);
     }
     RtlpReleaseSpin(&RtlpFunctionsLock);
     if (found) RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, found);

@@ -43,10 +43,10 @@ void LdrpNeed(LDRP_MODULE *module, LDRP_MODULE *needed) {
     module->Needs[module->NeedCount++] = needed;
 }
 
-static void LdrpAppend(LIST_ENTRY *head, LIST_ENTRY *links) {
-    *links = (LIST_ENTRY){head, head->Blink};
-    head->Blink->Flink = links;
-    head->Blink = links;
+/* How often somebody asked for a module, also in its entry (LoadCount, at this place in every Windows). */
+static void LdrpCount(LDRP_MODULE *module, LONG count) {
+    module->Count = count;
+    *(USHORT *)((char *)module->Entry + WIDTH(0x6c, 0x38)) = (USHORT)count;
 }
 
 /* Enters an image that is mapped into the lists. */
@@ -71,9 +71,9 @@ static LDRP_MODULE *LdrpEnter(PVOID base, const WCHAR *path) {
     *(USHORT *)((char *)entry + WIDTH(0x6c, 0x38)) = 1;
     *(ULONG *)((char *)entry + WIDTH(0x80, 0x44)) = *(const ULONG *)(headers + 8);
     module->Entry = entry;
-    LdrpAppend(&peb->Ldr->InLoadOrderModuleList, &entry->InLoadOrderLinks);
-    LdrpAppend(&peb->Ldr->InMemoryOrderModuleList, &entry->InMemoryOrderLinks);
-    LdrpAppend(&LdrpModules, &module->Links);
+    InsertTailList(&peb->Ldr->InLoadOrderModuleList, &entry->InLoadOrderLinks);
+    InsertTailList(&peb->Ldr->InMemoryOrderModuleList, &entry->InMemoryOrderLinks);
+    InsertTailList(&LdrpModules, &module->Links);
     return module;
 }
 
@@ -204,13 +204,12 @@ static NTSTATUS LdrpLoadCounted(const WCHAR *name, ULONG length, BOOLEAN is_path
     RtlEnterCriticalSection(&LdrpLoaderLock);
     NTSTATUS status = LdrpLoad(name, length, is_path, flags, list, 0, base, &module);
     if (status >= 0 && module && module->Count >= 0) {
-        module->Count++;
-        *(USHORT *)((char *)module->Entry + WIDTH(0x6c, 0x38)) = (USHORT)module->Count;
+        LdrpCount(module, module->Count + 1);
     }
     if (status >= 0) status = LdrpInitializePinned();
     if (status >= 0 && module) {
         status = LdrpInitializeModule(module);
-        if (status < 0 && module->Count > 0) module->Count--;
+        if (status < 0 && module->Count > 0) LdrpCount(module, module->Count - 1);
     }
     if (status < 0) LdrpCollect();
     RtlLeaveCriticalSection(&LdrpLoaderLock);
@@ -256,8 +255,7 @@ EXPORT NTSTATUS NTAPI LdrUnloadDll(PVOID base) {
     LDRP_MODULE *module = LdrpFindLoaded(base);
     if (!LdrpFindEntry(base)) status = STATUS_DLL_NOT_FOUND;
     if (module && module->Count > 0) {
-        module->Count--;
-        *(USHORT *)((char *)module->Entry + WIDTH(0x6c, 0x38)) = (USHORT)module->Count;
+        LdrpCount(module, module->Count - 1);
         LdrpCollect();
     }
     RtlLeaveCriticalSection(&LdrpLoaderLock);
@@ -271,7 +269,7 @@ EXPORT NTSTATUS NTAPI LdrAddRefDll(ULONG flags, PVOID base) {
     RtlEnterCriticalSection(&LdrpLoaderLock);
     LDRP_MODULE *module = LdrpFindLoaded(base);
     if (!LdrpFindEntry(base)) status = STATUS_INVALID_PARAMETER;
-    if (module && module->Count >= 0) module->Count = flags & 1 ? -1 : module->Count + 1;
+    if (module && module->Count >= 0) LdrpCount(module, flags & 1 ? -1 : module->Count + 1);
     RtlLeaveCriticalSection(&LdrpLoaderLock);
     return status;
 }

@@ -14,9 +14,7 @@ static BOOLEAN LdrpCall(LDRP_MODULE *module, ULONG reason) {
 /* Puts a module at the end of the list of those that have begun. */
 static void LdrpEnterInitOrder(LDR_DATA_TABLE_ENTRY *entry) {
     LIST_ENTRY *head = &NtCurrentPeb()->Ldr->InInitializationOrderModuleList;
-    entry->InInitializationOrderLinks = (LIST_ENTRY){head, head->Blink};
-    head->Blink->Flink = &entry->InInitializationOrderLinks;
-    head->Blink = &entry->InInitializationOrderLinks;
+    InsertTailList(head, &entry->InInitializationOrderLinks);
 }
 
 /* Tells of a module and of those that it needs, the latter first; then calls their entry points in the same order.
@@ -82,8 +80,7 @@ static LDRP_MODULE *LdrpNextToEnd(void) {
 
 static void LdrpRemove(LIST_ENTRY *links) {
     if (!links->Flink) return;
-    links->Blink->Flink = links->Flink;
-    links->Flink->Blink = links->Blink;
+    RemoveEntryList(links);
     *links = (LIST_ENTRY){NULL, NULL};
 }
 

@@ -35,9 +35,7 @@ EXPORT NTSTATUS NTAPI LdrRegisterDllNotification(ULONG flags, PLDR_DLL_NOTIFICAT
     wanted->Function = function;
     wanted->Context = context;
     RtlEnterCriticalSection(&LdrpLoaderLock);
-    wanted->Links = (LIST_ENTRY){&LdrpNotifications, LdrpNotifications.Blink};
-    LdrpNotifications.Blink->Flink = &wanted->Links;
-    LdrpNotifications.Blink = &wanted->Links;
+    InsertTailList(&LdrpNotifications, &wanted->Links);
     RtlLeaveCriticalSection(&LdrpLoaderLock);
     *cookie = wanted;
     return STATUS_SUCCESS;
@@ -49,8 +47,7 @@ EXPORT NTSTATUS NTAPI LdrUnregisterDllNotification(PVOID cookie) {
     RtlEnterCriticalSection(&LdrpLoaderLock);
     for (LIST_ENTRY *at = LdrpNotifications.Flink; at != &LdrpNotifications; at = at->Flink) {
         if (CONTAINER(at, LDRP_NOTIFICATION, Links) != cookie) continue;
-        at->Blink->Flink = at->Flink;
-        at->Flink->Blink = at->Blink;
+        RemoveEntryList(at);
         RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, cookie);
         status = STATUS_SUCCESS;
         break;

@@ -74,15 +74,11 @@ void LdrpThreadBegins(BOOLEAN later) {
     thread->ClientId.UniqueProcess = teb->ClientId.UniqueProcess;
     thread->ClientId.UniqueThread = teb->ClientId.UniqueThread;
     thread->Room = !teb->ThreadLocalStoragePointer ? 0 : later ? LdrpTlsRoom() : LDRP_AS_BEGUN;
-    thread->Links.Flink = &LdrpThreads;
-    thread->Links.Blink = LdrpThreads.Blink;
-    LdrpThreads.Blink->Flink = &thread->Links;
-    LdrpThreads.Blink = &thread->Links;
+    InsertTailList(&LdrpThreads, &thread->Links);
 }
 
 static void LdrpForgetThread(LDRP_THREAD *thread) {
-    thread->Links.Blink->Flink = thread->Links.Flink;
-    thread->Links.Flink->Blink = thread->Links.Blink;
+    RemoveEntryList(&thread->Links);
     if (thread >= LdrpFirstThreads && thread < LdrpFirstThreads + 16) thread->Teb = NULL;
     else RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, thread);
 }

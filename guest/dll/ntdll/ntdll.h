@@ -11,6 +11,18 @@
 /* A-Z to a-z. */
 static inline ULONG RtlpFold(ULONG c) { return c - 'A' < 26 ? c + 0x20 : c; }
 
+/* `InsertTailList`, `RemoveEntryList`. Word by word: what runs before the program leaves the vector registers alone. */
+static inline void InsertTailList(LIST_ENTRY *head, LIST_ENTRY *entry) {
+    entry->Flink = head;
+    entry->Blink = head->Blink;
+    head->Blink->Flink = entry;
+    head->Blink = entry;
+}
+static inline void RemoveEntryList(const LIST_ENTRY *entry) {
+    entry->Blink->Flink = entry->Flink;
+    entry->Flink->Blink = entry->Blink;
+}
+
 /* mem.c, string.c */
 EXPORT void *memmove(void *, const void *, size_t);
 EXPORT void *memset(void *, int, size_t);

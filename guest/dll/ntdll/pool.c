@@ -72,7 +72,7 @@ void TppQueue(TP_OBJECT *object) {
     object->References++;
     if (object->Queued) return;
     object->Queued = TRUE;
-    TppInsert(&object->Pool->Queue[object->Priority], &object->QueueLink);
+    InsertTailList(&object->Pool->Queue[object->Priority], &object->QueueLink);
 }
 
 /* Without the lock. */
@@ -98,9 +98,9 @@ static void TppRunNext(TP_POOL *pool) {
         TppLeave();
         return;
     }
-    TppRemove(&object->QueueLink);
+    RemoveEntryList(&object->QueueLink);
     object->Queued = --object->Pending > 0;
-    if (object->Queued) TppInsert(&pool->Queue[object->Priority], &object->QueueLink);
+    if (object->Queued) InsertTailList(&pool->Queue[object->Priority], &object->QueueLink);
     if (object->TimedOut) object->TimedOut--, result = STATUS_TIMEOUT;
     BOOLEAN more = FALSE;
     for (ULONG i = 0; i < TPP_PRIORITIES; i++) more |= !TppEmpty(&pool->Queue[i]);

@@ -115,12 +115,3 @@ void TppWaitAgain(TP_OBJECT *wait);
 
 #define TppList(head) (*(head) = (LIST_ENTRY){head, head})
 static inline BOOLEAN TppEmpty(const LIST_ENTRY *head) { return head->Flink == head; }
-static inline void TppInsert(LIST_ENTRY *before, LIST_ENTRY *entry) {
-    *entry = (LIST_ENTRY){before, before->Blink};
-    before->Blink->Flink = entry;
-    before->Blink = entry;
-}
-static inline void TppRemove(LIST_ENTRY *entry) {
-    entry->Blink->Flink = entry->Flink;
-    entry->Flink->Blink = entry->Blink;
-}

@@ -24,7 +24,7 @@ NTSTATUS TppCreate(TP_OBJECT **made, TPP_KIND kind, PVOID callback, PVOID contex
         object->Finalization = environment->FinalizationCallback;
         object->RaceDll = environment->RaceDll;
     }
-    if (object->Group) TppInsert(&object->Group->Members, &object->GroupLink);
+    if (object->Group) InsertTailList(&object->Group->Members, &object->GroupLink);
     *made = object;
     return STATUS_SUCCESS;
 }
@@ -32,7 +32,7 @@ NTSTATUS TppCreate(TP_OBJECT **made, TPP_KIND kind, PVOID callback, PVOID contex
 /* Gives a reference back. */
 void TppDrop(TP_OBJECT *object) {
     if (--object->References) return;
-    if (object->Group) TppRemove(&object->GroupLink);
+    if (object->Group) RemoveEntryList(&object->GroupLink);
     TppDropPool(object->Pool);
     RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, object);
 }
@@ -48,7 +48,7 @@ void TppRelease(TP_OBJECT *object) {
 /* Takes the calls that are queued back. */
 void TppCancel(TP_OBJECT *object) {
     if (!object->Queued) return;
-    TppRemove(&object->QueueLink);
+    RemoveEntryList(&object->QueueLink);
     object->Queued = FALSE;
     object->Cancelled = TRUE;
     object->TimedOut = 0;
@@ -248,14 +248,14 @@ EXPORT void NTAPI TpReleaseCleanupGroupMembers(TP_CLEANUP_GROUP *group, ULONG ca
         TP_OBJECT *object = CONTAINER(group->Members.Flink, TP_OBJECT, GroupLink);
         object->References++;
         object->Group = NULL;
-        TppRemove(&object->GroupLink);
-        TppInsert(&members, &object->GroupLink);
+        RemoveEntryList(&object->GroupLink);
+        InsertTailList(&members, &object->GroupLink);
         TppDisarm(object);
         if (cancel) TppCancel(object);
     }
     while (!TppEmpty(&members)) {
         TP_OBJECT *object = CONTAINER(members.Flink, TP_OBJECT, GroupLink);
-        TppRemove(&object->GroupLink);
+        RemoveEntryList(&object->GroupLink);
         TppWaitFor(object, FALSE);
         BOOLEAN once = object->Kind == TppSimple;
         if (cancel && object->CancelCallback && (once ? object->Cancelled : !object->Released)) {

@@ -67,7 +67,7 @@ static TPP_WAITER *TppFindWaiter(void) {
 /* Stops a timer or a wait. */
 void TppDisarm(TP_OBJECT *object) {
     if (!object->Armed) return;
-    TppRemove(&object->ArmedLink);
+    RemoveEntryList(&object->ArmedLink);
     object->Armed = FALSE;
     if (!object->Waiter) return;
     object->Waiter->Count--;
@@ -78,7 +78,7 @@ void TppDisarm(TP_OBJECT *object) {
 static void TppInsertTimer(TP_OBJECT *timer) {
     LIST_ENTRY *at = TppTimers.Flink;
     while (at != &TppTimers && CONTAINER(at, TP_OBJECT, ArmedLink)->Due <= timer->Due) at = at->Flink;
-    TppInsert(at, &timer->ArmedLink);
+    InsertTailList(at, &timer->ArmedLink);
     timer->Armed = TRUE;
 }
 
@@ -107,7 +107,7 @@ static void TppArmWait(TP_OBJECT *wait, HANDLE handle, const LONGLONG *timeout) 
     wait->Waiter = waiter;
     waiter->Count++;
     wait->Armed = TRUE;
-    TppInsert(&waiter->Waits, &wait->ArmedLink);
+    InsertTailList(&waiter->Waits, &wait->ArmedLink);
     TppNotify(waiter);
 }
 
@@ -133,7 +133,7 @@ static void TppFire(TP_OBJECT *object, ULONG result) {
 
 /* Ends a wait. */
 static void TppEndWait(TP_OBJECT *wait, ULONG result) {
-    TppRemove(&wait->ArmedLink);
+    RemoveEntryList(&wait->ArmedLink);
     wait->Armed = FALSE;
     wait->Waiter->Count--;
     wait->Waiter = NULL;
@@ -150,7 +150,7 @@ static BOOLEAN TppExpireTimer(LONGLONG now) {
     if (TppEmpty(&TppTimers)) return FALSE;
     TP_OBJECT *timer = CONTAINER(TppTimers.Flink, TP_OBJECT, ArmedLink);
     if (timer->Due > now) return FALSE;
-    TppRemove(&timer->ArmedLink);
+    RemoveEntryList(&timer->ArmedLink);
     timer->Armed = FALSE;
     if (timer->Period) {
         timer->Due += (LONGLONG)timer->Period * 10000;

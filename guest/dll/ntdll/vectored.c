@@ -35,8 +35,7 @@ static PVOID RtlpAddVectored(ULONG list, ULONG first, PVECTORED_EXCEPTION_HANDLE
 /* Gives a reference back, with the lock held; what is left to be freed. */
 static RTLP_VECTORED *RtlpDropVectored(RTLP_VECTORED *node) {
     if (--node->References) return NULL;
-    node->Links.Blink->Flink = node->Links.Flink;
-    node->Links.Flink->Blink = node->Links.Blink;
+    RemoveEntryList(&node->Links);
     return node;
 }
 
