@@ -1,7 +1,6 @@
 //! Folders of the host's, mounted: what the guest does there, and what it cannot reach.
 
 use std::fs;
-use std::path::PathBuf;
 
 use guest::NtStatus as S;
 use guest::convention::{Gate, TrapRegs};
@@ -14,25 +13,7 @@ use kernel_model::{Answer, Call, Kernel};
 use trapgate::machine::{MappedFolder, open_folders};
 
 use crate::direct::Bytes;
-use crate::support::{Random, trapgate};
-
-/// A folder of the host's that goes with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("trapgate-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::{Random, TempFolder, trapgate};
 
 /// Memory, and the folders.
 struct World {
@@ -186,7 +167,7 @@ impl Desk {
 
 #[test]
 fn a_mounted_folder_is_read_and_written() {
-    let folder = Folder::new("rw");
+    let folder = TempFolder::new("rw");
     fs::write(folder.0.join("Read.me"), b"from the host").expect("written");
     fs::create_dir(folder.0.join("sub")).expect("a folder");
     let mut d = Desk::new(&folder.0, true);
@@ -229,7 +210,7 @@ fn a_mounted_folder_is_read_and_written() {
 
 #[test]
 fn a_folder_is_read_only_unless_asked() {
-    let folder = Folder::new("ro");
+    let folder = TempFolder::new("ro");
     fs::write(folder.0.join("file"), b"kept").expect("written");
     let mut d = Desk::new(&folder.0, false);
     for (path, access, disposition, options) in [
@@ -253,9 +234,9 @@ fn a_folder_is_read_only_unless_asked() {
 #[test]
 fn no_path_leads_out_of_a_folder() {
     use std::os::unix::fs::symlink;
-    let outside = Folder::new("outside");
+    let outside = TempFolder::new("outside");
     fs::write(outside.0.join("secret"), b"secret").expect("written");
-    let folder = Folder::new("inside");
+    let folder = TempFolder::new("inside");
     fs::write(folder.0.join("own"), b"own").expect("written");
     symlink(&outside.0, folder.0.join("out")).expect("a link");
     symlink(outside.0.join("secret"), folder.0.join("leak")).expect("a link");
@@ -314,7 +295,7 @@ fn no_path_leads_out_of_a_folder() {
 
 #[test]
 fn what_the_host_takes_away_is_gone() {
-    let folder = Folder::new("gone");
+    let folder = TempFolder::new("gone");
     fs::write(folder.0.join("file"), b"first").expect("written");
     fs::create_dir(folder.0.join("sub")).expect("a folder");
     fs::write(folder.0.join("sub/deep"), b"deep").expect("written");
@@ -343,7 +324,7 @@ fn what_the_host_takes_away_is_gone() {
 /// Random paths and calls in a mounted folder: nothing outside is touched, and nothing breaks.
 #[test]
 fn random_calls_stay_in_their_folder() {
-    let above = Folder::new("fuzz");
+    let above = TempFolder::new("fuzz");
     let host = above.0.join("inside");
     fs::create_dir(&host).expect("a folder");
     fs::write(above.0.join("guard"), b"guard").expect("written");
@@ -426,7 +407,7 @@ fn programs_find_their_files_in_a_mounted_folder() {
     for (name, arg) in [("win_files", "D:\\in"), ("crt_files", "D:\\in")] {
         let fixture = fixtures::get(name).expect("a fixture");
         for wide in [true, false] {
-            let folder = Folder::new(&format!("{name}-{wide}"));
+            let folder = TempFolder::new(&format!("{name}-{wide}"));
             let image = if wide { fixture.path() } else { fixtures::images().join(format!("x86/{name}.exe")) };
             let output = trapgate()
                 .arg("run")
@@ -450,7 +431,7 @@ fn programs_find_their_files_in_a_mounted_folder() {
 
 #[test]
 fn the_command_lists_and_saves_what_is_left() {
-    let folder = Folder::new("left");
+    let folder = TempFolder::new("left");
     fs::write(folder.0.join("in.txt"), b"input").expect("written");
     let (list, saved) = (folder.0.join("files.json"), folder.0.join("saved"));
     let run = |args: &[String]| {

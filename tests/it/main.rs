@@ -42,6 +42,7 @@ mod programs32;
 mod protections;
 mod random_calls;
 mod readme;
+mod real_programs;
 mod registry;
 mod registry_files;
 mod registry_fuzz;

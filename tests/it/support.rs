@@ -1,6 +1,7 @@
 //! Making and running machines.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use fixtures::{Fixture, Kind};
@@ -123,4 +124,29 @@ pub fn run_audited(machine: &mut Machine) -> (End, String) {
     let printed = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
     machine.kernel().check_invariants().unwrap_or_else(|wrong| panic!("{wrong}"));
     (end, printed)
+}
+
+/// A folder that goes with its test.
+pub struct TempFolder(pub PathBuf);
+
+impl TempFolder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("trapgate-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    /// One below it.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(&path).expect("a folder");
+        path
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
