@@ -126,6 +126,8 @@ fn definitions(definitions: &str, width: &str) -> BTreeMap<String, Option<String
         let (line, only) = line.split_once(" ; ").unwrap_or((line, width));
         if only == width {
             let (name, of) = line.split_once(" = ").unwrap_or((line, ""));
+            // An ordinal may stand behind both.
+            let of = of.split_whitespace().next().unwrap_or_default();
             let name = name.split_whitespace().next().expect("a name").trim_matches('"');
             found.insert(name.to_string(), of.contains('.').then(|| of.to_string()));
         }
