@@ -240,7 +240,7 @@ fn ordinary_c_programs_run() {
         assert!(machine.stats().missing.is_empty(), "{}: {:?}", fixture.name, machine.stats().missing);
         ran += 1;
     }
-    assert_eq!(ran, 10);
+    assert_eq!(ran, 11);
 }
 
 #[test]
