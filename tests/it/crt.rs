@@ -47,6 +47,8 @@ const LIBRARIES: &[(&str, &str, &[&str])] = &[
     ("x86/msvcrt.dll", "msvcrt/msvcrt32.def", &["kernel32.dll", "ntdll.dll"]),
     ("x64/ucrtbase.dll", "ucrtbase/ucrtbase.def", &["kernel32.dll", "ntdll.dll"]),
     ("x86/ucrtbase.dll", "ucrtbase/ucrtbase32.def", &["kernel32.dll", "ntdll.dll"]),
+    ("x64/vcruntime140.dll", "vcruntime140/vcruntime140.def", &["kernel32.dll", "ntdll.dll", "ucrtbase.dll"]),
+    ("x86/vcruntime140.dll", "vcruntime140/vcruntime140_32.def", &["kernel32.dll", "ntdll.dll", "ucrtbase.dll"]),
     ("x64/wow64.dll", "wow64/wow64.def", &["ntdll.dll"]),
     ("x64/wow64cpu.dll", "wow64cpu/wow64cpu.def", &["wow64.dll"]),
 ];
