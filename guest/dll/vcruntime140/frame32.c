@@ -35,8 +35,7 @@ __asm__(".globl _CxxCallWithEbp\n_CxxCallWithEbp:\n"
 
 /* A state is a byte where there are few: some code writes no more. */
 static LONG CxxState(const CXX_FUNCTION *function, const CXX_NODE *node) {
-    const CXX_FUNCTION *f = function;
-    return f->High < 0x80 ? (signed char)node->State : node->State;
+    return function->High < 0x80 ? (signed char)node->State : node->State;
 }
 
 static void CxxUnwindTo(const CXX_FUNCTION *function, CXX_NODE *node, LONG to) {
@@ -91,8 +90,8 @@ static EXCEPTION_DISPOSITION CxxInCatch(EXCEPTION_RECORD *record, CXX_GUARD *gua
         CxxEndCatch(&guard->Catch, FALSE);
         return ExceptionContinueSearch;
     }
-    CxxNoteRethrow(&guard->Catch, record);
     CxxSearch(&guard->Function, guard->Node, record, context, &guard->Registration);
+    CxxNoteRethrow(&guard->Catch, record);
     return ExceptionContinueSearch;
 }
 

@@ -69,8 +69,8 @@ static ULONG_PTR CxxCatchBlock(EXCEPTION_RECORD *unwind) {
     const CXX_FUNCTION *function = (const CXX_FUNCTION *)unwind->ExceptionInformation[FUNCTION];
     const CXX_HANDLER *handler = &found->Handler;
     CXX_CATCH catch = {.Frame = function->Frame};
-    CXX_ACTION outside;
-    CxxAction(function, found->Try.Low, &outside);
+    CXX_ACTION outside = {.To = function->Outside};
+    if (found->Try.Low <= function->High) CxxAction(function, found->Try.Low, &outside);
     catch.State = outside.To;
     CxxBeginCatch(&catch, found->Record, (CONTEXT *)unwind->ExceptionInformation[CONTEXT_AT]);
     ULONG_PTR next = CxxCallCatch(handler->Code, function->Root, &catch);

@@ -51,14 +51,13 @@ static BOOLEAN CxxType(CXX_TEXT *text, const char **at) {
     static const char *const qualifiers[] = {"", " const", " volatile", " const volatile"};
     const char *pointer = **at == 'A' ? " &" : **at >= 'P' && **at <= 'S' ? " *" : NULL;
     if (pointer) {
-        char own = **at;
+        /* Whether the pointer is const itself, what points to it says too. */
         *at += 1;
         BOOLEAN wide = **at == 'E';
         if (wide) *at += 1;
         char qualifier = *(*at)++;
         if (qualifier < 'A' || qualifier > 'D' || !CxxType(text, at)) return FALSE;
-        return CxxWord(text, qualifiers[qualifier - 'A']) && CxxWord(text, pointer) && CxxWord(text, wide ? " __ptr64" : "")
-            && CxxWord(text, own >= 'P' ? qualifiers[own - 'P'] : "");
+        return CxxWord(text, qualifiers[qualifier - 'A']) && CxxWord(text, pointer) && CxxWord(text, wide ? " __ptr64" : "");
     }
     for (size_t i = 0; i < sizeof CxxBuiltIn / sizeof *CxxBuiltIn; i++) {
         size_t size = strlen(CxxBuiltIn[i].code);

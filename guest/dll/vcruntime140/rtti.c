@@ -93,10 +93,11 @@ const TYPE_DESCRIPTOR *__RTtypeid(char *object) {
     return CxxWhole(object).type;
 }
 
+/* The object is that with the table of virtual functions; the one to cast, which may have it in a base, lies `table` before. */
 PVOID __RTDynamicCast(char *object, LONG table, const TYPE_DESCRIPTOR *source, const TYPE_DESCRIPTOR *target, BOOL reference) {
     if (!object) return NULL;
-    CXX_WHOLE whole = CxxWhole(object + table);
-    char *to = CxxCast(&whole, object, source, target);
+    CXX_WHOLE whole = CxxWhole(object);
+    char *to = CxxCast(&whole, object - table, source, target);
     if (!to && reference) CxxThrowBadCast("Bad dynamic_cast!");
     return to;
 }
