@@ -109,7 +109,8 @@ system x86 advapi32 0x77d00000
 for small in bcrypt:7ffc0c500000:77a00000 bcryptprimitives:7ffc0c400000:77900000 userenv:7ffc0c300000:77800000 \
     ws2_32:7ffc0c600000:77700000 winmm:7ffc0c200000:77600000 powrprof:7ffc0c100000:77500000 psapi:7ffc0c080000:77480000 \
     version:7ffc0c060000:77460000 shlwapi:7ffc0c040000:77440000 shell32:7ffc0c020000:77420000 user32:7ffc0d800000:77400000 \
-    ole32:7ffc0d900000:773e0000; do
+    ole32:7ffc0d900000:773e0000 combase:7ffc0d940000:773c0000 oleaut32:7ffc0d980000:773a0000 wsock32:7ffc0d9c0000:77380000 \
+    secur32:7ffc0da00000:77360000 dbghelp:7ffc0da40000:77340000; do
     IFS=: read -r name wide low <<<"$small"
     system x64 "$name" "0x$wide"
     system x86 "$name" "0x$low"

@@ -26,10 +26,12 @@ const FOLDERS: &[(&str, &str)] = &[
     ("Windows\\System32\\drivers", ""),
     ("Windows\\System32\\drivers\\etc", ""),
     ("Windows\\Temp", TEMPORARY),
+    ("Windows\\Fonts", ""),
     ("Program Files", SYSTEM),
+    ("Program Files\\Common Files", ""),
 ];
 /// The same on 64-bit ones.
-const FOLDERS_64: &[(&str, &str)] = &[("Windows\\SysWOW64", ""), ("Program Files (x86)", SYSTEM)];
+const FOLDERS_64: &[(&str, &str)] = &[("Windows\\SysWOW64", ""), ("Program Files (x86)", SYSTEM), ("Program Files (x86)\\Common Files", "")];
 /// Since Vista, and before.
 const VISTA: u32 = 6000;
 const USERS: &[(&str, &str)] = &[
@@ -40,13 +42,17 @@ const USERS: &[(&str, &str)] = &[
     ("Users\\user\\AppData", ""),
     ("Users\\user\\AppData\\Local", ""),
     ("Users\\user\\AppData\\Local\\Temp", ""),
+    ("Users\\user\\AppData\\LocalLow", ""),
     ("Users\\user\\AppData\\Roaming", ""),
     ("Users\\user\\Desktop", ""),
     ("Users\\user\\Documents", ""),
+    ("Users\\user\\Downloads", ""),
 ];
 const DOCUMENTS: &[(&str, &str)] = &[
     ("Documents and Settings", SYSTEM),
+    ("Documents and Settings\\All Users", SYSTEM),
     ("Documents and Settings\\user", TEMPORARY),
+    ("Documents and Settings\\user\\Application Data", ""),
     ("Documents and Settings\\user\\Local Settings", ""),
     ("Documents and Settings\\user\\Local Settings\\Temp", ""),
 ];

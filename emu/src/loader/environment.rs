@@ -1,38 +1,88 @@
 //! Command line and environment.
 
-use guest::Arch;
+use guest::{Arch, Profile};
 
-/// The environment a process gets: fixed, so that runs repeat.
-const VARIABLES: &[&str] = &[
-    "=C:=C:\\",
-    "COMPUTERNAME=TRAPGATE",
-    "ComSpec=C:\\Windows\\system32\\cmd.exe",
-    "NUMBER_OF_PROCESSORS=1",
-    "OS=Windows_NT",
-    "Path=C:\\Windows\\system32;C:\\Windows",
-    "SystemDrive=C:",
-    "SystemRoot=C:\\Windows",
-    "TEMP=C:\\Windows\\Temp",
-    "TMP=C:\\Windows\\Temp",
-    "USERNAME=user",
-    "windir=C:\\Windows",
-];
-
-/// What says which processor a kernel and a program run on, after `Path`.
-const fn processor(kernel: Arch, program: Arch) -> &'static [&'static str] {
-    match (kernel, program) {
-        (_, Arch::X64) => &["PROCESSOR_ARCHITECTURE=AMD64"],
-        (Arch::X86, Arch::X86) => &["PROCESSOR_ARCHITECTURE=x86"],
-        (Arch::X64, Arch::X86) => &["PROCESSOR_ARCHITECTURE=x86", "PROCESSOR_ARCHITEW6432=AMD64"],
-    }
+/// Who has a variable: kernels and programs of these widths.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    All,
+    /// On a 64-bit kernel.
+    Wide,
+    /// A program of the kernel's width.
+    Own,
+    /// A 64-bit program.
+    X64,
+    /// A 32-bit program.
+    X86,
+    /// A 32-bit program on a 64-bit kernel.
+    Wow64,
 }
 
-/// The environment block: strings with terminators, and one more terminator.
-pub(super) fn block(kernel: Arch, program: Arch) -> Vec<u8> {
-    let at = VARIABLES.iter().position(|v| v.starts_with("Path=")).map_or(0, |i| i + 1);
-    let (before, after) = VARIABLES.split_at_checked(at).unwrap_or((VARIABLES, &[]));
-    let all = before.iter().chain(processor(kernel, program)).chain(after);
-    let text: String = all.flat_map(|v| [*v, "\0"]).collect();
+const VISTA: u32 = 6000;
+const XP: u32 = 2600;
+const TEN: u32 = 10240;
+
+/// The environment that a process of a user's gets, as Windows makes it: fixed, so that runs repeat. The first build and the one
+/// after the last that have a variable so, in the order in which Windows keeps them.
+#[rustfmt::skip]
+const VARIABLES: &[(u32, u32, Who, &str)] = &[
+    (0, !0, Who::All, "=C:=C:\\"),
+    (0, VISTA, Who::All, "ALLUSERSPROFILE=C:\\Documents and Settings\\All Users"),
+    (VISTA, !0, Who::All, "ALLUSERSPROFILE=C:\\ProgramData"),
+    (0, VISTA, Who::All, "APPDATA=C:\\Documents and Settings\\user\\Application Data"),
+    (VISTA, !0, Who::All, "APPDATA=C:\\Users\\user\\AppData\\Roaming"),
+    (0, !0, Who::Own, "CommonProgramFiles=C:\\Program Files\\Common Files"),
+    (0, !0, Who::Wow64, "CommonProgramFiles=C:\\Program Files (x86)\\Common Files"),
+    (0, !0, Who::Wide, "CommonProgramFiles(x86)=C:\\Program Files (x86)\\Common Files"),
+    (7600, !0, Who::Wide, "CommonProgramW6432=C:\\Program Files\\Common Files"),
+    (0, !0, Who::All, "COMPUTERNAME=TRAPGATE"),
+    (0, !0, Who::All, "ComSpec=C:\\Windows\\system32\\cmd.exe"),
+    (TEN, !0, Who::All, "DriverData=C:\\Windows\\System32\\Drivers\\DriverData"),
+    (0, !0, Who::All, "HOMEDRIVE=C:"),
+    (0, VISTA, Who::All, "HOMEPATH=\\Documents and Settings\\user"),
+    (VISTA, !0, Who::All, "HOMEPATH=\\Users\\user"),
+    (VISTA, !0, Who::All, "LOCALAPPDATA=C:\\Users\\user\\AppData\\Local"),
+    (0, !0, Who::All, "LOGONSERVER=\\\\TRAPGATE"),
+    (0, !0, Who::All, "NUMBER_OF_PROCESSORS=1"),
+    (0, !0, Who::All, "OS=Windows_NT"),
+    (0, !0, Who::All, "Path=C:\\Windows\\system32;C:\\Windows"),
+    (0, !0, Who::All, "PATHEXT=.COM;.EXE;.BAT;.CMD;.VBS;.VBE;.JS;.JSE;.WSF;.WSH;.MSC"),
+    (0, !0, Who::X64, "PROCESSOR_ARCHITECTURE=AMD64"),
+    (0, !0, Who::X86, "PROCESSOR_ARCHITECTURE=x86"),
+    (0, !0, Who::Wow64, "PROCESSOR_ARCHITEW6432=AMD64"),
+    (VISTA, !0, Who::All, "ProgramData=C:\\ProgramData"),
+    (0, !0, Who::Own, "ProgramFiles=C:\\Program Files"),
+    (0, !0, Who::Wow64, "ProgramFiles=C:\\Program Files (x86)"),
+    (0, !0, Who::Wide, "ProgramFiles(x86)=C:\\Program Files (x86)"),
+    (7600, !0, Who::Wide, "ProgramW6432=C:\\Program Files"),
+    (VISTA, !0, Who::All, "PUBLIC=C:\\Users\\Public"),
+    (XP, !0, Who::All, "SESSIONNAME=Console"),
+    (0, !0, Who::All, "SystemDrive=C:"),
+    (0, !0, Who::All, "SystemRoot=C:\\Windows"),
+    (0, VISTA, Who::All, "TEMP=C:\\Documents and Settings\\user\\Local Settings\\Temp"),
+    (VISTA, !0, Who::All, "TEMP=C:\\Users\\user\\AppData\\Local\\Temp"),
+    (0, VISTA, Who::All, "TMP=C:\\Documents and Settings\\user\\Local Settings\\Temp"),
+    (VISTA, !0, Who::All, "TMP=C:\\Users\\user\\AppData\\Local\\Temp"),
+    (0, !0, Who::All, "USERDOMAIN=TRAPGATE"),
+    (0, !0, Who::All, "USERNAME=user"),
+    (0, VISTA, Who::All, "USERPROFILE=C:\\Documents and Settings\\user"),
+    (VISTA, !0, Who::All, "USERPROFILE=C:\\Users\\user"),
+    (0, !0, Who::All, "windir=C:\\Windows"),
+];
+
+/// The environment block of a program: strings with terminators, and one more terminator.
+pub(super) fn block(profile: &Profile, program: Arch) -> Vec<u8> {
+    let (build, wide, narrow) = (profile.version.2, profile.arch == Arch::X64, program == Arch::X86);
+    let has = |who: Who| match who {
+        Who::All => true,
+        Who::Wide => wide,
+        Who::Own => wide != narrow,
+        Who::X64 => !narrow,
+        Who::X86 => narrow,
+        Who::Wow64 => wide && narrow,
+    };
+    let here = VARIABLES.iter().filter(|(since, until, who, _)| (*since..*until).contains(&build) && has(*who));
+    let text: String = here.flat_map(|(.., variable)| [*variable, "\0"]).collect();
     guest::layout::wide(&text)
 }
 
@@ -83,6 +133,7 @@ mod tests {
 
     #[test]
     fn the_environment_ends_with_two_terminators() {
-        assert!(block(Arch::X64, Arch::X86).ends_with(&[0, 0, 0, 0]));
+        let profile = Profile::by_name("win10-22h2-x64").expect("a profile");
+        assert!(block(profile, Arch::X86).ends_with(&[0, 0, 0, 0]));
     }
 }

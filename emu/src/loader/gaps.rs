@@ -33,12 +33,12 @@ impl Gaps {
 
     /// Where a call of a function goes that is not there; `None`: Windows has no such function, or there is no room.
     pub(super) fn address(
-        &mut self, target: &mut Target<'_>, arch: Arch, dll: &str, by: &ImportBy, built_in: bool,
+        &mut self, target: &mut Target<'_>, arch: Arch, dll: &str, by: &ImportBy,
     ) -> Option<u64> {
-        // Of an ordinal nobody knows whether a DLL has it that is there.
+        // Which ordinals a DLL has nobody knows: all of them.
         let known = match by {
             ImportBy::Name(name) => exports::has(dll, name),
-            ImportBy::Ordinal(_) => !built_in && exports::has_dll(dll),
+            ImportBy::Ordinal(_) => exports::has_dll(dll),
         };
         if !known {
             return None;

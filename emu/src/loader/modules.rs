@@ -424,7 +424,7 @@ impl Modules {
             || LoadError::MissingExport { file: importer.file.into(), dll: dll.into(), symbol: by.to_string() };
         let index = match self.load_dll(loading, importer.file, importer.arch, dll) {
             Err(LoadError::MissingDll { .. }) if loading.fills_gaps(dll) => {
-                let gap = self.gaps.address(loading.target, importer.arch, &canonical(dll), by, false);
+                let gap = self.gaps.address(loading.target, importer.arch, &canonical(dll), by);
                 return gap.ok_or_else(missing);
             }
             loaded => loaded?,
@@ -437,7 +437,9 @@ impl Modules {
             if !builtin::has(importer.arch, &name) || !loading.fills_gaps(&name) {
                 return Err(missing());
             }
-            let gap = self.gaps.address(loading.target, importer.arch, &name, by, true);
+            // Of the DLL, or of the API set that it hosts.
+            let names = [name.as_str(), dll];
+            let gap = names.iter().find_map(|name| self.gaps.address(loading.target, importer.arch, name, by));
             return gap.ok_or_else(missing);
         };
         match export {

@@ -52,3 +52,5 @@ static inline PVOID AdvpAllocate(SIZE_T size) {
 ULONG NTAPI GetLengthSid(const SID *sid);
 BOOL NTAPI IsValidSid(const SID *sid);
 BOOL NTAPI ConvertSidToStringSidW(const SID *sid, WCHAR **result);
+/* reg_text.c */
+const WCHAR *AdvpVariable(const WCHAR *name, ULONG units);

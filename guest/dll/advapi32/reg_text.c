@@ -83,7 +83,7 @@ ULONG AdvpNarrow(const WCHAR *text, ULONG units, char *to, ULONG room) {
 BOOL AdvpIsText(ULONG type) { return type == REG_SZ || type == REG_EXPAND_SZ || type == REG_MULTI_SZ; }
 
 /* A variable of the environment, by name and length. */
-static const WCHAR *AdvpVariable(const WCHAR *name, ULONG units) {
+const WCHAR *AdvpVariable(const WCHAR *name, ULONG units) {
     for (const WCHAR *at = NtCurrentPeb()->ProcessParameters->Environment; at && *at; at += wcslen(at) + 1) {
         if (!_wcsnicmp(at, name, units) && at[units] == '=') return at + units + 1;
     }

@@ -29,3 +29,10 @@ NTSTATUS NTAPI BCryptGenRandom(HANDLE algorithm, UCHAR *to, ULONG size, ULONG fl
         return STATUS_INVALID_HANDLE;
     return to || !size ? KsecRandom(to, size) : STATUS_INVALID_PARAMETER;
 }
+
+/* `BCryptGetFipsAlgorithmMode`: it is off. */
+NTSTATUS NTAPI BCryptGetFipsAlgorithmMode(BOOLEAN *enabled) {
+    if (!enabled) return STATUS_INVALID_PARAMETER;
+    *enabled = FALSE;
+    return STATUS_SUCCESS;
+}

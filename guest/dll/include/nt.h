@@ -135,6 +135,11 @@ AT(TEB, LastErrorValue, 0x68, 0x34);
 AT(TEB, LastStatusValue, 0x1250, 0xbf4);
 AT(TEB, TlsSlots, 0x1480, 0xe10);
 
+/* The stack of a thread. */
+typedef struct {
+    PVOID OldStackBase, OldStackLimit, StackBase, StackLimit, StackAllocationBase;
+} INITIAL_TEB;
+
 /* The upper half is there twice, because the kernel cannot write all of it at once. */
 typedef struct { ULONG LowPart, High1Time, High2Time; } KSYSTEM_TIME;
 typedef struct {
@@ -294,6 +299,10 @@ NTSYSAPI void NTAPI RtlGetNtVersionNumbers(ULONG *, ULONG *, ULONG *);
 NTSYSAPI BOOLEAN NTAPI RtlQueryPerformanceCounter(LONGLONG *);
 NTSYSAPI BOOLEAN NTAPI RtlQueryPerformanceFrequency(LONGLONG *);
 NTSYSAPI PVOID NTAPI RtlImageNtHeader(PVOID);
+NTSYSAPI NTSTATUS NTAPI RtlCreateUserStack(SIZE_T, SIZE_T, ULONG_PTR, SIZE_T, ULONG_PTR, INITIAL_TEB *);
+NTSYSAPI void NTAPI RtlFreeUserStack(PVOID);
+NTSYSAPI ULONGLONG NTAPI VerSetConditionMask(ULONGLONG, ULONG, UCHAR);
+NTSYSAPI NTSTATUS NTAPI RtlVerifyVersionInfo(PVOID, ULONG, ULONGLONG);
 NTSYSAPI void NTAPI RtlExitUserProcess(NTSTATUS) __attribute__((noreturn));
 NTSYSAPI void NTAPI RtlExitUserThread(NTSTATUS) __attribute__((noreturn));
 NTSYSAPI SIZE_T NTAPI RtlCompareMemory(const void *, const void *, SIZE_T);

@@ -52,7 +52,7 @@ enum { FILE_OPENED = 1, FILE_OVERWRITTEN = 3 };
 enum {
     FileBothDirectoryInformation = 3, FileBasicInformation = 4, FileStandardInformation = 5, FileInternalInformation = 6,
     FileNameInformation = 9, FileRenameInformation = 10, FileDispositionInformation = 13, FilePositionInformation = 14,
-    FileAllocationInformation = 19, FileEndOfFileInformation = 20, FileStreamInformation = 22, FilePipeInformation = 23,
+    FileAllocationInformation = 19, FileEndOfFileInformation = 20, FileStreamInformation = 22, FilePipeInformation = 23, FilePipeLocalInformation = 24,
     FileCompletionInformation = 30, FileNetworkOpenInformation = 34, FileAttributeTagInformation = 35,
 };
 enum { FileFsVolumeInformation = 1, FileFsSizeInformation = 3, FileFsDeviceInformation = 4, FileFsAttributeInformation = 5 };

@@ -1,7 +1,6 @@
 /* Times and dates. The time zone is UTC. */
 #include "files.h"
 
-typedef struct { USHORT wYear, wMonth, wDayOfWeek, wDay, wHour, wMinute, wSecond, wMilliseconds; } SYSTEMTIME;
 typedef struct { SHORT Year, Month, Day, Hour, Minute, Second, Milliseconds, Weekday; } TIME_FIELDS;
 typedef struct {
     LONG Bias;
@@ -86,4 +85,11 @@ BOOL NTAPI FileTimeToDosDateTime(const FILETIME *time, USHORT *date, USHORT *clo
 BOOL NTAPI DosDateTimeToFileTime(USHORT date, USHORT clock, FILETIME *to) {
     SYSTEMTIME t = {(USHORT)(1980 + (date >> 9)), date >> 5 & 15, 0, date & 31, (USHORT)(clock >> 11), clock >> 5 & 63, (USHORT)((clock & 31) * 2), 0};
     return SystemTimeToFileTime(&t, to);
+}
+/* `GetTimeZoneInformationForYear`: every year's is the same. */
+BOOL NTAPI GetTimeZoneInformationForYear(USHORT year, const DYNAMIC_ZONE *zone, TIME_ZONE_INFORMATION *to) {
+    (void)year;
+    if (zone && zone->Zone.Bias) return BasepFail(ERROR_NOT_SUPPORTED);
+    GetTimeZoneInformation(to);
+    return TRUE;
 }

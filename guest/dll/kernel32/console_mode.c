@@ -16,6 +16,13 @@ static ULONG *BasepConsoleMode(HANDLE handle) {
     return handle == NtCurrentPeb()->ProcessParameters->StandardInput ? &BasepInputMode : &BasepOutputMode;
 }
 
+/* Whether a handle is of the console's input, or of its output. */
+BOOL BasepIsConsoleSide(HANDLE handle, BOOL input) {
+    const ULONG *mode = BasepConsoleMode(handle);
+    if (!mode) return FALSE;
+    return (mode == &BasepInputMode) == input ? TRUE : BasepFail(ERROR_INVALID_HANDLE);
+}
+
 /* `GetConsoleMode`. */
 BOOL NTAPI GetConsoleMode(HANDLE handle, ULONG *mode) {
     const ULONG *of = BasepConsoleMode(handle);

@@ -18,3 +18,18 @@ ULONG NTAPI SetErrorMode(ULONG mode) {
     NtSetInformationProcess(NtCurrentProcess(), ProcessDefaultHardErrorMode, &native, sizeof native);
     return before;
 }
+
+/* `TEB.HardErrorMode`, from Windows 7 on. */
+static ULONG *BasepThreadErrorMode(void) { return (ULONG *)((char *)NtCurrentTeb() + WIDTH(0x16b0, 0xf28)); }
+#define RTL_ERRORMODE_SHIFT 4
+
+/* `GetThreadErrorMode`. */
+ULONG NTAPI GetThreadErrorMode(void) { return *BasepThreadErrorMode() >> RTL_ERRORMODE_SHIFT; }
+
+/* `SetThreadErrorMode`: SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SEM_NOOPENFILEERRORBOX. */
+BOOL NTAPI SetThreadErrorMode(ULONG mode, ULONG *before) {
+    if (mode & ~0x8003u) return BasepFail(ERROR_INVALID_PARAMETER);
+    if (before) *before = GetThreadErrorMode();
+    *BasepThreadErrorMode() = mode << RTL_ERRORMODE_SHIFT;
+    return TRUE;
+}

@@ -14,6 +14,7 @@ enum {
 #define MAX_PATH 260
 
 typedef struct { ULONG dwLowDateTime, dwHighDateTime; } FILETIME;
+typedef struct { USHORT wYear, wMonth, wDayOfWeek, wDay, wHour, wMinute, wSecond, wMilliseconds; } SYSTEMTIME;
 typedef struct {
     ULONG_PTR Internal, InternalHigh;
     ULONG Offset, OffsetHigh;
@@ -29,6 +30,12 @@ const WCHAR *BasepVariable(const char *name);
 /* text.c */
 WCHAR *BasepWidenLong(const char *text);
 WCHAR *BasepWidenBlock(const char *block);
+/* console_mode.c */
+BOOL BasepIsConsoleSide(HANDLE handle, BOOL input);
+/* calendar.c */
+BOOL NTAPI FileTimeToSystemTime(const FILETIME *, SYSTEMTIME *);
+BOOL NTAPI SystemTimeToFileTime(const SYSTEMTIME *, FILETIME *);
+void NTAPI GetLocalTime(SYSTEMTIME *);
 /* open.c */
 HANDLE NTAPI CreateFileW(const WCHAR *, ULONG, ULONG, SECURITY_ATTRIBUTES *, ULONG, ULONG, HANDLE);
 BOOL NTAPI CloseHandle(HANDLE);

@@ -52,6 +52,16 @@ static inline BOOL BasepStatus(NTSTATUS status) {
     return FALSE;
 }
 
+/* A text that is being written. Without room its length alone is counted. */
+typedef struct {
+    WCHAR *text;
+    ULONG length, room;
+} BASEP_TEXT;
+static inline void BasepPut(BASEP_TEXT *to, WCHAR c) {
+    if (to->length < to->room) to->text[to->length] = c;
+    to->length++;
+}
+
 /* text.c */
 ULONG BasepUtf8FromUtf16(const WCHAR *text, ULONG units, char *to, ULONG room, ULONG *taken);
 BOOL BasepWideName(const char *name, WCHAR *to);

@@ -224,3 +224,5 @@ BOOL NTAPI GetCPInfoExW(ULONG page, ULONG flags, CPINFOEXW *to) {
     memmove(to->Name, name, sizeof name);
     return TRUE;
 }
+/* `GetUserGeoID`: the United States. */
+LONG NTAPI GetUserGeoID(ULONG class) { return class == 16 ? 244 : class == 14 ? 39070 : BasepFail(ERROR_INVALID_PARAMETER); }

@@ -17,6 +17,11 @@ PVOID NTAPI VirtualAllocEx(HANDLE process, PVOID base, SIZE_T size, ULONG type, 
     }
     return BasepStatus(NtAllocateVirtualMemory(process, &base, 0, &size, type, protect)) ? base : NULL;
 }
+/* `VirtualAllocExNuma`: there is one node. */
+PVOID NTAPI VirtualAllocExNuma(HANDLE process, PVOID base, SIZE_T size, ULONG type, ULONG protect, ULONG node) {
+    (void)node;
+    return VirtualAllocEx(process, base, size, type, protect);
+}
 
 /* `VirtualAlloc`. */
 PVOID NTAPI VirtualAlloc(PVOID base, SIZE_T size, ULONG type, ULONG protect) {

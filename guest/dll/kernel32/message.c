@@ -17,17 +17,6 @@ static const struct {
 #include "messages.inc"
 };
 
-typedef struct {
-    WCHAR *text;
-    ULONG length, room;
-} BASEP_TEXT;
-
-/* Without room the length alone is counted. */
-static void BasepPut(BASEP_TEXT *to, WCHAR c) {
-    if (to->length < to->room) to->text[to->length] = c;
-    to->length++;
-}
-
 /* The text, with %1 and on replaced by strings, %% and others by what is behind them. */
 static void BasepExpand(BASEP_TEXT *to, const WCHAR *from, ULONG flags, const WCHAR *const *values) {
     for (; *from; from++) {

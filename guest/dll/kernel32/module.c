@@ -84,3 +84,24 @@ PVOID NTAPI GetProcAddress(PVOID base, const char *name) {
     if (!base) base = NtCurrentPeb()->ImageBaseAddress;
     return BasepStatus(LdrGetProcedureAddress(base, by_name ? &string : NULL, ordinal, &address)) ? address : NULL;
 }
+
+/* `GetBinaryTypeW`: SCS_32BIT_BINARY or SCS_64BIT_BINARY. ERROR_BAD_EXE_FORMAT. */
+BOOL NTAPI GetBinaryTypeW(const WCHAR *name, ULONG *type) {
+    IO_STATUS_BLOCK io;
+    HANDLE file;
+    UCHAR head[64], pe[6];
+    LONGLONG at = 0;
+    if (!BasepStatus(BasepOpenPath(name, GENERIC_READ, FILE_NON_DIRECTORY_FILE, &file))) return FALSE;
+    NTSTATUS status = NtReadFile(file, NULL, NULL, NULL, &io, head, sizeof head, &at, NULL);
+    BOOL known = status >= 0 && io.Information == sizeof head && head[0] == 'M' && head[1] == 'Z';
+    if (known) {
+        at = head[60] | head[61] << 8 | head[62] << 16 | (LONGLONG)head[63] << 24;
+        status = NtReadFile(file, NULL, NULL, NULL, &io, pe, sizeof pe, &at, NULL);
+        ULONG machine = (ULONG)(pe[4] | pe[5] << 8);
+        known = status >= 0 && io.Information == sizeof pe && pe[0] == 'P' && pe[1] == 'E' && (machine == 0x14c || machine == 0x8664);
+        if (known) *type = machine == 0x8664 ? 6 : 0;
+    }
+    NtClose(file);
+    return known ? TRUE : BasepFail(193 /* ERROR_BAD_EXE_FORMAT */);
+}
+BASEP_PATH_A(BOOL, FALSE, GetBinaryTypeA, (const char *name, ULONG *type), GetBinaryTypeW(wide, type))

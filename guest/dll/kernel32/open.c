@@ -183,3 +183,26 @@ BOOL NTAPI GetOverlappedResult(HANDLE file, OVERLAPPED *o, ULONG *count, BOOL wa
     *count = (ULONG)o->InternalHigh;
     return BasepStatus((NTSTATUS)o->Internal);
 }
+
+/* `CreateFile2`: what `CreateFileW` takes, in a structure. */
+typedef struct { ULONG Size, Attributes, Flags, Quality; SECURITY_ATTRIBUTES *Security; HANDLE Template; } CREATEFILE2;
+HANDLE NTAPI CreateFile2(const WCHAR *name, ULONG access, ULONG share, ULONG creation, const CREATEFILE2 *more) {
+    if (more && more->Size != sizeof *more) {
+        BasepFail(ERROR_INVALID_PARAMETER);
+        return INVALID_HANDLE_VALUE;
+    }
+    ULONG flags = more ? more->Attributes | more->Flags | more->Quality : 0;
+    return CreateFileW(name, access, share, more ? more->Security : NULL, creation, flags, more ? more->Template : NULL);
+}
+
+/* `ReOpenFile`: the same file once more, with other access. */
+HANDLE NTAPI ReOpenFile(HANDLE file, ULONG access, ULONG share, ULONG flags) {
+    UNICODE_STRING none = {0, 0, NULL};
+    OBJECT_ATTRIBUTES attributes = {sizeof attributes, file, &none, OBJ_CASE_INSENSITIVE, NULL, NULL};
+    IO_STATUS_BLOCK io;
+    HANDLE again = NULL;
+    access |= SYNCHRONIZE | FILE_READ_ATTRIBUTES;
+    if (flags & FILE_FLAG_DELETE_ON_CLOSE) access |= DELETE;
+    NTSTATUS status = NtOpenFile(&again, access, &attributes, &io, share, BasepOptions(flags));
+    return BasepStatus(status) ? again : INVALID_HANDLE_VALUE;
+}

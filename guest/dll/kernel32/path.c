@@ -198,3 +198,15 @@ ULONG NTAPI GetLongPathNameW(const WCHAR *name, WCHAR *to, ULONG room) {
     NtClose(file);
     return BasepGive(name, to, room);
 }
+
+/* `NeedCurrentDirectoryForExePathW`: whether a program's name is looked for in the current directory first. */
+BOOL NTAPI NeedCurrentDirectoryForExePathW(const WCHAR *name) {
+    for (; *name; name++)
+        if (*name == '\\') return TRUE;
+    return !BasepVariable("NoDefaultCurrentDirectoryInExePath");
+}
+BOOL NTAPI NeedCurrentDirectoryForExePathA(const char *name) {
+    for (; *name; name++)
+        if (*name == '\\') return TRUE;
+    return NeedCurrentDirectoryForExePathW(L"");
+}

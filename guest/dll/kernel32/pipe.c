@@ -112,6 +112,40 @@ BOOL NTAPI SetNamedPipeHandleState(HANDLE pipe, ULONG *mode, ULONG *count, ULONG
     return BasepStatus(NtSetInformationFile(pipe, &io, modes, sizeof modes, FilePipeInformation));
 }
 
+/* `GetNamedPipeInfo`: of which end it is, its buffers, the most instances. */
+typedef struct { ULONG Type, Configuration, MaximumInstances, CurrentInstances, InboundQuota, ReadDataAvailable, OutboundQuota, WriteQuotaAvailable, State, End; } BASEP_PIPE;
+static BOOL BasepQueryPipe(HANDLE pipe, BASEP_PIPE *local) {
+    IO_STATUS_BLOCK io;
+    return BasepStatus(NtQueryInformationFile(pipe, &io, local, sizeof *local, FilePipeLocalInformation));
+}
+BOOL NTAPI GetNamedPipeInfo(HANDLE pipe, ULONG *flags, ULONG *outbound, ULONG *inbound, ULONG *instances) {
+    BASEP_PIPE local;
+    if (!BasepQueryPipe(pipe, &local)) return FALSE;
+    /* PIPE_SERVER_END, PIPE_TYPE_MESSAGE */
+    if (flags) *flags = (local.End ? 1 : 0) | (local.Type ? 4 : 0);
+    if (outbound) *outbound = local.OutboundQuota;
+    if (inbound) *inbound = local.InboundQuota;
+    if (instances) *instances = local.MaximumInstances >= 255 ? 255 : local.MaximumInstances;
+    return TRUE;
+}
+
+/* `GetNamedPipeHandleStateW`: the read mode and how many instances there are; a client's user is told to nobody. */
+BOOL NTAPI GetNamedPipeHandleStateW(HANDLE pipe, ULONG *mode, ULONG *instances, ULONG *count, ULONG *timeout, WCHAR *user, ULONG room) {
+    IO_STATUS_BLOCK io;
+    ULONG modes[2];
+    BASEP_PIPE local;
+    (void)room;
+    if (count || timeout || user) return BasepFail(ERROR_NOT_SUPPORTED);
+    if (!BasepQueryPipe(pipe, &local)) return FALSE;
+    if (!BasepStatus(NtQueryInformationFile(pipe, &io, modes, sizeof modes, FilePipeInformation))) return FALSE;
+    if (mode) *mode = (modes[0] ? 2 : 0) | (modes[1] ? 1 : 0);
+    if (instances) *instances = local.CurrentInstances;
+    return TRUE;
+}
+BOOL NTAPI GetNamedPipeHandleStateA(HANDLE pipe, ULONG *mode, ULONG *instances, ULONG *count, ULONG *timeout, char *user, ULONG room) {
+    return GetNamedPipeHandleStateW(pipe, mode, instances, count, timeout, (WCHAR *)user, room);
+}
+
 /* `CreateMailslotW`: the longest message, and how long a read waits. */
 HANDLE NTAPI CreateMailslotW(const WCHAR *name, ULONG longest, ULONG timeout, SECURITY_ATTRIBUTES *security) {
     UNICODE_STRING path;

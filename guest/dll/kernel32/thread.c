@@ -137,3 +137,9 @@ BOOL NTAPI DisableThreadLibraryCalls(PVOID module) {
     }
     return BasepFail(ERROR_INVALID_HANDLE);
 }
+
+/* `GetCurrentThreadStackLimits`: of what is reserved. */
+void NTAPI GetCurrentThreadStackLimits(ULONG_PTR *low, ULONG_PTR *high) {
+    *low = *(ULONG_PTR *)((char *)NtCurrentTeb() + WIDTH(0x1478, 0xe0c) /* DeallocationStack */);
+    *high = (ULONG_PTR)NtCurrentTeb()->NtTib.StackBase;
+}

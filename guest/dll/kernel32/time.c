@@ -50,3 +50,9 @@ void NTAPI Sleep(ULONG milliseconds) { SleepEx(milliseconds, FALSE); }
 
 /* `SwitchToThread`: FALSE if there was no other to run. */
 BOOL NTAPI SwitchToThread(void) { return NtYieldExecution() != STATUS_NO_YIELD_PERFORMED; }
+
+/* `FlushProcessWriteBuffers`, from Vista on. */
+void NTAPI FlushProcessWriteBuffers(void) {
+    NTSTATUS(NTAPI *flush)(void) = NtpService("NtFlushProcessWriteBuffers");
+    if (flush) flush();
+}

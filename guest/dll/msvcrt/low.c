@@ -306,7 +306,7 @@ int _eof(int fd) {
     int64_t here = _lseeki64(fd, 0, 1);
     return here < 0 ? -1 : here >= _filelengthi64(fd);
 }
-int _chsize(int fd, int size) {
+static int resize(int fd, int64_t size) {
     int64_t here = _lseeki64(fd, 0, 1);
     if (here < 0 || _lseeki64(fd, size, 0) < 0) return -1;
     int done = SetEndOfFile(files[fd].handle);
@@ -314,6 +314,10 @@ int _chsize(int fd, int size) {
     _lseeki64(fd, here, 0);
     return done ? 0 : -1;
 }
+int _chsize(int fd, int size) { return resize(fd, size); }
+#ifdef UCRT
+int _chsize_s(int fd, int64_t size) { return resize(fd, size) < 0 ? errno : 0; }
+#endif
 int _commit(int fd) {
     if (!good(fd)) return -1;
     return FlushFileBuffers(files[fd].handle) ? 0 : crt_failed();

@@ -63,15 +63,22 @@ EXPORT NTSTATUS NTAPI RtlFlsSetValue(ULONG index, PVOID value) {
     return STATUS_SUCCESS;
 }
 
-/* The callbacks for the running thread's values, which are forgotten. */
-void RtlpFlsEndThread(void) {
-    PVOID *values = RtlpFlsValues(FALSE);
-    if (!values) return;
-    for (ULONG i = 1; i < FLS_MAXIMUM_AVAILABLE; i++) {
+/* `RtlProcessFlsData`: a thread's or a fiber's values: 1 calls the callbacks for them, 2 frees them. */
+EXPORT void NTAPI RtlProcessFlsData(PVOID data, ULONG flags) {
+    PVOID *values = data;
+    for (ULONG i = 1; values && flags & 1 && i < FLS_MAXIMUM_AVAILABLE; i++) {
         PVOID value = values[i];
         values[i] = NULL;
         if (value && RtlpFls[i].Used && RtlpFls[i].Callback) RtlpFls[i].Callback(value);
     }
+    if (values && flags & 2) RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, values);
+}
+
+/* The callbacks for the running thread's values, which are forgotten. */
+void RtlpFlsEndThread(void) {
+    PVOID *values = RtlpFlsValues(FALSE);
+    if (!values) return;
+    RtlProcessFlsData(values, 1);
     *RtlpFlsData() = NULL;
-    RtlFreeHeap(NtCurrentPeb()->ProcessHeap, 0, values);
+    RtlProcessFlsData(values, 2);
 }

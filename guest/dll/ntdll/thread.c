@@ -9,10 +9,6 @@
 /* Where Windows XP's 32-bit TEB says that its thread's stack goes with it. */
 #define TEB32_FREE_STACK 0xf75
 
-/* `INITIAL_TEB` */
-typedef struct {
-    PVOID OldStackBase, OldStackLimit, StackBase, StackLimit, StackAllocationBase;
-} INITIAL_TEB;
 typedef NTSTATUS NTAPI CREATE_THREAD(HANDLE *, ACCESS_MASK, OBJECT_ATTRIBUTES *, HANDLE, CLIENT_ID *, CONTEXT *, INITIAL_TEB *, BOOLEAN);
 
 extern void RtlUserThreadStart(void);
@@ -44,6 +40,18 @@ static NTSTATUS RtlpCreateStack(HANDLE process, SIZE_T reserve, SIZE_T commit, I
     all = 0;
     if (status < 0) NtFreeVirtualMemory(process, &base, &all, MEM_RELEASE);
     return status;
+}
+
+/* `RtlCreateUserStack`: one of the running process's. */
+NTSTATUS NTAPI RtlCreateUserStack(SIZE_T commit, SIZE_T reserve, ULONG_PTR zero_bits, SIZE_T page, ULONG_PTR alignment, INITIAL_TEB *stack) {
+    if (zero_bits || page != PAGE_SIZE || alignment != 0x10000) return STATUS_INVALID_PARAMETER;
+    return RtlpCreateStack(NtCurrentProcess(), reserve, commit, stack);
+}
+
+/* `RtlFreeUserStack`. */
+void NTAPI RtlFreeUserStack(PVOID base) {
+    SIZE_T all = 0;
+    NtFreeVirtualMemory(NtCurrentProcess(), &base, &all, MEM_RELEASE);
 }
 
 /* What a thread starts with that calls `start` with an argument. */

@@ -84,7 +84,7 @@ fn allocate_below(
     page_protection: u32, highest: u64,
 ) -> NtResult {
     let mut kind = AllocationType::check(allocation_type)?;
-    let protect = Protect::from_raw(page_protection)?;
+    let protect = Protect::for_build(page_protection, cx.kernel.profile.version.2)?;
     let region = Region::capture(cx, base_address, region_size)?;
     region.check(cx, NtStatus::INVALID_PARAMETER_2, NtStatus::INVALID_PARAMETER_4)?;
     let Region { base, size, .. } = region;

@@ -8,7 +8,7 @@ use guest::{Fault, FaultKind, NtStatus};
 use super::pages::{Frame, PageTable, Pte};
 use super::protect::Protect;
 use super::segment::Segments;
-use super::space::{AddressSpace, Limits};
+use super::space::{AddressSpace, Limits, StackRegion};
 
 /// Guest physical memory, which somebody else owns. Bytes are copied in and out: the engine writes the same
 /// memory, so no reference into it can be handed out. What lies past a frame's end is left alone.
@@ -247,7 +247,7 @@ impl Memory {
     /// `STATUS_STACK_OVERFLOW` when that was the last one. Any other guard page is just that.
     fn grow_stack(&mut self, ram: &mut dyn Phys, va: u64) -> Result<(), FaultKind> {
         let page = va & !(PAGE_SIZE - 1);
-        let stack = self.space.stack(va).ok_or(FaultKind::Guard)?;
+        let stack = self.space.stack(va).or_else(|| self.claimed_stack(ram, va)).ok_or(FaultKind::Guard)?;
         // The lowest page stays out of reach, so that an overflow cannot run into what lies below; what is above it is
         // for whoever handles the overflow.
         let kept = overflow_pages(stack.width);
@@ -264,6 +264,19 @@ impl Memory {
         let width = stack.width.bytes();
         self.poke(ram, stack.limit_field, limit.to_le_bytes().get(..width).unwrap_or(&[]));
         if room { Ok(()) } else { Err(FaultKind::StackEnd) }
+    }
+
+    /// The stack that a thread's TEB says it has, where that is not the one that it was made with: a fiber's.
+    fn claimed_stack(&self, ram: &dyn Phys, va: u64) -> Option<StackRegion> {
+        let claimed = |own: &StackRegion| {
+            let [base, reserved] = own.claim_fields().map(|field| {
+                let mut word = [0; 8];
+                self.peek(ram, field, word.get_mut(..own.width.bytes())?).map(|()| u64::from_le_bytes(word))
+            });
+            let (end, reserved) = (base?, reserved?);
+            (reserved <= va && va < end).then_some(StackRegion { reserved, end, ..*own })
+        };
+        self.space.stacks.values().find_map(claimed)
     }
 
     /// Commits one page, or changes the protection of one that is committed.

@@ -10,6 +10,9 @@ pub struct Protect(u16);
 const GUARD: u16 = 0x100;
 const NOCACHE: u16 = 0x200;
 const WRITECOMBINE: u16 = 0x400;
+/// `PAGE_TARGETS_INVALID`, `PAGE_TARGETS_NO_UPDATE`.
+const TARGETS: u32 = 0x4000_0000;
+const TARGETS_SINCE: u32 = 9600;
 
 #[allow(missing_docs)]
 impl Protect {
@@ -37,6 +40,17 @@ impl Protect {
             return Err(NtStatus::INVALID_PAGE_PROTECTION);
         }
         Ok(Self(raw as u16))
+    }
+
+    /// What a kernel of a build takes a protection argument for: since Windows 8.1 executable pages may be said to be no
+    /// targets of indirect calls, or to stay what they are (`PAGE_TARGETS_INVALID`, `PAGE_TARGETS_NO_UPDATE`), which is of
+    /// no consequence in a process without control flow guard.
+    ///
+    /// As [`Protect::from_raw`].
+    pub fn for_build(raw: u32, build: u32) -> Result<Self, NtStatus> {
+        let protect = Self::from_raw(raw & !TARGETS)?;
+        let refused = raw & TARGETS != 0 && (build < TARGETS_SINCE || !protect.allows(Access::Execute));
+        if refused { Err(NtStatus::INVALID_PAGE_PROTECTION) } else { Ok(protect) }
     }
 
     /// The `PAGE_*` value.
@@ -121,6 +135,10 @@ mod tests {
     fn what_is_no_protection() {
         for raw in [0, 3, 0x100, 0x101, 0x600, 0x304, 0x804, 0x1_0004, 0xff] {
             assert_eq!(Protect::from_raw(raw), Err(NtStatus::INVALID_PAGE_PROTECTION), "{raw:#x}");
+        }
+        assert_eq!(Protect::for_build(0x4000_0040, 19045), Ok(Protect::EXECUTE_READWRITE));
+        for (raw, build) in [(0x4000_0004, 19045), (0x4000_0040, 7601), (0x4000_0000, 19045)] {
+            assert_eq!(Protect::for_build(raw, build), Err(NtStatus::INVALID_PAGE_PROTECTION), "{raw:#x}");
         }
         for raw in [1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x104, 0x204, 0x404] {
             assert_eq!(Protect::from_raw(raw).map(Protect::raw), Ok(raw));

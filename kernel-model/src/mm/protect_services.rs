@@ -21,7 +21,7 @@ fn nt_protect_virtual_memory(
     cx: &mut Cx<'_>, process: Handle, base_address: UserPtr<Word>, region_size: UserPtr<Word>, new_protection: u32,
     old_protection: UserPtr<u32>,
 ) -> NtResult {
-    let protect = Protect::from_raw(new_protection)?;
+    let protect = Protect::for_build(new_protection, cx.kernel.profile.version.2)?;
     let region = Region::capture(cx, base_address, region_size)?;
     cx.mem().probe(old_protection)?;
     region.check(cx, NtStatus::INVALID_PARAMETER_2, NtStatus::INVALID_PARAMETER_3)?;

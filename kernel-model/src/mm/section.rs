@@ -194,7 +194,7 @@ fn nt_create_section(
     check_attributes(allocation_attributes)?;
     cx.probe_handle(section_handle)?;
     let size = maximum_size.map(|pointer| cx.mem().load(pointer)).transpose()?.unwrap_or(0);
-    let protect = Protect::from_raw(page_protection)?;
+    let protect = Protect::for_build(page_protection, cx.kernel.profile.version.2)?;
     if protect == Protect::NOACCESS || protect.is_guard() {
         return Err(NtStatus::INVALID_PAGE_PROTECTION.into());
     }

@@ -109,6 +109,16 @@ pub struct StackRegion {
     pub width: Width,
 }
 
+impl StackRegion {
+    /// Where the TEB keeps `NT_TIB.StackBase` and `TEB.DeallocationStack`, at the offsets that every Windows has.
+    pub(super) const fn claim_fields(&self) -> [u64; 2] {
+        match self.width {
+            Width::W32 => [self.limit_field - 0x4, self.limit_field + (0xe0c - 0x8)],
+            Width::W64 => [self.limit_field - 0x8, self.limit_field + (0x1478 - 0x10)],
+        }
+    }
+}
+
 impl AddressSpace {
     /// An empty space.
     pub fn new(limits: Limits) -> Self {

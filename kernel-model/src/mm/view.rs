@@ -72,7 +72,7 @@ fn nt_map_view_of_section(
     if allocation_type & !MEM_TOP_DOWN != 0 {
         return Err(Unwind::unsupported(format!("AllocationType {allocation_type:#x}")));
     }
-    let protect = Protect::from_raw(page_protection)?;
+    let protect = Protect::for_build(page_protection, cx.kernel.profile.version.2)?;
     let place = Place { base: base_address, offset: section_offset, size: view_size };
     let mut mem = cx.mem();
     let base = mem.load(place.base)?.0;

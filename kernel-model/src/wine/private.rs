@@ -66,7 +66,7 @@ pub(super) static SERVICES: &[Service] = &[
     ),
     service(
         UNIX_CALL,
-        Support::Partial("of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host; no other DLL's"),
+        Support::Partial("of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host, and crypt32 no library; no other DLL's"),
         unix_call,
         3,
     ),
@@ -79,7 +79,7 @@ pub(super) static SERVICES: &[Service] = &[
     service("wine_unix_to_nt_file_name", NO_UNIX, refuse, 3),
     service(
         "NtQueryVirtualMemory",
-        Support::Partial("as for Windows' ntdll, and MemoryWineUnixFuncs of ntdll and ws2_32"),
+        Support::Partial("as for Windows' ntdll, and MemoryWineUnixFuncs of ntdll, ws2_32 and crypt32"),
         query_virtual_memory,
         6,
     ),
@@ -125,8 +125,10 @@ const NTDLL_HANDLE: u64 = 1;
 /// That of ws2_32.
 const SOCKETS_HANDLE: u64 = 2;
 const WIN32U_HANDLE: u64 = 3;
+/// That of crypt32, which is not loaded without another half; what is behind that is a library of the host's.
+const CERTIFICATES_HANDLE: u64 = 4;
 
-/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll and ws2_32 have one, and what is needed of
+/// `NtQueryVirtualMemory`, with the class by which a DLL finds its other half: ntdll, ws2_32 and crypt32 have one, and what is needed of
 /// win32u's where its stubs are 32-bit.
 ///
 /// As `NtQueryVirtualMemory`; `STATUS_DLL_NOT_FOUND` for a DLL without another half.
@@ -158,6 +160,7 @@ fn other_handle(cx: &Cx<'_>, base: u64) -> Option<u64> {
     let path = cx.kernel.mm.image_path_at(base)?.to_ascii_lowercase();
     match path.rsplit('\\').next()? {
         "ws2_32.dll" => Some(SOCKETS_HANDLE),
+        "crypt32.dll" => Some(CERTIFICATES_HANDLE),
         "win32u.dll" if cx.kernel.width() == Width::W32 => Some(WIN32U_HANDLE),
         _ => None,
     }
@@ -173,7 +176,8 @@ const SYSTEM_TIME_PRECISE: u32 = 2;
 
 /// A unix call: handle, code, pointer to arguments.
 ///
-/// `STATUS_INVALID_IMAGE_FORMAT` for a DLL of the host's, as for a file that is none, `STATUS_NOT_SUPPORTED`.
+/// `STATUS_INVALID_IMAGE_FORMAT` for a DLL of the host's, as for a file that is none, `STATUS_DLL_NOT_FOUND` of crypt32,
+/// `STATUS_NOT_SUPPORTED`.
 fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
     let code = u32::from_raw(args.get(1));
     match (args.get(0), code) {
@@ -191,6 +195,8 @@ fn unix_call(cx: &mut Cx<'_>, args: &Args) -> NtResult {
             Ok(NtStatus::SUCCESS)
         }
         (SOCKETS_HANDLE, _) => Ok(HOST_NOT_FOUND),
+        // As where the host does not have the library.
+        (CERTIFICATES_HANDLE, _) => Ok(NtStatus::DLL_NOT_FOUND),
         _ => Ok(NtStatus::NOT_SUPPORTED),
     }
 }
