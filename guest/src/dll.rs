@@ -2,10 +2,10 @@
 //!
 //! ntdll is an object that is linked with a profile's stubs ([`crate::asm`]). The rest are images: `kernel32.dll` has
 //! the Win32 functions, `advapi32.dll` those of security, `kernelbase.dll` what kernel32 forwards to it; `msvcrt.dll` is
-//! the C run-time library that programs of mingw-w64 expect, `ucrtbase.dll` the one of newer programs,
-//! `vcruntime140.dll` and `vcruntime140_1.dll` are what programs of Microsoft's C++ have beside it; `bcrypt.dll`, `bcryptprimitives.dll`, `userenv.dll` and
-//! `ws2_32.dll` have what Rust's and others' libraries import; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves
-//! 32-bit programs.
+//! the C run-time library that programs of mingw-w64 expect, `ucrtbase.dll` that of newer programs, `vcruntime140.dll`
+//! and `vcruntime140_1.dll` what programs of Microsoft's C++ have beside it; `bcrypt.dll`, `bcryptprimitives.dll`,
+//! `userenv.dll` and `ws2_32.dll` have what Rust's and others' libraries import; `wow64.dll` and `wow64cpu.dll` are 64-bit
+//! code that serves 32-bit programs.
 
 use crate::Arch;
 

@@ -30,7 +30,9 @@ mod tests {
     fn names_are_known_by_their_dll() {
         assert!(has("kernel32.dll", "GetExpandedNameA") && has("USER32.dll", "MessageBoxW"));
         assert!(!has("kernel32.dll", "MessageBoxW") && !has("kernel32.dll", "") && !has("nothing.dll", "MessageBoxW"));
-        assert!(has("api-ms-win-core-path-l1-1-0.dll", "PathAllocCanonicalize") && !has("API-MS-Win-x.dll", "MessageBox"));
+        assert!(
+            has("api-ms-win-core-path-l1-1-0.dll", "PathAllocCanonicalize") && !has("API-MS-Win-x.dll", "MessageBox")
+        );
         assert!(has_dll("Shell32.DLL") && !has_dll("# Made"));
     }
 }

@@ -31,7 +31,8 @@ const FOLDERS: &[(&str, &str)] = &[
     ("Program Files\\Common Files", ""),
 ];
 /// The same on 64-bit ones.
-const FOLDERS_64: &[(&str, &str)] = &[("Windows\\SysWOW64", ""), ("Program Files (x86)", SYSTEM), ("Program Files (x86)\\Common Files", "")];
+const FOLDERS_64: &[(&str, &str)] =
+    &[("Windows\\SysWOW64", ""), ("Program Files (x86)", SYSTEM), ("Program Files (x86)\\Common Files", "")];
 /// Since Vista, and before.
 const VISTA: u32 = 6000;
 const USERS: &[(&str, &str)] = &[

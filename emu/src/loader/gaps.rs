@@ -32,9 +32,7 @@ impl Gaps {
     }
 
     /// Where a call of a function goes that is not there; `None`: Windows has no such function, or there is no room.
-    pub(super) fn address(
-        &mut self, target: &mut Target<'_>, arch: Arch, dll: &str, by: &ImportBy,
-    ) -> Option<u64> {
+    pub(super) fn address(&mut self, target: &mut Target<'_>, arch: Arch, dll: &str, by: &ImportBy) -> Option<u64> {
         // Which ordinals a DLL has nobody knows: all of them.
         let known = match by {
             ImportBy::Name(name) => exports::has(dll, name),

@@ -50,16 +50,20 @@ static void CxxRun(const CXX_FUNCTION *function, const CXX_ACTION *action) {
     }
 }
 
-/* Leaves the states of a frame one by one until it is in `to`, or in none. */
+/* Leaves the states of a frame one by one until it is in `to`, or in none. What a `longjmp` out of one of the cleanups finds on
+ * its way is how far this is. */
 static void CxxUnwindTo(const CXX_FUNCTION *function, LONG state, LONG to) {
+    CXX_CATCH going = {.Frame = function->Frame, .Self = &going};
     int *throwing = __processing_throw();
     ++*throwing;
+    _CreateFrameInfo(&going.Info, NULL);
     while (state != to && state >= function->Low && state <= function->High) {
         CXX_ACTION action;
         CxxAction(function, state, &action);
-        state = action.To;
+        going.State = state = action.To;
         CxxRun(function, &action);
     }
+    _FindAndUnlinkFrame(&going.Info);
     --*throwing;
 }
 

@@ -66,7 +66,9 @@ pub(super) static SERVICES: &[Service] = &[
     ),
     service(
         UNIX_CALL,
-        Support::Partial("of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host, and crypt32 no library; no other DLL's"),
+        Support::Partial(
+            "of ntdll's own calls the time, of win32u's the gate; ws2_32 finds no host, and crypt32 no library; no other DLL's",
+        ),
         unix_call,
         3,
     ),
