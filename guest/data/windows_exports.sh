@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 folder=${1:-/usr/x86_64-w64-mingw32/lib}
 dlls=(advapi32 bcrypt cfgmgr32 comctl32 comdlg32 crypt32 cryptui dbghelp dnsapi dwmapi gdi32 imagehlp imm32 iphlpapi kernel32
     mpr msvcrt mswsock ncrypt netapi32 ntdll ole32 oleaut32 pdh powrprof propsys psapi rpcrt4 secur32 setupapi shell32 shlwapi
-    mincore shcore ucrtbase urlmon user32 userenv usp10 uxtheme version winhttp wininet winmm winspool wintrust ws2_32 wtsapi32)
+    mincore shcore ucrtbase urlmon user32 userenv usp10 uxtheme version winhttp wininet winmm winspool wintrust ws2_32 wtsapi32 vcruntime140_app)
 c_of_ntdll=(__isascii __iscsym __iscsymf __toascii _atoi64 _i64toa _i64tow _itoa _itow _ltoa _ltow _memccpy _memicmp
     _snprintf _snwprintf _splitpath _strcmpi _stricmp _strlwr _strnicmp _strupr _ui64toa _ultoa _ultow _vsnprintf
     _vsnwprintf _wcsicmp _wcslwr _wcsnicmp _wcsupr _wtoi _wtoi64 _wtol abs atan atoi atol bsearch ceil cos fabs floor
@@ -21,6 +21,8 @@ c_of_ntdll=(__isascii __iscsym __iscsymf __toascii _atoi64 _i64toa _i64tow _itoa
     for dll in "${dlls[@]}"; do
         library=$folder/lib$dll.a file=$dll.dll
         [[ $dll == winspool ]] && file=winspool.drv
+        # The packaged form, which has the same functions.
+        [[ $dll == vcruntime140_app ]] && file=vcruntime140.dll
         # What API sets have, whichever DLL hosts it.
         [[ $dll == mincore ]] && file=api-ms-win-
         [[ -f $library ]] || continue

@@ -121,6 +121,13 @@ link x64 msvcrt DllMain 0x7ffc0b800000 msvcrt/*.c msvcrt/msvcrt.def -lkernel32 -
 link x86 msvcrt _DllMain@12 0x76b00000 msvcrt/*.c msvcrt/msvcrt32.def -lkernel32 -lntdll -lgcc
 link x64 ucrtbase DllMain 0x7ffc0bc00000 -DUCRT msvcrt/*.c ucrtbase/*.c ucrtbase/ucrtbase.def -lkernel32 -lntdll
 link x86 ucrtbase _DllMain@12 0x76e00000 -DUCRT msvcrt/*.c ucrtbase/*.c ucrtbase/ucrtbase32.def -lkernel32 -lntdll -lgcc
+# C++'s run time: it imports from ucrtbase.
+x86_64-w64-mingw32-dlltool -d ucrtbase/ucrtbase.def -l "$scratch/libtucrt.a"
+i686-w64-mingw32-dlltool -d ucrtbase/ucrtbase32.def -l "$scratch/libtucrt32.a"
+link x64 vcruntime140 DllMain 0x7ffc0be00000 vcruntime140/*.c vcruntime140/vcruntime140.def -LTMP -ltucrt -lkernel32 -lntdll
+link x86 vcruntime140 _DllMain@12 0x76f00000 vcruntime140/*.c msvcrt/{jump,seh32}.c vcruntime140/vcruntime140_32.def -LTMP -ltucrt32 -lkernel32 -lntdll
+x86_64-w64-mingw32-dlltool -d vcruntime140/vcruntime140.def -l "$scratch/libtvcruntime.a"
+link x64 vcruntime140_1 0 0x7ffc0bf00000 -DFH4 vcruntime140/{catch,frame64,guard64,object}.c vcruntime140_1/*.c vcruntime140_1/vcruntime140_1.def -LTMP -ltvcruntime -ltucrt -lntdll
 # R14 stays the 32-bit stack while it runs, as wow64cpu leaves it: traces tell by it where a call comes from.
 link x64 wow64 0 0x7ffc0d000000 -ffixed-r14 wow64/*.c wow64/*.S wow64/wow64.def -lntdll
 x86_64-w64-mingw32-dlltool -d wow64/wow64.def -l "$scratch/libwow64.a"

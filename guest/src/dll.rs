@@ -2,9 +2,10 @@
 //!
 //! ntdll is an object that is linked with a profile's stubs ([`crate::asm`]). The rest are images: `kernel32.dll` has
 //! the Win32 functions, `advapi32.dll` those of security, `kernelbase.dll` what kernel32 forwards to it; `msvcrt.dll` is
-//! the C run-time library that programs of mingw-w64 expect; `bcrypt.dll`, `bcryptprimitives.dll`, `userenv.dll` and
-//! `ws2_32.dll` have what Rust's and others' libraries import; `wow64.dll` and `wow64cpu.dll` are 64-bit code that serves
-//! 32-bit programs.
+//! the C run-time library that programs of mingw-w64 expect, `ucrtbase.dll` that of newer programs, `vcruntime140.dll`
+//! and `vcruntime140_1.dll` what programs of Microsoft's C++ have beside it; `bcrypt.dll`, `bcryptprimitives.dll`,
+//! `userenv.dll` and `ws2_32.dll` have what Rust's and others' libraries import; `wow64.dll` and `wow64cpu.dll` are 64-bit
+//! code that serves 32-bit programs.
 
 use crate::Arch;
 
@@ -20,6 +21,8 @@ static IMAGES: &[(Arch, &str, &[u8])] = images![
     X64 "x64" "kernelbase.dll",
     X64 "x64" "msvcrt.dll",
     X64 "x64" "ucrtbase.dll",
+    X64 "x64" "vcruntime140.dll",
+    X64 "x64" "vcruntime140_1.dll",
     X64 "x64" "wow64.dll",
     X64 "x64" "wow64cpu.dll",
     X64 "x64" "ws2_32.dll",
@@ -44,6 +47,7 @@ static IMAGES: &[(Arch, &str, &[u8])] = images![
     X86 "x86" "kernelbase.dll",
     X86 "x86" "msvcrt.dll",
     X86 "x86" "ucrtbase.dll",
+    X86 "x86" "vcruntime140.dll",
     X86 "x86" "ws2_32.dll",
     X86 "x86" "winmm.dll",
     X86 "x86" "powrprof.dll",

@@ -1,5 +1,4 @@
-//! The built-in DLLs that a compiler has made: `kernel32.dll`, `advapi32.dll`, `kernelbase.dll`, `msvcrt.dll`,
-//! `wow64.dll` and `wow64cpu.dll`.
+//! The built-in DLLs that a compiler has made, and programs of C and C++ on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -57,6 +56,9 @@ const LIBRARIES: &[(&str, &str, &[&str])] = &[
     ("x86/msvcrt.dll", "msvcrt/msvcrt32.def", &["kernel32.dll", "ntdll.dll"]),
     ("x64/ucrtbase.dll", "ucrtbase/ucrtbase.def", &["kernel32.dll", "ntdll.dll"]),
     ("x86/ucrtbase.dll", "ucrtbase/ucrtbase32.def", &["kernel32.dll", "ntdll.dll"]),
+    ("x64/vcruntime140.dll", "vcruntime140/vcruntime140.def", &["kernel32.dll", "ntdll.dll", "ucrtbase.dll"]),
+    ("x86/vcruntime140.dll", "vcruntime140/vcruntime140_32.def", &["kernel32.dll", "ntdll.dll", "ucrtbase.dll"]),
+    ("x64/vcruntime140_1.dll", "vcruntime140_1/vcruntime140_1.def", &["ntdll.dll", "ucrtbase.dll", "vcruntime140.dll"]),
     ("x64/wow64.dll", "wow64/wow64.def", &["ntdll.dll"]),
     ("x64/wow64cpu.dll", "wow64cpu/wow64cpu.def", &["wow64.dll"]),
 ];
@@ -228,9 +230,9 @@ fn kernel32_forwards_to_every_export_of_kernelbase() {
 }
 
 #[test]
-fn ordinary_c_programs_run() {
+fn ordinary_programs_of_c_and_cxx_run() {
     let mut ran = 0;
-    for fixture in fixtures::programs().filter(|f| f.name.starts_with("crt_")) {
+    for fixture in fixtures::programs().filter(|f| f.name.starts_with("crt_") || f.name.starts_with("cxx_")) {
         let mut machine = fixture_machine(fixture.name);
         let end = machine.run().expect("no engine failure");
         assert!(matches!(end, End::Exit(_)), "{}: {end:?}", fixture.name);
@@ -240,7 +242,7 @@ fn ordinary_c_programs_run() {
         assert!(machine.stats().missing.is_empty(), "{}: {:?}", fixture.name, machine.stats().missing);
         ran += 1;
     }
-    assert_eq!(ran, 11);
+    assert_eq!(ran, 14);
 }
 
 #[test]
