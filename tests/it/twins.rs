@@ -130,6 +130,18 @@ worker.postMessage(21);
 "#;
 
 #[test]
+fn node_reads_what_is_piped_to_it() {
+    let Some(twins) = Twins::new("twins-pipes") else { return };
+    let script = "let n = 0; process.stdin.on('data', d => n += d.length).on('end', () => console.log(n, !!process.stdin.isTTY))";
+    let mut command = trapgate();
+    command.args(["run", "--quiet", "--pipes"]).arg(twins.programs.join("node.exe")).args(["-e", script]);
+    let input = fs::File::open(twins.work.0.join("in/sub/one.txt")).expect("a file");
+    let out = command.stdin(input).output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stdout).as_ref()), (Some(0), "46 false\n"), "{stderr}");
+}
+
+#[test]
 fn node_runs_a_script() {
     let Some(twins) = Twins::new("twins-node") else { return };
     fs::write(twins.work.0.join("in/s.js"), SCRIPT).expect("a file");

@@ -178,6 +178,9 @@ pub struct MachineOptions {
     pub disk: FileOptions,
     #[command(flatten)]
     pub children: ChildrenOptions,
+    /// Give the program pipes for standard handles, as where output is redirected, and no console
+    #[arg(long)]
+    pub pipes: bool,
     /// An environment variable of the program's; without a value it has none of that name (may be given more than once)
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,

@@ -65,6 +65,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();
+    config.process.pipes = options.pipes;
     config.process.environment = variables(&options.env)?;
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;

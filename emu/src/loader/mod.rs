@@ -60,6 +60,8 @@ pub struct ProcessConfig {
     pub args: Vec<String>,
     /// Environment variables beside those that every process of a user's has, or in their place: without a value, none.
     pub environment: Vec<(String, String)>,
+    /// The standard handles are pipes, as where output is redirected, and not a console.
+    pub pipes: bool,
     /// Have the stubs use `int 2Eh` where they can choose.
     pub int2e: bool,
     /// No thread may call win32k (`ProcessSystemCallDisablePolicy`): Windows 8 and later.
@@ -230,6 +232,7 @@ pub(crate) fn load(target: &mut Target<'_>, config: &ProcessConfig) -> Result<(M
         return Err(LoadError::NoLockdown { profile: profile.name });
     }
     target.kernel.ps.process.win32k_lockdown = config.win32k_lockdown;
+    target.kernel.console.is_pipe = config.pipes;
     kuser::map(target).map_err(map_error)?;
     let modules = Modules::load(target, config)?;
     let start = process::create(target, config, &modules).map_err(map_error)?;

@@ -117,6 +117,7 @@ impl Config {
                 dll_folder: None,
                 args: Vec::new(),
                 environment: Vec::new(),
+                pipes: false,
                 int2e: false,
                 win32k_lockdown: false,
                 no_gaps: false,

@@ -16,6 +16,8 @@ pub enum Stream {
 /// What was written and not yet shown, and what was typed and not yet read.
 #[derive(Clone, Debug, Default)]
 pub struct Console {
+    /// The standard handles are pipes: there is no console.
+    pub is_pipe: bool,
     output: Vec<(Stream, Vec<u8>)>,
     notes: Vec<String>,
     input: VecDeque<u8>,
@@ -62,6 +64,16 @@ impl Console {
     pub fn supply(&mut self, bytes: &[u8]) {
         self.input.extend(bytes);
         self.end_of_input |= bytes.is_empty();
+    }
+
+    /// The bytes of input that are there, which stay. `None`: there are none yet. Empty: the end.
+    pub(super) fn look(&mut self) -> Option<&[u8]> {
+        const AT_A_TIME: usize = 0x1000;
+        if self.input.is_empty() && !self.end_of_input {
+            self.wanted = AT_A_TIME;
+            return None;
+        }
+        Some(self.input.make_contiguous())
     }
 
     /// Takes up to `max` bytes of input. `None`: there is none yet. Empty: the end.

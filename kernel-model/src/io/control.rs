@@ -118,8 +118,19 @@ fn nt_fs_control_file(
             control.op.finish(cx, NtStatus::SUCCESS, 0)
         }
         Target::Node(_) | Target::Volume(_) => volume_control(cx, &control),
+        Target::Console(crate::io::Stream::Input) => standard_pipe_control(cx, &control),
         _ => Err(NtStatus::INVALID_DEVICE_REQUEST.into()),
     }
+}
+
+/// Of the pipe to the host that is the standard input.
+fn standard_pipe_control(cx: &mut Cx<'_>, control: &Control) -> NtResult {
+    if control.code != code::PIPE_PEEK || !cx.kernel.console.is_pipe {
+        return Err(NtStatus::INVALID_DEVICE_REQUEST.into());
+    }
+    let (status, bytes) = pipe::peek_standard(cx, control.output_length as usize)?;
+    cx.mem().write(control.output, &bytes)?;
+    control.op.finish(cx, status, bytes.len() as u64)
 }
 
 fn pipe_control(cx: &mut Cx<'_>, control: &Control, end: pipe::PipeEnd) -> NtResult {

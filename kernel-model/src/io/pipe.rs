@@ -315,8 +315,24 @@ fn end_of(target: Target) -> NtResult<PipeEnd> {
     }
 }
 
+/// Whether a target is the client's end of a pipe to the host.
+fn is_standard(cx: &Cx<'_>, target: Target) -> bool {
+    cx.kernel.console.is_pipe && matches!(target, Target::Console(_))
+}
+
+/// What such a pipe says of itself: bytes, both ways, one instance, which is connected.
+fn standard_pipe(class: &str) -> &'static [u32] {
+    const QUOTA: u32 = 0x1000;
+    const PLAIN: &[u32] = &[0, 0];
+    const LOCAL: &[u32] = &[0, Direction::Duplex as u32, 1, 1, QUOTA, 0, QUOTA, QUOTA, 3, 0];
+    if class == "FilePipeInformation" { PLAIN } else { LOCAL }
+}
+
 /// `FILE_PIPE_INFORMATION` and `FILE_PIPE_LOCAL_INFORMATION`.
 pub(super) fn query(cx: &Cx<'_>, target: Target, class: &str) -> NtResult<Vec<u8>> {
+    if is_standard(cx, target) {
+        return Ok(standard_pipe(class).iter().copied().flat_map(u32::to_le_bytes).collect());
+    }
     let end = end_of(target)?;
     let pipes = &cx.kernel.io.pipes;
     let instance = pipes.instances.get(&end.instance).ok_or(NtStatus::PIPE_DISCONNECTED)?;
@@ -361,6 +377,9 @@ pub(super) fn sizes(cx: &Cx<'_>, target: Target) -> Option<(u64, u64)> {
 ///
 /// `STATUS_INVALID_PARAMETER`.
 pub(super) fn set_modes(cx: &mut Cx<'_>, target: Target, read_mode: u32, completion_mode: u32) -> NtResult<()> {
+    if is_standard(cx, target) && (read_mode, completion_mode) == (0, 0) {
+        return Ok(());
+    }
     let end = end_of(target)?;
     let instance = cx.kernel.io.pipes.instances.get_mut(&end.instance).ok_or(NtStatus::PIPE_DISCONNECTED)?;
     if read_mode > 1 || completion_mode > 1 || read_mode == 1 && !instance.messages {
@@ -389,7 +408,7 @@ pub(super) fn wait(cx: &mut Cx<'_>, input: &[u8]) -> NtResult<()> {
     }
 }
 
-pub(super) use super::pipe_data::{peek, read, write};
+pub(super) use super::pipe_data::{peek, peek_standard, read, write};
 
 /// Whether the other end has read all that an end has written.
 pub(super) fn is_read(cx: &Cx<'_>, end: PipeEnd) -> bool {

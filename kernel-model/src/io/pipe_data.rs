@@ -7,7 +7,7 @@ use guest::{GuestMemory, NtStatus};
 use super::pending::{Kind, Op};
 use super::pipe::{PipeEnd, State, find_pending};
 use crate::cx::Cx;
-use crate::service::NtResult;
+use crate::service::{NtResult, Unwind};
 
 /// `FILE_PIPE_INBOUND` and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,5 +215,22 @@ pub(super) fn peek(cx: &Cx<'_>, end: PipeEnd, length: usize) -> NtResult<(NtStat
     let mut out: Vec<u8> = head.iter().flat_map(|field| field.to_le_bytes()).collect();
     out.extend(&bytes);
     let over = more || bytes.len() < queue.bytes() && room > 0;
+    Ok((if over { NtStatus::BUFFER_OVERFLOW } else { NtStatus::SUCCESS }, out))
+}
+
+/// `FSCTL_PIPE_PEEK` of the pipe that is the standard input: waits for the host to have something to look at.
+///
+/// As [`peek`].
+pub(super) fn peek_standard(cx: &mut Cx<'_>, length: usize) -> NtResult<(NtStatus, Vec<u8>)> {
+    const HEAD: usize = 16;
+    let room = length.checked_sub(HEAD).ok_or(NtStatus::INFO_LENGTH_MISMATCH)?;
+    let bytes = cx.kernel.console.look().ok_or(Unwind::NeedInput)?;
+    if bytes.is_empty() {
+        return Err(NtStatus::PIPE_BROKEN.into());
+    }
+    let head = [State::Connected as u32, bytes.len() as u32, 0, 0];
+    let mut out: Vec<u8> = head.iter().flat_map(|field| field.to_le_bytes()).collect();
+    out.extend(bytes.iter().take(room));
+    let over = room > 0 && bytes.len() > room;
     Ok((if over { NtStatus::BUFFER_OVERFLOW } else { NtStatus::SUCCESS }, out))
 }

@@ -174,12 +174,16 @@ fn nt_read_file(
 }
 
 fn read_console(cx: &mut Cx<'_>, op: Op, buffer: u64, length: u32) -> NtResult {
-    if length == 0 {
+    let is_pipe = cx.kernel.console.is_pipe;
+    if length == 0 && !is_pipe {
         return op.finish(cx, NtStatus::SUCCESS, 0);
     }
+    // A pipe's reader waits for something to come, though it takes nothing.
+    let left = cx.kernel.console.look().ok_or(Unwind::NeedInput)?.len();
     let bytes = cx.kernel.console.read(length as usize).ok_or(Unwind::NeedInput)?;
-    if bytes.is_empty() {
-        return op.finish(cx, NtStatus::END_OF_FILE, 0);
+    if left == 0 {
+        let ended = if is_pipe { NtStatus::PIPE_BROKEN } else { NtStatus::END_OF_FILE };
+        return op.finish(cx, ended, 0);
     }
     cx.mem().write(buffer, &bytes)?;
     op.finish(cx, NtStatus::SUCCESS, bytes.len() as u64)

@@ -80,7 +80,7 @@ fn device(cx: &mut Cx<'_>, target: Target) -> NtResult<(u32, u32)> {
             (DEVICE_DISK, MOUNTED_DISK | if read_only { READ_ONLY_DEVICE } else { 0 })
         }
         // Wine's DLLs would ask a console of theirs for more; a program's standard handles are as pipes to them.
-        Target::Console(_) if cx.kernel.is_wine_root() => (DEVICE_NAMED_PIPE, 0),
+        Target::Console(_) if cx.kernel.console.is_pipe || cx.kernel.is_wine_root() => (DEVICE_NAMED_PIPE, 0),
         Target::Console(_) | Target::ConsoleBoth => (DEVICE_CONSOLE, 0),
         Target::Null => (DEVICE_NULL, 0),
         Target::Random => (DEVICE_KSEC, 0),
