@@ -139,7 +139,17 @@ fn every_fixture(kinds: &[&str], least: usize) {
     let alone = ["missing_import", "loop", "spin", "win_processes", "win_timer_apc", "win_timer_apc_nt", "win_async"];
     // Kernel code does not go to an instrumentation callback.
     let alone = [&alone[..], &["instrumented"]].concat();
-    let threads = ["race", "thread_work", "win_apc", "win_threads", "crt_threads", "debugger_nt", "storm", "loadlib"];
+    let threads = [
+        "race",
+        "thread_work",
+        "win_apc",
+        "win_threads",
+        "crt_threads",
+        "crt_fiber",
+        "debugger_nt",
+        "storm",
+        "loadlib",
+    ];
     let pools = ["pool_work", "pool_timers", "pool_files", "old_thread", "thread_ends", "philosophers"];
     let processes = ["win_child", "win_family", "win_childcrash", "old_process"];
     let injected = ["inject_thread", "inject_apc", "inject_hijack", "inject_hollow"];

@@ -64,6 +64,7 @@ mod thread_names;
 mod timers;
 mod tokens;
 mod traces;
+mod twins;
 mod users;
 mod views;
 mod waiting;

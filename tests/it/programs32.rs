@@ -60,6 +60,8 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         "pool_work" | "pool_timers" | "pool_files" | "old_thread" | "thread_ends" | "philosophers" => (5, 0, 0),
         // NtCreateThreadEx, by which its first thread is made.
         "old_process" => (6, 0, 0),
+        // Fiber-local values.
+        "crt_fiber" => (6, 0, 0),
         // NtRemoveIoCompletionEx
         "win_system" | "win_async" => (6, 0, 0),
         // NtSetTimerEx

@@ -15,7 +15,7 @@ use crate::wine::{Wine, skip};
 
 /// What the script fetches, by version and checksum: the folder of the vendors' programs, or with `wine32` that of Wine's DLLs
 /// for 32-bit programs. A test that comes meanwhile waits.
-fn fetched(what: &[&str]) -> Option<PathBuf> {
+pub fn fetched(what: &[&str]) -> Option<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fetch-programs.sh");
     let out = Command::new(script).args(what).output().expect("a shell");
     if !out.status.success() {

@@ -178,6 +178,9 @@ pub struct MachineOptions {
     pub disk: FileOptions,
     #[command(flatten)]
     pub children: ChildrenOptions,
+    /// An environment variable of the program's; without a value it has none of that name (may be given more than once)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
     /// Move images and stacks to places that this seed picks
     #[arg(long, value_name = "SEED")]
     pub aslr: Option<u64>,

@@ -27,6 +27,15 @@ pub(super) type Outcome = Result<u8, String>;
 /// The first build whose process parameters are what Wine's ntdll reads: Vista.
 const FIRST_FOR_WINE: (u32, u32, u32) = (6, 0, 0);
 
+/// Environment variables as the command line has them.
+fn variables(options: &[String]) -> Result<Vec<(String, String)>, String> {
+    let variable = |option: &String| match option.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_string(), value.to_string())),
+        _ => Err(format!("--env {option}: is not NAME=VALUE")),
+    };
+    options.iter().map(variable).collect()
+}
+
 fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Machine, String> {
     let profile = names::profile(&options.profile.profile)?;
     let mut config = Config::open(image).map_err(|e| e.to_string())?;
@@ -56,6 +65,7 @@ fn machine(options: &MachineOptions, image: &Path, args: &[String]) -> Result<Ma
     }
     config.user = options.user.log_on();
     config.process.args = args.to_vec();
+    config.process.environment = variables(&options.env)?;
     config.process.aslr_seed = options.aslr;
     config.memory = options.memory << 20;
     config.strict = options.strict;

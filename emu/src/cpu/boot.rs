@@ -121,8 +121,8 @@ fn enter(s: &Selectors) -> Vec<u8> {
 
 /// Writes the CPU's own pages and starts the engine into ring 3. It stops at address 0, where nothing is
 /// mapped: that is the end of the way in. It goes into ring 0 first, by the same way, and learns what the rings differ
-/// in.
-pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch) -> Result<Ring0, String> {
+/// in. `ring_0`: kernel code will run there.
+pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch, ring_0: bool) -> Result<Ring0, String> {
     let s = selectors(arch);
     for (selector, descriptor) in s.gdt {
         ram.write_private(0, *selector, &descriptor.to_le_bytes());
@@ -146,7 +146,8 @@ pub(super) fn enter_ring_3(engine: &Engine, ram: &mut Ram, arch: Arch) -> Result
     };
     go(engine, ram, [s.user_code, s.user_data])?;
     let expected = [s.user_code, s.user_data, s.kernel_code, s.kernel_data];
-    let ring_0 = Ring0::calibrate(engine, &kernel, compatible.as_ref(), expected)?;
+    let with_xmm = !ring_0 && arch == Arch::X64;
+    let ring_0 = Ring0::calibrate(engine, &kernel, compatible.as_ref(), expected, with_xmm)?;
     engine.write(&[R::FPCW as c_int, R::MXCSR as c_int], &[UserState::X87[0].into(), UserState::MXCSR.into()]);
     Ok(ring_0)
 }

@@ -138,7 +138,7 @@ impl Cpu {
     fn boot(&mut self, ram: &mut Ram, ring_0: bool) -> Result<(), CpuError> {
         let mut nobody = Nobody;
         self.shared.client = Some(erase(&mut nobody));
-        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch);
+        let result = boot::enter_ring_3(&self.engine, ram, self.shared.arch, ring_0);
         self.shared.client = None;
         let way = Box::new(result.map_err(CpuError)?);
         if ring_0 {

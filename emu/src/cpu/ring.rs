@@ -13,6 +13,7 @@ use unicorn_engine::RegisterX86 as R;
 use unicorn_engine::unicorn_const::{uc_x86_mmr, uc_x86_msr};
 
 use super::ffi::{Context, Engine};
+use super::registers;
 
 /// Model-specific registers of the ways into the kernel (Intel SDM volume 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,9 @@ const CS: usize = SEGMENTS + SEGMENT;
 const SS: usize = SEGMENTS + 2 * SEGMENT;
 /// Up to where the context is copied at every entry.
 const WINDOW: usize = SEGMENTS + 6 * SEGMENT;
+/// Bytes of an XMM register in the context, and how many of them a return from a system call writes.
+const XMM: usize = 64;
+const VOLATILE_XMM: usize = 6;
 /// In HFLAGS2: the CPU keeps CR8 by itself, instead of asking an interrupt controller, of which the engine has none
 /// (QEMU's HF2_VINTR_MASK).
 const OWN_CR8: u32 = 8;
@@ -91,6 +95,8 @@ pub(super) struct Ring0 {
     window: Context,
     /// Where RAX is in the context.
     base: usize,
+    /// Where XMM0 is from RAX on, if the window reaches over XMM0-5.
+    xmm: Option<usize>,
     kernel: Mode,
     /// User code of both widths, where there are two.
     user: [Mode; 2],
@@ -138,9 +144,10 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 
 impl Ring0 {
     /// Finds out what differs between the rings. `kernel` is a context of ring 0, `compatible` one of user code of the
-    /// other width, and the engine stands in ring 3; all with the same general registers and flags.
+    /// other width, and the engine stands in ring 3; all with the same general registers and flags. The window reaches over
+    /// XMM0-5 where those are written at every return, and not by kernel code.
     pub(super) fn calibrate(
-        engine: &Engine, kernel: &Context, compatible: Option<&Context>, selectors: [u64; 4],
+        engine: &Engine, kernel: &Context, compatible: Option<&Context>, selectors: [u64; 4], with_xmm: bool,
     ) -> Result<Self, String> {
         let user = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
         let base = locate(engine)?;
@@ -158,8 +165,9 @@ impl Ring0 {
         let bits = word(own.bytes(), base + HFLAGS2) | OWN_CR8;
         put(own.bytes_mut(), base + HFLAGS2, &bits.to_le_bytes());
         engine.restore(&own).map_err(|e| format!("restoring the context: {e:?}"))?;
-        own.shorten(base + WINDOW)?;
-        Ok(Self { window: own, base, kernel, user, msrs: None })
+        let xmm = if with_xmm { locate_xmm(engine)?.checked_sub(base) } else { None };
+        own.shorten(base + xmm.map_or(WINDOW, |xmm| xmm + VOLATILE_XMM * XMM))?;
+        Ok(Self { window: own, base, xmm, kernel, user, msrs: None })
     }
 
     /// A ring-0 register has been written: what is known of the ways in may be wrong.
@@ -204,7 +212,7 @@ impl Ring0 {
         TrapRegs { rax, rdx, r8, r9, r10, rsp, rbp, rflags: rflags[0], rip }
     }
 
-    /// Writes what `sysretq` leaves in general registers (RAX, RCX, RDX, R8 to R11), in the hook that has called
+    /// Writes what `sysretq` leaves (RAX, RCX, RDX, R8 to R11; XMM0-5 zero), in the hook that has called
     /// [`Ring0::trap_regs`]: nothing else has changed since.
     #[inline]
     pub(super) fn sysret(&mut self, engine: &Engine, values: &[u64; 7]) {
@@ -215,8 +223,17 @@ impl Ring0 {
                 *place = value.to_le_bytes();
             }
         }
+        if let Some(xmm) = self.xmm
+            && let Some(bytes) = self.window.bytes_mut().get_mut(base + xmm..)
+        {
+            // Above the lower 16 bytes a register has what AVX would have there.
+            bytes.chunks_mut(XMM).take(VOLATILE_XMM).for_each(|register| put(register, 0, &[0; 16]));
+        }
         // It was saved from this engine, so restoring cannot fail for a reason of ours.
         let _ = engine.restore(&self.window);
+        if self.xmm.is_none() {
+            registers::clear_xmm(engine);
+        }
     }
 
     /// Sets RAX, and nothing else.
@@ -300,6 +317,27 @@ fn locate(engine: &Engine) -> Result<usize, String> {
     match candidates.as_deref() {
         Some([base]) => Ok(*base),
         other => Err(format!("the general registers are at {other:x?} of the context")),
+    }
+}
+
+/// Where XMM0 is in a context, found as [`locate`] finds RAX. The registers are zero before.
+fn locate_xmm(engine: &Engine) -> Result<usize, String> {
+    const IDS: [c_int; VOLATILE_XMM] =
+        [R::XMM0 as c_int, R::XMM1 as c_int, R::XMM2 as c_int, R::XMM3 as c_int, R::XMM4 as c_int, R::XMM5 as c_int];
+    let marks: [[u64; 2]; VOLATILE_XMM] = std::array::from_fn(|n| [0x1122_3344_5566_7788 + n as u64, !(n as u64)]);
+    engine.write_wide(&IDS, &marks);
+    let context = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
+    engine.write_wide(&IDS, &[[0; 2]; VOLATILE_XMM]);
+    let bytes = context.bytes();
+    let is_there = |&at: &usize| {
+        let at_register =
+            |(n, mark): (usize, &[u64; 2])| [quad(bytes, at + n * XMM), quad(bytes, at + n * XMM + 8)] == *mark;
+        marks.iter().enumerate().all(at_register)
+    };
+    let found: Vec<usize> = (0..bytes.len()).step_by(8).filter(is_there).collect();
+    match found[..] {
+        [at] => Ok(at),
+        _ => Err(format!("XMM0-5 are at {found:x?} of the context")),
     }
 }
 

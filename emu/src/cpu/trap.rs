@@ -74,7 +74,6 @@ impl Trap<'_> {
         match (&mut self.window, *regs) {
             (Some(window), ReturnRegs::Sysret { rax, rcx, rdx, r8, r9, r10, r11 }) => {
                 window.sysret(self.engine, &[rax, rcx, rdx, r8, r9, r10, r11]);
-                registers::clear_xmm(self.engine);
             }
             _ => registers::write_return(self.engine, regs, Some((self.regs.rip, self.after))),
         }

@@ -61,6 +61,7 @@ impl Children {
             name: String::new(),
             dll_folder: config.dll_folder.clone(),
             args: Vec::new(),
+            environment: Vec::new(),
             ..*config
         };
         let made = Made::default();
@@ -83,6 +84,7 @@ impl LoadProcess for Children {
             name: new.path.clone(),
             dll_folder: self.config.dll_folder.clone(),
             args: Vec::new(),
+            environment: Vec::new(),
             ..self.config
         };
         let console = Some(new.parameters.standard.map(Handle));

@@ -70,8 +70,8 @@ const VARIABLES: &[(u32, u32, Who, &str)] = &[
     (0, !0, Who::All, "windir=C:\\Windows"),
 ];
 
-/// The environment block of a program: strings with terminators, and one more terminator.
-pub(super) fn block(profile: &Profile, program: Arch) -> Vec<u8> {
+/// The environment block of a program, with what the caller changes in it: strings with terminators, and one more terminator.
+pub(super) fn block(profile: &Profile, program: Arch, changes: &[(String, String)]) -> Vec<u8> {
     let (build, wide, narrow) = (profile.version.2, profile.arch == Arch::X64, program == Arch::X86);
     let has = |who: Who| match who {
         Who::All => true,
@@ -82,8 +82,23 @@ pub(super) fn block(profile: &Profile, program: Arch) -> Vec<u8> {
         Who::Wow64 => wide && narrow,
     };
     let here = VARIABLES.iter().filter(|(since, until, who, _)| (*since..*until).contains(&build) && has(*who));
-    let text: String = here.flat_map(|(.., variable)| [*variable, "\0"]).collect();
+    let mut variables: Vec<String> = here.map(|(.., variable)| (*variable).to_string()).collect();
+    for (name, value) in changes {
+        let order = |variable: &String| name_of(variable).to_uppercase().cmp(&name.to_uppercase());
+        variables.retain(|variable| order(variable).is_ne());
+        if !value.is_empty() {
+            let at = variables.iter().position(|variable| order(variable).is_gt()).unwrap_or(variables.len());
+            variables.insert(at, format!("{name}={value}"));
+        }
+    }
+    let text: String = variables.iter().flat_map(|variable| [variable, "\0"]).collect();
     guest::layout::wide(&text)
+}
+
+/// A variable's name: a drive's begins with `=`.
+fn name_of(variable: &str) -> &str {
+    let end = variable.char_indices().skip(1).find(|(_, c)| *c == '=').map_or(variable.len(), |(at, _)| at);
+    variable.get(..end).unwrap_or(variable)
 }
 
 /// Joins a program's path and arguments so that `CommandLineToArgvW` takes them apart again: quotes where
@@ -134,6 +149,22 @@ mod tests {
     #[test]
     fn the_environment_ends_with_two_terminators() {
         let profile = Profile::by_name("win10-22h2-x64").expect("a profile");
-        assert!(block(profile, Arch::X86).ends_with(&[0, 0, 0, 0]));
+        assert!(block(profile, Arch::X86, &[]).ends_with(&[0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn variables_are_changed_and_kept_in_order() {
+        let profile = Profile::by_name("win10-22h2-x64").expect("a profile");
+        let changes = [("os", "none"), ("Nothing", "1"), ("TEMP", ""), ("zz", "a=b")];
+        let block = block(profile, Arch::X64, &changes.map(|(name, value)| (name.into(), value.into())));
+        let units: Vec<u16> = block.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        let text = String::from_utf16(&units).expect("text");
+        let names: Vec<_> = text.trim_end_matches('\0').split('\0').map(|v| name_of(v).to_uppercase()).collect();
+        assert!(names.is_sorted() && names.first().is_some_and(|name| name == "=C:"), "{names:?}");
+        assert!(
+            text.contains("\0os=none\0") && text.contains("\0Nothing=1\0") && text.contains("\0zz=a=b\0"),
+            "{text}"
+        );
+        assert!(!text.contains("Windows_NT") && !text.contains("\0TEMP="), "{text}");
     }
 }

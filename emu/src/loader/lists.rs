@@ -25,7 +25,7 @@ fn first(target: &mut Target<'_>, config: &ProcessConfig, modules: &Modules) -> 
     Ok(ProcessParameters {
         texts: texts.map(|text| text.encode_utf16().collect()),
         standard: target.console_handles()?.map(|handle| handle.0),
-        environment: environment::block(target.profile(), modules.arch()),
+        environment: environment::block(target.profile(), modules.arch(), &config.environment),
         ..ProcessParameters::default()
     })
 }

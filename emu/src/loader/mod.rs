@@ -58,6 +58,8 @@ pub struct ProcessConfig {
     pub dll_folder: Option<PathBuf>,
     /// The program's arguments.
     pub args: Vec<String>,
+    /// Environment variables beside those that every process of a user's has, or in their place: without a value, none.
+    pub environment: Vec<(String, String)>,
     /// Have the stubs use `int 2Eh` where they can choose.
     pub int2e: bool,
     /// No thread may call win32k (`ProcessSystemCallDisablePolicy`): Windows 8 and later.

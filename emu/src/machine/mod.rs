@@ -116,6 +116,7 @@ impl Config {
                 name,
                 dll_folder: None,
                 args: Vec::new(),
+                environment: Vec::new(),
                 int2e: false,
                 win32k_lockdown: false,
                 no_gaps: false,

@@ -4,6 +4,7 @@ mod image;
 mod query;
 mod set;
 mod simple;
+mod stack_allocation;
 
 pub(crate) use query::SERVICES as QUERY;
 pub(crate) use set::SERVICES as SET;
@@ -42,6 +43,7 @@ mod class {
     pub const CYCLE_TIME: u32 = 38;
     pub const PAGE_PRIORITY: u32 = 39;
     pub const INSTRUMENTATION_CALLBACK: u32 = 40;
+    pub const THREAD_STACK_ALLOCATION: u32 = 41;
     pub const IMAGE_FILE_NAME_WIN32: u32 = 43;
     pub const GROUP: u32 = 47;
     pub const HANDLES: u32 = 51;
@@ -59,6 +61,7 @@ const FIRST_BUILD: &[(u32, u32)] = &[
     (class::IMAGE, 2600),
     (class::CYCLE_TIME, 6000),
     (class::PAGE_PRIORITY, 6000),
+    (class::THREAD_STACK_ALLOCATION, 6000),
     (class::IMAGE_FILE_NAME_WIN32, 6000),
     (class::GROUP, 7600),
     (class::HANDLES, 9200),

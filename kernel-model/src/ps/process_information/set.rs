@@ -2,7 +2,7 @@
 
 use guest::{AccessMask, GuestMemory, Handle, NtStatus, UserPtr};
 
-use super::{SET_INFORMATION, class, is_too_new};
+use super::{SET_INFORMATION, class, is_too_new, stack_allocation};
 use crate::cx::Cx;
 use crate::ps::{EXECUTE_PERMANENT, ProcessAbout, ProcessId, instrumentation, priority_class, token};
 use crate::se::Privilege;
@@ -10,7 +10,7 @@ use crate::service::{NtResult, Service, Support, Unwind, class_name, load_settin
 
 pub(crate) const SERVICES: &[Service] = &[service!(
     NtSetInformationProcess => nt_set_information_process,
-    Support::Partial("priorities, affinity, hard errors, execute flags, token, critical, I/O and page priority, policies; policies are kept and not enforced")
+    Support::Partial("priorities, affinity, hard errors, execute flags, token, critical, I/O and page priority, room for stacks, policies; policies are kept and not enforced")
 )];
 
 /// `PROCESS_SET_SESSIONID`.
@@ -76,6 +76,9 @@ fn nt_set_information_process(
     }
     if class == class::INSTRUMENTATION_CALLBACK {
         return instrumentation::set_callback(cx, process, buffer, length);
+    }
+    if class == class::THREAD_STACK_ALLOCATION {
+        return stack_allocation::reserve(cx, process, buffer, length);
     }
     let word = cx.kernel.width().bytes() as u32;
     let size = size_of_class(class, word);
