@@ -40,19 +40,42 @@ __attribute__((used)) void crt_unwind_jump(void **buffer, int value) {
     RtlUnwind(buffer[0], buffer[10], &record, (void *)(intptr_t)value);
 }
 #else
-/* Ebp, Ebx, Edi, Esi, Esp, Eip, then the frame list's head and what `_setjmp3` has beside. */
+/* `_JUMP_BUFFER`. A function of a compiler with exceptions passes `_setjmp3` what unwinds it, to which level, and data for that. */
+typedef struct Buffer {
+    uintptr_t ebp, ebx, edi, esi, esp, eip, registration;
+    int level;
+    unsigned cookie;
+    void(STDCALL *unwind)(struct Buffer *);
+    uintptr_t data[6];
+} Buffer;
+enum { VC20 = 0x56433230 };
+_Static_assert(__builtin_offsetof(Buffer, unwind) == 36, "_JUMP_BUFFER");
+
 __asm__(
     ".globl __setjmp\n.globl __setjmp3\n.globl _longjmp\n"
-    "__setjmp:\n__setjmp3:\n"
+    "__setjmp:\n  movl $crt_no_more, %eax\n  jmp 1f\n"
+    "__setjmp3:\n  leal 8(%esp), %eax\n1:\n"
     "  movl 4(%esp), %ecx\n  movl %ebp, (%ecx)\n  movl %ebx, 4(%ecx)\n  movl %edi, 8(%ecx)\n  movl %esi, 12(%ecx)\n"
-    "  leal 4(%esp), %eax\n  movl %eax, 16(%ecx)\n  movl (%esp), %eax\n  movl %eax, 20(%ecx)\n"
-    "  movl %fs:0, %eax\n  movl %eax, 24(%ecx)\n  movl $-1, 28(%ecx)\n"
+    "  leal 4(%esp), %edx\n  movl %edx, 16(%ecx)\n  movl (%esp), %edx\n  movl %edx, 20(%ecx)\n"
+    "  movl %fs:0, %edx\n  movl %edx, 24(%ecx)\n"
+    "  pushl %eax\n  pushl %ecx\n  call _crt_set_jump\n  addl $8, %esp\n"
     "  xorl %eax, %eax\n  ret\n"
     "_longjmp:\n"
     "  movl 4(%esp), %ecx\n  movl 8(%esp), %eax\n  testl %eax, %eax\n  jnz 1f\n  incl %eax\n1:\n"
     "  movl 24(%ecx), %edx\n  cmpl %fs:0, %edx\n  je 2f\n"
     "  pushl %eax\n  pushl %ecx\n  pushl %edx\n  call __global_unwind2\n  addl $4, %esp\n  popl %ecx\n  popl %eax\n"
-    "2:\n"
-    "  movl (%ecx), %ebp\n  movl 4(%ecx), %ebx\n  movl 8(%ecx), %edi\n  movl 12(%ecx), %esi\n"
-    "  movl 16(%ecx), %esp\n  jmp *20(%ecx)\n");
+    "2:\n  movl 36(%ecx), %edx\n  testl %edx, %edx\n  je 3f\n"
+    "  pushl %eax\n  pushl %ecx\n  pushl %ecx\n  call *%edx\n  popl %ecx\n  popl %eax\n"
+    "3:\n  movl (%ecx), %ebp\n  movl 4(%ecx), %ebx\n  movl 8(%ecx), %edi\n  movl 12(%ecx), %esi\n"
+    "  movl 16(%ecx), %esp\n  jmp *20(%ecx)\n"
+    ".section .rdata,\"dr\"\ncrt_no_more: .long 0\n.text\n");
+
+/* The count of what follows, then the function, the level and the data. */
+__attribute__((used)) void crt_set_jump(Buffer *buffer, const uintptr_t *more) {
+    buffer->cookie = VC20;
+    buffer->level = more[0] > 1 ? (int)more[2] : -1;
+    buffer->unwind = NULL;
+    if (more[0]) buffer->unwind = (void(STDCALL *)(Buffer *))more[1];
+    for (unsigned i = 0; i < 6; i++) buffer->data[i] = i + 2 < more[0] ? more[i + 3] : 0;
+}
 #endif

@@ -107,4 +107,20 @@ __attribute__((used)) EXCEPTION_DISPOSITION CxxHandleFrame(EXCEPTION_RECORD *rec
     else if (!CxxSkips(&function, record)) CxxUnwindTo(&function, node, function.Outside);
     return ExceptionContinueSearch;
 }
+
+/* `_JUMP_BUFFER`, from the registration on */
+typedef struct {
+    ULONG Registers[6];
+    CXX_NODE *Registration;
+    LONG TryLevel;
+    ULONG Cookie;
+    PVOID UnwindFunc;
+    const void *Info;
+} CXX_JUMP;
+/* `__CxxLongjmpUnwind`: the state of a function when it called `setjmp`. */
+void NTAPI __CxxLongjmpUnwind(const CXX_JUMP *buffer) {
+    CXX_FUNCTION function;
+    if (CxxDescribe(&function, buffer->Info, (ULONG_PTR)buffer->Registration->Ebp))
+        CxxUnwindTo(&function, buffer->Registration, buffer->TryLevel);
+}
 #endif
