@@ -86,7 +86,12 @@ generate() {
 }
 # The hosts of API sets, from the data.
 api_sets() { sed 1d ../data/api_sets.csv | sed -E 's/^(.*),(.*)$/    {"\1", L"\2"},/' >"$1"; }
+# The DLLs that come from the system's folder, from the data.
+known_dlls() { sed -E 's/.*/    "&",/' ../data/known_dlls.txt >"$1"; }
 if [[ ${1-} == --check ]]; then
+    known_dlls "$scratch/known_dlls.inc"
+    cmp "$scratch/known_dlls.inc" ntdll/known_dlls.inc
+    rm "$scratch/known_dlls.inc"
     api_sets "$scratch/api_sets.inc"
     cmp "$scratch/api_sets.inc" ntdll/api_sets.inc
     rm "$scratch/api_sets.inc"
@@ -94,6 +99,7 @@ if [[ ${1-} == --check ]]; then
     cmp "$scratch/dos_errors.inc" ntdll/dos_errors.inc
     rm "$scratch/dos_errors.inc"
 else
+    known_dlls ntdll/known_dlls.inc
     api_sets ntdll/api_sets.inc
     generate ntdll/dos_errors.inc
 fi

@@ -72,6 +72,14 @@ pub fn image(arch: Arch, name: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find(|(a, n, _)| *a == arch && *n == name).map(|(_, _, bytes)| *bytes)
 }
 
+/// The DLLs that come from the system's folder whatever lies beside a program: a name on each line.
+const KNOWN: &str = include_str!("../data/known_dlls.txt");
+
+/// Whether a DLL, by its file name in lower case, comes from the system's folder whatever lies beside a program.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.lines().any(|known| known == name)
+}
+
 /// An architecture's images, by their file names.
 pub fn files(arch: Arch) -> impl Iterator<Item = (&'static str, &'static [u8])> {
     IMAGES.iter().filter(move |(a, ..)| *a == arch).map(|(_, name, bytes)| (*name, *bytes))

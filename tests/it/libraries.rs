@@ -7,7 +7,7 @@ use guest::{Arch, Profile};
 use trapgate::loader::Program;
 use trapgate::{End, Machine};
 
-use crate::support::config;
+use crate::support::{TempFolder, config};
 
 /// Runs `loadany` with libraries beside it: how it ended, what it printed.
 fn load(name: &str, arch: Arch, files: &[(&str, Vec<u8>)]) -> (End, String) {
@@ -129,4 +129,33 @@ fn the_systems_folder_of_32_bit_programs_is_another() {
     let printed = String::from_utf8_lossy(&machine.captured().expect("captured").stdout).into_owned();
     let lines = "C:\\Windows\\System32\\winmm.dll: loaded\nC:\\Windows\\Sysnative\\winmm.dll: refused, 193\n";
     assert_eq!(printed, lines);
+}
+
+/// `version.dll` beside a program is the program's, as malware that is loaded for another's DLL knows; `psapi.dll` is the system's.
+#[test]
+fn a_library_beside_the_program_comes_before_the_systems_where_that_is_not_known() {
+    let image = |name: &str| std::fs::read(fixtures::images().join(name)).expect("an image");
+    let folder = TempFolder::new("beside");
+    for (own, first) in [("version.dll", true), ("psapi.dll", false)] {
+        let mut program = image("chain.exe");
+        let name = b"chainlib.dll\0";
+        let at = program.windows(name.len()).position(|bytes| bytes == name).expect("its import");
+        program[at..at + name.len()].fill(0);
+        program[at..at + own.len()].copy_from_slice(own.as_bytes());
+        for (file, bytes) in [(own, image("chainlib.dll")), ("chainend.dll", image("chainend.dll"))] {
+            std::fs::write(folder.0.join(file), bytes).expect("a file");
+        }
+        let mut config = config(Program::Pe(program), "chain.exe");
+        config.process.dll_folder = Some(folder.0.clone());
+        let made = Machine::new(&config).map(|mut machine| {
+            let end = machine.run().expect("no engine failure");
+            (end, String::from_utf8_lossy(&machine.captured().expect("captured").stdout).replace('\r', ""))
+        });
+        let expected =
+            fixtures::get("chain").and_then(|fixture| fixture.stdout).expect("what it prints").replace('\r', "");
+        match made {
+            Ok((end, printed)) => assert!(first && printed == expected, "{own}: {end:?}\n{printed}"),
+            Err(error) => assert!(!first && error.to_string().contains("doubled"), "{own}: {error}"),
+        }
+    }
 }

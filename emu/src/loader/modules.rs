@@ -291,32 +291,42 @@ impl Modules {
             return Ok(index);
         }
         let name = canonical(dll);
+        // What the system does not insist on is the program's, if it has one.
+        if !guest::dll::is_known(&name)
+            && let Some(index) = self.load_own(loading, importer, arch, dll, &name)?
+        {
+            return Ok(index);
+        }
         if let Some(built) = builtin::dll(loading.target.profile(), arch, &name)? {
             return self.map(loading, &name, built.image.clone(), built.symbols.clone());
         }
-        if let Some(index) = self.load_beside(loading, importer, arch, &name)? {
-            return Ok(index);
+        Err(LoadError::MissingDll { file: importer.to_string(), dll: dll.to_string() })
+    }
+
+    /// The same for a DLL in the folder that the program is in, where there is one.
+    fn load_own(
+        &mut self, loading: &mut Loading<'_, '_>, importer: &str, arch: Arch, dll: &str, name: &str,
+    ) -> Result<Option<usize>, LoadError> {
+        if let Some(index) = self.load_beside(loading, importer, arch, name)? {
+            return Ok(Some(index));
         }
-        let missing = || LoadError::MissingDll { file: importer.to_string(), dll: dll.to_string() };
         // A name with a separator would leave the program's folder.
         let plain = base_name(dll) == dll && dll != ".." && !dll.contains('\0');
-        let folder = loading.config.dll_folder.as_ref().filter(|_| plain).ok_or_else(missing)?;
-        let path = std::fs::read_dir(folder)
-            .map_err(|_| missing())?
-            .flatten()
-            .find(|entry| entry.file_name().to_str().is_some_and(|f| f.eq_ignore_ascii_case(&name)));
-        let path = path.ok_or_else(missing)?.path();
+        let folder = loading.config.dll_folder.as_ref().filter(|_| plain);
+        let Some(entries) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else { return Ok(None) };
+        let is_it = |file: &std::fs::DirEntry| file.file_name().to_str().is_some_and(|f| f.eq_ignore_ascii_case(name));
+        let Some(path) = entries.flatten().find(is_it).map(|entry| entry.path()) else { return Ok(None) };
         let bytes = read_file(&path)?;
         let file = path.display().to_string();
         let image = parse(&file, &bytes)?;
         if image.arch != arch {
             return Err(LoadError::Mixed { file, arch: image.arch, importer: importer.to_string() });
         }
-        let index = self.map(loading, &name, image, Vec::new())?;
+        let index = self.map(loading, name, image, Vec::new())?;
         if let Some(module) = self.list.get_mut(index) {
             module.path = guest_path(&module.name, true, false);
         }
-        Ok(index)
+        Ok(Some(index))
     }
 
     /// The same for a DLL in the guest's folder that a child's image is in.

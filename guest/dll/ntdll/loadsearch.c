@@ -12,9 +12,7 @@ static BOOLEAN LdrpNoCurrent;
 /* The DLLs that come from the system's folder whatever lies elsewhere: the most of what the key Session Manager\KnownDLLs
  * has on Windows. */
 static const char *const LdrpKnownDlls[] = {
-    "advapi32.dll", "comdlg32.dll", "gdi32.dll", "imm32.dll", "kernel32.dll", "kernelbase.dll", "msvcrt.dll", "ntdll.dll",
-    "ole32.dll", "oleaut32.dll", "psapi.dll", "rpcrt4.dll", "sechost.dll", "shell32.dll", "shlwapi.dll", "ucrtbase.dll",
-    "user32.dll", "win32u.dll", "ws2_32.dll",
+#include "known_dlls.inc"
 };
 
 static BOOLEAN LdrpIsKnown(const WCHAR *name, ULONG length) {
