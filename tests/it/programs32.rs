@@ -55,7 +55,9 @@ fn first_version(fixture: &Fixture) -> (u32, u32, u32) {
         // Programs run in session 1 only since.
         "win_who" => (6, 0, 0),
         // NtCreateThreadEx
-        "win_threads" | "win_apc" | "thread_work" | "crt_threads" | "win_timer_apc_nt" | "loadlib" => (6, 0, 0),
+        "win_threads" | "win_apc" | "thread_work" | "crt_threads" | "crt_slots" | "win_timer_apc_nt" | "loadlib" => {
+            (6, 0, 0)
+        }
         // Completion ports, APCs.
         "pool_work" | "pool_timers" | "pool_files" | "old_thread" | "thread_ends" | "philosophers" => (5, 0, 0),
         // NtCreateThreadEx, by which its first thread is made.

@@ -95,6 +95,10 @@ fn what_the_root_does_not_run_is_said_in_a_line() {
 const OTHERWISE_32: &[(&str, &str)] = &[
     ("crt_alloc", "Wine's 32-bit malloc aligns to 8 bytes"),
     ("crt_stdio", "Wine's 32-bit msvcrt writes some numbers otherwise"),
+    (
+        "cxx_throw",
+        "Wine's 32-bit handler goes on in a function with the stack pointer of a catch block within a catch block",
+    ),
     ("win_child", "a child with a current directory of its own was seen to lose the first letter of its image's path"),
 ];
 

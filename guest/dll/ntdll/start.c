@@ -147,6 +147,10 @@ NTSTATUS NTAPI LdrShutdownThread(void) {
     LdrpCallTlsInitializers(peb->ImageBaseAddress, DLL_THREAD_DETACH);
     LdrpThreadEnds();
     RtlLeaveCriticalSection(&LdrpLoaderLock);
+    /* `TEB.TlsExpansionSlots`: `TlsSetValue`'s. */
+    PVOID *further = (PVOID *)((char *)NtCurrentTeb() + WIDTH(0x1780, 0xf94)), slots = *further;
+    *further = NULL;
+    if (slots) RtlFreeHeap(peb->ProcessHeap, 0, slots);
     return STATUS_SUCCESS;
 }
 

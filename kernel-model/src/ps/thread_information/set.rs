@@ -1,7 +1,6 @@
 //! `NtSetInformationThread`.
 
-use guest::mem::Word;
-use guest::{GuestMemory, Handle, NtStatus, UserPtr};
+use guest::{Arch, GuestMemory, Handle, NtStatus, UserPtr};
 
 use super::{SET_INFORMATION, class, is_too_new};
 use crate::cx::Cx;
@@ -154,22 +153,32 @@ fn zero_tls_cell(cx: &mut Cx<'_>, thread: Handle, cell: u32) -> NtResult {
         return Err(NtStatus::INVALID_PARAMETER.into());
     }
     let process = cx.kernel.ps.process.id;
-    let layouts = cx.kernel.profile.layout_for(cx.kernel.profile.arch);
-    let width = cx.kernel.width().bytes() as u64;
-    let (slots, expansion) = (layouts.offset("TEB", "TlsSlots"), layouts.offset("TEB", "TlsExpansionSlots"));
-    let tebs: Vec<u64> = cx.kernel.ps.threads().filter(|t| t.process == process && t.teb != 0).map(|t| t.teb).collect();
-    for teb in tebs {
-        let at = match cell.checked_sub(TLS_CELLS) {
-            None => slots.map(|slots| teb.wrapping_add(slots + u64::from(cell) * width)),
-            Some(further) => {
-                let pointer = expansion.map(|at| UserPtr::<Word>::new(teb.wrapping_add(at)));
-                let array = pointer.map(|pointer| cx.mem().load(pointer)).transpose()?.filter(|array| array.0 != 0);
-                array.map(|array| array.0.wrapping_add(u64::from(further) * width))
-            }
-        };
-        if let Some(at) = at {
-            cx.mem().store(UserPtr::<Word>::new(at), &Word(0))?;
+    let native = cx.kernel.profile.arch;
+    let own = |thread: &Thread| match thread.wow64_teb {
+        Some(teb) => (teb, Arch::X86),
+        None => (thread.teb, native),
+    };
+    let tebs: Vec<_> = cx.kernel.ps.threads().filter(|t| t.process == process && t.teb != 0).map(own).collect();
+    for (teb, arch) in tebs {
+        if let Some(at) = tls_cell(cx, teb, arch, cell)? {
+            cx.mem().write(at, vec![0; arch.width().bytes()].as_slice())?;
         }
     }
     Ok(NtStatus::SUCCESS)
+}
+
+/// Where a thread has a cell, by its TEB of one width; `None`: nowhere.
+fn tls_cell(cx: &mut Cx<'_>, teb: u64, arch: Arch, cell: u32) -> NtResult<Option<u64>> {
+    let layouts = cx.kernel.profile.layout_for(arch);
+    let width = arch.width().bytes() as u64;
+    let Some(further) = cell.checked_sub(TLS_CELLS) else {
+        let slots = layouts.offset("TEB", "TlsSlots");
+        return Ok(slots.map(|slots| teb.wrapping_add(slots + u64::from(cell) * width)));
+    };
+    let Some(pointer) = layouts.offset("TEB", "TlsExpansionSlots") else { return Ok(None) };
+    let mut array = [0; 8];
+    let word = array.get_mut(..width as usize).unwrap_or_default();
+    cx.mem().read(teb.wrapping_add(pointer), word)?;
+    let array = u64::from_le_bytes(array);
+    Ok((array != 0).then(|| array.wrapping_add(u64::from(further) * width)))
 }
