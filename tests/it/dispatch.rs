@@ -146,6 +146,7 @@ fn every_fixture(kinds: &[&str], least: usize) {
         "win_threads",
         "crt_threads",
         "crt_fiber",
+        "crt_slots",
         "debugger_nt",
         "storm",
         "loadlib",

@@ -464,6 +464,8 @@ fn the_command_lists_and_saves_what_is_left() {
         (vec!["--map".into(), "D:\\in=/nothing/there".into()], "No such file"),
         (vec!["--map".into(), map.clone(), "--map".into(), map.clone()], "cannot be mounted there"),
         (vec!["--map".into(), "C:\\Windows=/tmp".into()], "cannot be mounted there"),
+        (vec!["--env".into(), "NAME".into()], "is not NAME=VALUE"),
+        (vec!["--env".into(), "=x".into()], "is not NAME=VALUE"),
         (vec!["--save".into(), "C:\\none=x".into()], "the guest has left no such file"),
     ] {
         let output = run(&args);

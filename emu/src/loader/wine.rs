@@ -35,6 +35,7 @@ pub(crate) const TABLES_FOLDER: &[&str] = &["Windows", "Globalization", "Sorting
 pub(crate) fn load(
     target: &mut Target<'_>, config: &ProcessConfig, root: &WineFolders,
 ) -> Result<(Modules, Start), LoadError> {
+    target.kernel.console.is_pipe = config.pipes;
     let map_error = |status| LoadError::NoMemory { file: config.name.clone(), status };
     let Program::Pe(bytes) = &config.program else { return Err(LoadError::RootNeedsProgram) };
     let image = parse(&config.name, bytes)?;
