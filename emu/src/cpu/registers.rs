@@ -229,12 +229,14 @@ fn write_data_segments(engine: &Engine) {
     }
 }
 
-/// XMM0-5 become zero.
+/// XMM0-5, which a return from a system call clears.
+pub(super) const VOLATILE_XMM: [c_int; 6] = [XMM[0], XMM[1], XMM[2], XMM[3], XMM[4], XMM[5]];
+
+/// They become zero.
 #[inline]
 pub(super) fn clear_xmm(engine: &Engine) {
-    const VOLATILE: [c_int; 6] = [XMM[0], XMM[1], XMM[2], XMM[3], XMM[4], XMM[5]];
     static ZERO: [u64; 2] = [0; 2];
-    engine.write_and_clear::<0, 6>(&VOLATILE, &[], &ZERO);
+    engine.write_and_clear::<0, 6>(&VOLATILE_XMM, &[], &ZERO);
 }
 
 /// Seven registers, and XMM0-5 zero.

@@ -85,7 +85,7 @@ const SS: usize = SEGMENTS + 2 * SEGMENT;
 const WINDOW: usize = SEGMENTS + 6 * SEGMENT;
 /// Bytes of an XMM register in the context, and how many of them a return from a system call writes.
 const XMM: usize = 64;
-const VOLATILE_XMM: usize = 6;
+const VOLATILE_XMM: usize = registers::VOLATILE_XMM.len();
 /// In HFLAGS2: the CPU keeps CR8 by itself, instead of asking an interrupt controller, of which the engine has none
 /// (QEMU's HF2_VINTR_MASK).
 const OWN_CR8: u32 = 8;
@@ -322,12 +322,10 @@ fn locate(engine: &Engine) -> Result<usize, String> {
 
 /// Where XMM0 is in a context, found as [`locate`] finds RAX. The registers are zero before.
 fn locate_xmm(engine: &Engine) -> Result<usize, String> {
-    const IDS: [c_int; VOLATILE_XMM] =
-        [R::XMM0 as c_int, R::XMM1 as c_int, R::XMM2 as c_int, R::XMM3 as c_int, R::XMM4 as c_int, R::XMM5 as c_int];
     let marks: [[u64; 2]; VOLATILE_XMM] = std::array::from_fn(|n| [0x1122_3344_5566_7788 + n as u64, !(n as u64)]);
-    engine.write_wide(&IDS, &marks);
+    engine.write_wide(&registers::VOLATILE_XMM, &marks);
     let context = engine.save().map_err(|e| format!("saving the context: {e:?}"))?;
-    engine.write_wide(&IDS, &[[0; 2]; VOLATILE_XMM]);
+    engine.write_wide(&registers::VOLATILE_XMM, &[[0; 2]; VOLATILE_XMM]);
     let bytes = context.bytes();
     let is_there = |&at: &usize| {
         let at_register =
